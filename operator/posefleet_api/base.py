@@ -1,0 +1,82 @@
+"""The base of every API model, and rules that hold in pydantic and in the API server alike."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+VALIDATIONS = "x-kubernetes-validations"
+
+
+class ApiModel(BaseModel):
+    """Frozen, camelCase outside, and as strict as a structural schema: no unknown field, no text for a number."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The model as a Kubernetes object's part: camelCase, without what is unset."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def to_json(self) -> str:
+        """``to_dict`` as JSON text."""
+        return self.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """CEL rules of a model as ``json_schema_extra``; the model's validators say the same in Python."""
+    return {VALIDATIONS: [{"rule": rule, "message": message} for rule, message in pairs]}
+
+
+@dataclass(frozen=True)
+class Matches:
+    """A pattern whose refusal says what to write instead, in pydantic and (as CEL) in the API server.
+
+    ``pattern`` must mean the same to RE2 and to ``re`` and is matched against the whole text.
+    """
+
+    pattern: str
+    message: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        compiled = re.compile(self.pattern, re.ASCII)
+
+        def check(value: str) -> str:
+            if not compiled.fullmatch(value):
+                raise ValueError(self.message)
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        result = handler(schema)
+        quoted = self.pattern.replace("\\", "\\\\").replace("'", "\\'")
+        result.setdefault(VALIDATIONS, []).append(
+            {"rule": f"self.matches('^(?:{quoted})$')", "message": self.message}
+        )
+        return result
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A fragment of a Kubernetes object whose fields the API server of this version knows best."""
+
+    kind: str = "object"
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        del schema, handler
+        return {"type": self.kind, "x-kubernetes-preserve-unknown-fields": True}

@@ -1,0 +1,133 @@
+"""The whole resource."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from posefleet_api.base import ApiModel, rules
+from posefleet_api.constants import MAX_JOB_NAME_LENGTH
+from posefleet_api.dataset import Dataset, Output, Storage
+from posefleet_api.model import Losses, Model, SingleViewPcaLoss, TemporalLoss
+from posefleet_api.resources import FailurePolicy, PodTemplate, Resources
+from posefleet_api.status import Status
+from posefleet_api.training import Checkpoint, Predict, Training
+from posefleet_api.values import ObjectName
+
+_STORAGE_FOR_S3 = (
+    "has(self.storage) || (!self.dataset.uri.startsWith('s3://') && !self.output.uri.startsWith('s3://'))",
+    "storage is needed for s3:// URIs: add storage.endpoint and storage.credentialsSecret",
+)
+
+
+class Spec(ApiModel):
+    """What to train, on what, and with which means. Only dataset.uri, storage and output.uri must be given."""
+
+    model_config = {"json_schema_extra": rules(_STORAGE_FOR_S3)}
+
+    dataset: Dataset
+    """The labelled frames and the videos."""
+    storage: Storage | None = None
+    """The object store that holds them and takes the results."""
+    output: Output
+    """Where results go."""
+    model: Model = Model()
+    """The network."""
+    losses: Losses = Losses(temporal=TemporalLoss(), pca_single_view=SingleViewPcaLoss())
+    """Unsupervised losses on unlabelled video; {} for none."""
+    training: Training = Training()
+    """The optimisation."""
+    checkpoint: Checkpoint = Checkpoint()
+    """How often training is saved, and what it starts from."""
+    predict: Predict = Predict()
+    """What happens after training."""
+    resources: Resources = Resources()
+    """What the job takes from the cluster."""
+    failure_policy: FailurePolicy = FailurePolicy()
+    """How often an attempt may fail."""
+    queue: ObjectName = ""
+    """The Kueue LocalQueue that admits the job's pods. Empty: no queue."""
+    suspend: bool = False
+    """True: write a checkpoint and give the nodes back; false again: go on from it."""
+    active_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    """Seconds from the job's start to the end of all attempts."""
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = None
+    """Seconds after which a finished job is deleted. Its results stay in the store."""
+    pod_template: PodTemplate = PodTemplate()
+    """What the job adds to its pods."""
+
+    @model_validator(mode="after")
+    def _storage_for_s3(self) -> "Spec":
+        remote = self.dataset.uri.startswith("s3://") or self.output.uri.startswith("s3://")
+        if remote and self.storage is None:
+            raise ValueError(_STORAGE_FOR_S3[1])
+        return self
+
+
+class Metadata(ApiModel):
+    """What posefleet reads of a resource's metadata."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_JOB_NAME_LENGTH)]
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 0
+
+
+#: What a job that has trained may still change: how it runs, not what it computes.
+_FIXED = ("dataset", "output", "model", "losses", "training")
+_SAME = " && ".join(f"self.spec.{name} == oldSelf.spec.{name}" for name in _FIXED)
+_ROOT_RULES = rules(
+    (
+        f"size(self.metadata.name) <= {MAX_JOB_NAME_LENGTH}",
+        f"metadata.name must have at most {MAX_JOB_NAME_LENGTH} characters: host names are made of it",
+    ),
+    (
+        f"!has(oldSelf.status) || !has(oldSelf.status.attempt) || ({_SAME})",
+        "dataset, output, model, losses and training cannot change once training has begun: apply a job with another name",
+    ),
+)
+
+
+class PoseTrainingJob(ApiModel):
+    """A training of one pose-estimation model, from labelled frames and videos to predictions and a report."""
+
+    model_config = {"json_schema_extra": _ROOT_RULES}
+
+    api_version: Literal["posefleet.io/v1alpha1"]
+    kind: Literal["PoseTrainingJob"]
+    metadata: Metadata
+    spec: Spec
+    """What to train, on what, and with which means."""
+    status: Status | None = None
+    """What the operator reports."""
+
+
+def parse_job(manifest: dict[str, Any]) -> PoseTrainingJob:
+    """The job of a manifest.
+
+    Raises:
+        InvalidManifest: with a sentence for every field that is wrong.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return PoseTrainingJob.model_validate(manifest)
+    except ValidationError as error:
+        raise InvalidManifest(error) from None
+
+
+class InvalidManifest(ValueError):
+    """A manifest that does not say what a job needs."""
+
+    def __init__(self, error: Any) -> None:
+        lines = [
+            f"{'.'.join(str(part) for part in e['loc'])}: {_text(e)}" for e in error.errors(include_url=False)
+        ]
+        super().__init__("\n".join(lines))
+
+
+def _text(error: dict[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "no such field; `kubectl explain ptj.spec --recursive` lists them all"
+    return str(error["msg"]).removeprefix("Value error, ")
