@@ -58,14 +58,10 @@ class Matches:
 
         return core_schema.no_info_after_validator_function(check, handler(source))
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         result = handler(schema)
         quoted = self.pattern.replace("\\", "\\\\").replace("'", "\\'")
-        result.setdefault(VALIDATIONS, []).append(
-            {"rule": f"self.matches('^(?:{quoted})$')", "message": self.message}
-        )
+        result.setdefault(VALIDATIONS, []).append({"rule": f"self.matches('^(?:{quoted})$')", "message": self.message})
         return result
 
 
@@ -75,8 +71,6 @@ class Embedded:
 
     kind: str = "object"
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         del schema, handler
         return {"type": self.kind, "x-kubernetes-preserve-unknown-fields": True}

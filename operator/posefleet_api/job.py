@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from posefleet_api.base import ApiModel, rules
 from posefleet_api.constants import MAX_JOB_NAME_LENGTH
@@ -84,7 +84,7 @@ _ROOT_RULES = rules(
     ),
     (
         f"!has(oldSelf.status) || !has(oldSelf.status.attempt) || ({_SAME})",
-        "dataset, output, model, losses and training cannot change once training has begun: apply a job with another name",
+        "dataset, output, model, losses and training cannot change once training has begun: apply a new job",
     ),
 )
 
@@ -109,8 +109,6 @@ def parse_job(manifest: dict[str, Any]) -> PoseTrainingJob:
     Raises:
         InvalidManifest: with a sentence for every field that is wrong.
     """
-    from pydantic import ValidationError
-
     try:
         return PoseTrainingJob.model_validate(manifest)
     except ValidationError as error:
@@ -121,9 +119,7 @@ class InvalidManifest(ValueError):
     """A manifest that does not say what a job needs."""
 
     def __init__(self, error: Any) -> None:
-        lines = [
-            f"{'.'.join(str(part) for part in e['loc'])}: {_text(e)}" for e in error.errors(include_url=False)
-        ]
+        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {_text(e)}" for e in error.errors(include_url=False)]
         super().__init__("\n".join(lines))
 
 

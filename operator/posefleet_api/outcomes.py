@@ -53,9 +53,7 @@ class TerminationMessage(ApiModel):
 
     reason: TerminationReason
     message: Annotated[str, Field(description="One or two sentences for the job's author.")] = ""
-    warnings: Annotated[
-        list[str], Field(description="What was dropped or passed over, one sentence each.")
-    ] = []
+    warnings: Annotated[list[str], Field(description="What was dropped or passed over, one sentence each.")] = []
     progress: Progress | None = None
     start_step: int | None = None
     last_checkpoint: Checkpoint | None = None
@@ -66,16 +64,12 @@ class TerminationMessage(ApiModel):
         message = self
         while len(encoded := message.to_json().encode()) > MAX_TERMINATION_BYTES:
             if message.warnings:
-                message = message.model_copy(
-                    update={"warnings": message.warnings[: len(message.warnings) // 2]}
-                )
+                message = message.model_copy(update={"warnings": message.warnings[: len(message.warnings) // 2]})
             elif message.artifacts is not None and message.artifacts.labelled_videos:
                 trimmed = message.artifacts.model_copy(update={"labelled_videos": []})
                 message = message.model_copy(update={"artifacts": trimmed})
             else:
-                message = message.model_copy(
-                    update={"message": message.message[: len(message.message) // 2] + "…"}
-                )
+                message = message.model_copy(update={"message": message.message[: len(message.message) // 2] + "…"})
         return encoded
 
 
@@ -86,7 +80,5 @@ class ProgressReport(ApiModel):
     progress: Progress
     start_step: Annotated[int, Field(description="The step that this attempt began at.")] = 0
     last_checkpoint: Checkpoint | None = None
-    last_step_time: Annotated[str, Field(description="When the last step (or video) was done, RFC 3339.")] = (
-        ""
-    )
+    last_step_time: Annotated[str, Field(description="When the last step (or video) was done, RFC 3339.")] = ""
     warnings: list[str] = []

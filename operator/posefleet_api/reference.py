@@ -66,9 +66,7 @@ def _bounds(field: Schema) -> str:
 
 def _default(field: Schema, required: bool) -> str:
     if "default" in field:
-        return (
-            f"`{_plain(field['default'])}`" if "properties" not in field else _plain_object(field["default"])
-        )
+        return f"`{_plain(field['default'])}`" if "properties" not in field else _plain_object(field["default"])
     return "**must be given**" if required else ""
 
 

@@ -19,9 +19,7 @@ def structural_schema(model: type[BaseModel]) -> Schema:
 def _structural(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
     if reference := node.get("$ref"):
         target = definitions[reference.removeprefix("#/$defs/")]
-        return _structural(
-            {**target, **{key: value for key, value in node.items() if key != "$ref"}}, definitions
-        )
+        return _structural({**target, **{key: value for key, value in node.items() if key != "$ref"}}, definitions)
     if options := [option for option in node.get("anyOf", ()) if option.get("type") != "null"]:
         (option,) = options
         rest = {key: value for key, value in node.items() if key not in {"anyOf", "default"}}
@@ -34,9 +32,7 @@ def _structural(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
     if "items" in node:
         result["items"] = _structural(node["items"], definitions)
     if "properties" in node:
-        result["properties"] = {
-            name: _structural(child, definitions) for name, child in node["properties"].items()
-        }
+        result["properties"] = {name: _structural(child, definitions) for name, child in node["properties"].items()}
     return _exclusive_bounds(_shortest_default(_description(result)))
 
 
@@ -50,9 +46,7 @@ def _shortest_default(node: Schema) -> Schema:
     """Leave out of an object's default what its fields' own defaults say; null means absent."""
     if isinstance(default := node.get("default"), dict):
         own = {name: child.get("default") for name, child in node.get("properties", {}).items()}
-        node["default"] = {
-            k: _without_null(v) for k, v in default.items() if v is not None and v != own.get(k)
-        }
+        node["default"] = {k: _without_null(v) for k, v in default.items() if v is not None and v != own.get(k)}
     return node
 
 

@@ -10,9 +10,7 @@ Phase = Literal["Pending", "Preparing", "Queued", "Running", "Succeeded", "Faile
 FINISHED_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
 ConditionType = Literal["Prepared", "Running", "Suspended", "Succeeded", "Failed"]
 Stage = Literal["prepare", "train", "predict", "report"]
-AttemptOutcome = Literal[
-    "", "Succeeded", "Preempted", "InvalidInput", "Failed", "Stalled", "DeadlineExceeded"
-]
+AttemptOutcome = Literal["", "Succeeded", "Preempted", "InvalidInput", "Failed", "Stalled", "DeadlineExceeded"]
 
 Number = Annotated[float, Field(strict=False)]
 Text = Annotated[str, Field(max_length=4096)]

@@ -1,0 +1,1 @@
+"""Project folders: reading, checking, splitting, and what prepare leaves for training."""

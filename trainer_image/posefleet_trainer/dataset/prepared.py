@@ -1,0 +1,71 @@
+"""What the prepare stage leaves in the store, under a content hash, for every job on the same data."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from posefleet_api.base import ApiModel
+
+#: Goes into the content hash: raise it when the meaning of anything here changes.
+FORMAT_VERSION = 1
+
+FrameSet = Literal["labelled", "outOfDistribution"]
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class StoredFile(ApiModel):
+    """A file in the prepared-data folder (``output.cacheUri``), named by its content."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+class SourceFile(ApiModel):
+    """A file of the project folder as it was when prepare saw it."""
+
+    path: str
+    """Inside the project folder."""
+    size_bytes: int
+    etag: str
+
+
+class Frame(ApiModel):
+    """One labelled frame."""
+
+    path: str
+    """Inside the project folder, as the labels file has it."""
+    width: int
+    height: int
+    points: list[Point | None]
+    """One entry a keypoint: (x, y) in pixel-centre coordinates of the frame, or None where unlabelled."""
+    set: FrameSet
+
+
+class Video(ApiModel):
+    """One video of the project."""
+
+    source: SourceFile
+    width: int
+    height: int
+    frames: int
+    frames_per_second: float
+    proxy: StoredFile | None
+    """The video at training size with short GOPs (only for videos that unsupervised losses read)."""
+    index: StoredFile
+    """The key-frame index of the source video (an ``.npz``, see ``video/index.py``)."""
+
+
+class Prepared(ApiModel):
+    """A checked data set."""
+
+    keypoints: list[str]
+    frames: list[Frame]
+    frames_archive: StoredFile
+    """All labelled frames as they were, in one uncompressed tar whose member names are ``Frame.path``."""
+    clip_videos: list[Video]
+    """``dataset.videos``: what the unsupervised losses read."""
+    predict_videos: list[Video]
+    """``predict.videos``."""
+    warnings: list[str]
+    """What was dropped or passed over, one sentence each."""

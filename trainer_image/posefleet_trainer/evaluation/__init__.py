@@ -1,0 +1,1 @@
+"""Predictions, pixel errors, and their files."""

@@ -1,0 +1,1 @@
+"""The stateless sampler and the DALI pipelines for labelled frames and clips."""

@@ -1,0 +1,1 @@
+"""A synthetic Lightning Pose project with known truth."""

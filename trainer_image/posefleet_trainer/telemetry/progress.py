@@ -1,0 +1,81 @@
+"""How far the job is: written by the stages, read by ``/progress``, the termination message and the terminal."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from posefleet_api.outcomes import ProgressReport
+from posefleet_api.status import Checkpoint, Progress, Stage
+
+
+class ProgressTracker:
+    """The present state of one process' work; safe to use from several threads."""
+
+    def __init__(self, attempt: int, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._stage_began = clock()
+        self._percent_at_start = 0.0
+        self._report = ProgressReport(attempt=attempt, progress=Progress())
+
+    def begin(self, stage: Stage, percent: float = 0.0, **fields: Any) -> None:
+        """Enter a stage that is ``percent`` done already (a resumed training, say)."""
+        with self._lock:
+            self._stage_began = self._clock()
+            self._percent_at_start = percent
+        self.update(percent, stage=stage, eta_seconds=None, eta="", **fields)
+
+    def update(self, percent: float, **fields: Any) -> None:
+        """Note that the stage is ``percent`` done; ``fields`` are those of ``Progress``."""
+        with self._lock:
+            now = self._clock()
+            progress = self._report.progress.model_copy(update={**fields, "percent": int(percent)})
+            eta = self._eta_seconds(percent, now)
+            progress = progress.model_copy(
+                update={
+                    "eta_seconds": eta,
+                    "eta": "" if eta is None else readable_duration(eta),
+                    "display": f"{progress.stage} {int(percent)}%",
+                }
+            )
+            self._report = self._report.model_copy(
+                update={"progress": progress, "last_step_time": now.isoformat(timespec="milliseconds")}
+            )
+
+    def _eta_seconds(self, percent: float, now: datetime) -> int | None:
+        done = percent - self._percent_at_start
+        if done <= 0:
+            return None
+        elapsed = (now - self._stage_began).total_seconds()
+        return round(elapsed * (100.0 - percent) / done)
+
+    def resumed_at(self, step: int) -> None:
+        """Note the step that this attempt began at."""
+        with self._lock:
+            self._report = self._report.model_copy(update={"start_step": step})
+
+    def saved(self, checkpoint: Checkpoint) -> None:
+        """Note a checkpoint that is complete in the store."""
+        with self._lock:
+            self._report = self._report.model_copy(update={"last_checkpoint": checkpoint})
+
+    def warn(self, sentence: str) -> None:
+        """Note something that the job's author should know; each sentence once."""
+        with self._lock:
+            if sentence not in self._report.warnings:
+                self._report = self._report.model_copy(update={"warnings": [*self._report.warnings, sentence]})
+
+    def report(self) -> ProgressReport:
+        """A snapshot."""
+        with self._lock:
+            return self._report
+
+
+def readable_duration(seconds: int) -> str:
+    """``3725`` as ``1h2m``, ``190`` as ``3m10s``: the two largest units, as kubectl prints ages."""
+    hours, rest = divmod(max(0, seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes}m"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"

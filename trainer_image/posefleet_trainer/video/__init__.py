@@ -1,0 +1,1 @@
+"""Key-frame index, packets, proxies, decoding."""
