@@ -1,0 +1,72 @@
+"""The process group of a job's ranks: gloo between CPUs, NCCL between GPUs.
+
+torch is imported inside: a job of one process that only prepares does without it.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from posefleet_trainer.errors import PeerLost
+
+_log = logging.getLogger(__name__)
+
+#: How long a rank waits for its peers: pods of one gang start minutes apart, and rank 0 may prepare first.
+JOIN_TIMEOUT = timedelta(minutes=10)
+#: Words by which torch says that a peer, not this rank, is at fault.
+_PEER_WORDS = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "Socket closed",
+    "Timed out",
+    "NCCL",
+)
+
+
+@contextmanager
+def process_group(world: int) -> Iterator[None]:
+    """Join the ranks of the job for the duration; nothing where there is only one.
+
+    Raises:
+        PeerLost: a peer did not come, or went away during a collective.
+    """
+    if world == 1:
+        yield
+        return
+    import torch.distributed as dist
+
+    with peer_errors():
+        backend = "cpu:gloo,cuda:nccl" if _has_cuda() else "gloo"
+        dist.init_process_group(backend, init_method="env://", timeout=JOIN_TIMEOUT)
+        yield
+    dist.destroy_process_group()
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@contextmanager
+def peer_errors() -> Iterator[None]:
+    """Turn what torch raises when another rank dies into ``PeerLost``."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(word in str(error) for word in _PEER_WORDS):
+            raise PeerLost(f"another rank went away: {str(error).splitlines()[0]}") from error
+        raise
+
+
+def first_alone(rank: int, world: int, work: Callable[[], object]) -> None:
+    """Rank 0 does ``work`` while the others wait for it."""
+    if rank == 0:
+        work()
+    if world > 1:
+        import torch.distributed as dist
+
+        with peer_errors():
+            dist.barrier()

@@ -1,0 +1,156 @@
+"""The launcher: one training process per GPU of this node, one exit code for all of them.
+
+Why it stands in for ``torchrun`` inside pods: see docs/design/contract.md.
+"""
+
+import contextlib
+import ctypes
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from posefleet_api.constants import (
+    ENV_NODE_RANK,
+    ENV_NODES,
+    ENV_PROCESSES_PER_NODE,
+    ENV_RENDEZVOUS_HOST,
+    ENV_RENDEZVOUS_PORT,
+    ENV_TERMINATION_LOG,
+)
+from posefleet_api.outcomes import ExitCode, TerminationMessage
+from posefleet_trainer.ending import write_termination_log
+
+#: Once a rank has ended badly the others end by themselves; those that hang are made to.
+PEER_PATIENCE_SECONDS = 20.0
+_POLL_SECONDS = 0.1
+_PR_SET_PDEATHSIG = 1
+
+#: Which end explains a node's end best, the most telling first; codes not named here come before PEER_LOST.
+_TELLING = (ExitCode.INVALID_INPUT, ExitCode.PREEMPTED, ExitCode.STORE_UNREACHABLE)
+
+
+@dataclass
+class _Process:
+    rank: int
+    popen: subprocess.Popen[bytes]
+    message_file: Path
+
+    def exit_code(self) -> int:
+        """As a shell has it: 128 + n for signal n."""
+        code = self.popen.returncode
+        return 128 - code if code < 0 else code
+
+
+def launch(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run ``python -m posefleet_trainer ARGUMENTS`` once per local rank, and return the exit code that says most."""
+    with tempfile.TemporaryDirectory(prefix="posefleet-") as directory:
+        processes: list[_Process] = []
+        _forward_signals(processes)
+        for ranked in rank_environments(environment):
+            processes.append(_start(arguments, ranked, Path(directory) / f"rank-{ranked['RANK']}.json"))
+        _wait(processes)
+        verdict = min(processes, key=lambda process: _telling(process.exit_code()))
+        _leave_message(verdict)
+        return verdict.exit_code()
+
+
+def rank_environments(environment: Mapping[str, str]) -> list[dict[str, str]]:
+    """The environment of each local rank, with the variables that ``torch.distributed`` reads."""
+    nodes = int(environment.get(ENV_NODES, "1"))
+    local_world = int(environment.get(ENV_PROCESSES_PER_NODE, "1"))
+    node = int(environment.get(ENV_NODE_RANK, "0"))
+    rendezvous = {
+        ENV_RENDEZVOUS_HOST: environment.get(ENV_RENDEZVOUS_HOST) or "127.0.0.1",
+        ENV_RENDEZVOUS_PORT: environment.get(ENV_RENDEZVOUS_PORT) or str(_free_port()),
+    }
+    return [
+        {
+            **environment,
+            **rendezvous,
+            "RANK": str(node * local_world + local),
+            "LOCAL_RANK": str(local),
+            "WORLD_SIZE": str(nodes * local_world),
+            "LOCAL_WORLD_SIZE": str(local_world),
+        }
+        for local in range(local_world)
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(arguments: Sequence[str], environment: Mapping[str, str], message_file: Path) -> _Process:
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "posefleet_trainer", *arguments],
+        env={**environment, ENV_TERMINATION_LOG: str(message_file)},
+        preexec_fn=_die_with_parent,  # noqa: PLW1509  the launcher has no other thread yet
+    )
+    return _Process(int(environment["RANK"]), popen, message_file)
+
+
+def _die_with_parent() -> None:
+    """A launcher that is killed must not leave ranks behind that write to the store."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _forward_signals(processes: Sequence[_Process]) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
+        del frame
+        _signal_all(processes, number)
+
+    signal.signal(signal.SIGTERM, forward)
+    # A terminal sends SIGINT to the ranks itself.
+    signal.signal(signal.SIGINT, lambda *_: None)
+
+
+def _signal_all(processes: Sequence[_Process], number: int) -> None:
+    for process in processes:
+        if process.popen.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.popen.send_signal(number)
+
+
+def _wait(processes: Sequence[_Process]) -> None:
+    """Until all have ended; after the first bad end the rest has ``PEER_PATIENCE_SECONDS``."""
+    failed_at: float | None = None
+    while any(process.popen.poll() is None for process in processes):
+        now = time.monotonic()
+        if failed_at is None and any(process.popen.returncode for process in processes):
+            failed_at = now
+        if failed_at is not None and now - failed_at > PEER_PATIENCE_SECONDS:
+            _signal_all(processes, signal.SIGKILL)
+        time.sleep(_POLL_SECONDS)
+
+
+def _telling(code: int) -> int:
+    if code in _TELLING:
+        return _TELLING.index(code)
+    if code == ExitCode.SUCCEEDED:
+        return len(_TELLING) + 2
+    return len(_TELLING) + (1 if code == ExitCode.PEER_LOST else 0)
+
+
+def _leave_message(verdict: _Process) -> None:
+    if verdict.message_file.exists():
+        message = TerminationMessage.model_validate_json(verdict.message_file.read_bytes())
+    else:
+        message = TerminationMessage(reason="Error", message=_sudden_end(verdict))
+    write_termination_log(message)
+
+
+def _sudden_end(process: _Process) -> str:
+    code = process.exit_code()
+    if code == 128 + signal.SIGKILL:
+        return f"rank {process.rank} was killed (SIGKILL): if its memory ran out, raise resources.memoryPerNode"
+    cause = f"signal {code - 128}" if code > 128 else f"exit code {code}"
+    return f"rank {process.rank} ended by {cause} without a word; its log says more"

@@ -1,0 +1,64 @@
+"""The command ``posefleet-trainer``: the stages of a job, in order, and nothing else.
+
+Heavy libraries are imported by the stages that use them, so that ``prepare`` starts in an instant.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from posefleet_api.status import Artifacts, Stage
+from posefleet_trainer.context import Context
+from posefleet_trainer.distributed import first_alone
+from posefleet_trainer.launch import launch
+from posefleet_trainer.process import run_process
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry of ``posefleet-trainer`` and of ``python -m posefleet_trainer``."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(words)
+    stages: tuple[Stage, ...] = arguments.stages
+    if "RANK" in os.environ or stages == ("prepare",):
+        run_process(arguments.job, lambda context: run_stages(context, stages), prepares_only=stages == ("prepare",))
+    sys.exit(launch(words, os.environ))
+
+
+def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
+    """Run ``stages`` on this rank; the artifacts if a report was among them."""
+    from posefleet_trainer.dataset.load import load_prepared
+    from posefleet_trainer.dataset.prepare import prepare
+
+    if "prepare" in stages:
+        first_alone(context.rank.index, context.rank.world, lambda: prepare(context))
+    if stages == ("prepare",):
+        return None
+    from posefleet_trainer.evaluation.predict import predict
+    from posefleet_trainer.report.run import report
+    from posefleet_trainer.training.run import train
+
+    prepared = load_prepared(context)
+    model = train(context, prepared)
+    if "predict" not in stages:
+        return None
+    predictions = predict(context, prepared, model)
+    return report(context, prepared, model, predictions) if "report" in stages else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="posefleet-trainer", description="Train the model of a PoseTrainingJob.")
+    parser.add_argument("job", type=Path, help="the manifest, as YAML or JSON")
+    parser.add_argument("--stages", type=_stages, default=STAGES, help=f"default: {','.join(STAGES)}")
+    return parser
+
+
+def _stages(text: str) -> tuple[Stage, ...]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in STAGES]:
+        raise argparse.ArgumentTypeError(f"no such stage: {', '.join(unknown)}; there are {', '.join(STAGES)}")
+    return tuple(stage for stage in STAGES if stage in names)

@@ -1,0 +1,51 @@
+"""The HTTP server of a node's first rank: ``/metrics`` and ``/progress``."""
+
+import logging
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from posefleet_trainer.telemetry.progress import ProgressTracker
+
+_log = logging.getLogger(__name__)
+
+
+def serve_telemetry(progress: ProgressTracker, host: str, port: int) -> ThreadingHTTPServer | None:
+    """Serve in a daemon thread; None where the address is taken, which is no reason not to train."""
+    try:
+        server = ThreadingHTTPServer((host, port), _handler(progress))
+    except OSError as error:
+        _log.warning("no metrics: cannot listen on %s:%d: %s", host, port, error)
+        return None
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="telemetry", daemon=True).start()
+    return server
+
+
+def _handler(progress: ProgressTracker) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 10.0
+
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(generate_latest(), CONTENT_TYPE_LATEST)
+            elif self.path == "/progress":
+                self._answer(progress.report().to_json().encode(), "application/json")
+            else:
+                self.send_error(HTTPStatus.NOT_FOUND)
+
+        def _answer(self, body: bytes, content_type: str) -> None:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing: the operator asks every few seconds."""
+
+    return Handler
