@@ -9,15 +9,16 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from posefleet_api.outcomes import ExitCode, TerminationMessage
 
+from posefleet_api.outcomes import ExitCode, TerminationMessage
 from posefleet_trainer.launch import rank_environments
 
 _RANK = """
 import json, os, signal, sys, time
 plan = json.loads(os.environ["PLAN"])[int(os.environ["RANK"])]
 def leave(code):
-    open(os.environ["POSEFLEET_TERMINATION_LOG"], "w").write(json.dumps({"reason": plan["reason"], "message": "rank " + os.environ["RANK"]}))
+    message = {"reason": plan["reason"], "message": "rank " + os.environ["RANK"]}
+    open(os.environ["POSEFLEET_TERMINATION_LOG"], "w").write(json.dumps(message))
     sys.exit(code)
 if "on_sigterm" in plan:
     signal.signal(signal.SIGTERM, lambda *_: leave(plan["on_sigterm"]))

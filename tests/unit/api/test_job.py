@@ -1,0 +1,102 @@
+"""What a manifest may say, and how a mistake is told."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posefleet_api.job import InvalidManifest, parse_job
+from posefleet_api.values import quantity_bytes
+
+_MANIFEST: dict[str, Any] = {
+    "apiVersion": "posefleet.io/v1alpha1",
+    "kind": "PoseTrainingJob",
+    "metadata": {"name": "reaching"},
+    "spec": {
+        "dataset": {"uri": "s3://lab-data/mouse/"},
+        "storage": {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"},
+        "output": {"uri": "s3://lab-results/reaching/"},
+    },
+}
+
+
+def manifest_with(path: str, value: Any) -> dict[str, Any]:
+    manifest = deepcopy(_MANIFEST)
+    *parents, last = path.split(".")
+    node = manifest
+    for parent in parents:
+        node = node.setdefault(parent, {})
+    node[last] = value
+    return manifest
+
+
+def refusal(path: str, value: Any) -> str:
+    with pytest.raises(InvalidManifest) as refused:
+        parse_job(manifest_with(path, value))
+    return str(refused.value)
+
+
+def test_a_short_manifest_gets_a_scientists_defaults():
+    spec = parse_job(_MANIFEST).spec
+    assert (spec.training.epochs, spec.model.backbone, spec.failure_policy.max_attempts) == (300, "resnet50", 3)
+    assert spec.losses.temporal is not None
+    assert spec.losses.pca_multi_view is None
+
+
+def test_losses_given_empty_are_off():
+    assert parse_job(manifest_with("spec.losses", {})).spec.losses.temporal is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("spec.training.epochs", -1, "spec.training.epochs: Input should be greater than or equal to 1"),
+        ("spec.training.epoch", 3, "spec.training.epoch: no such field"),
+        ("spec.training.epochs", "3", "spec.training.epochs: Input should be a valid integer"),
+        ("spec.model.backbone", "resnet99", "spec.model.backbone: Input should be 'resnet10t'"),
+        ("spec.dataset.uri", "s3://", "spec.dataset.uri: must be s3://BUCKET/PREFIX/"),
+        ("spec.dataset.labels", "../secret.csv", "spec.dataset.labels: must be a path inside the project folder"),
+        ("spec.dataset.labels", "/etc/passwd", "spec.dataset.labels: must be a path inside the project folder"),
+        ("spec.storage.endpoint", "http://key:secret@minio", "without a path or credentials"),
+        ("spec.model.imageSize", {"height": 100, "width": 128}, "multiples of 32"),
+        ("spec.dataset.split", {"validation": 0.5, "test": 0.5}, "must leave frames to train on"),
+        ("spec.losses.pcaMultiView", {"views": [[0, 1], [2]]}, "every view must list the same number"),
+        ("metadata.name", "m" * 49, "metadata.name: String should have at most 48 characters"),
+        ("spec.resources.memoryPerNode", "64 gigs", "must be a size such as 64Gi"),
+    ],
+)
+def test_a_mistake_is_told_with_its_field(path, value, told):
+    assert told in refusal(path, value)
+
+
+def test_s3_without_storage_is_refused():
+    manifest = deepcopy(_MANIFEST)
+    del manifest["spec"]["storage"]
+    with pytest.raises(InvalidManifest, match="storage is needed for s3:// URIs"):
+        parse_job(manifest)
+
+
+def test_every_mistake_is_told_at_once():
+    manifest = manifest_with("spec.training.epochs", 0)
+    manifest["spec"]["dataset"]["uri"] = "nowhere"
+    with pytest.raises(InvalidManifest) as refused:
+        parse_job(manifest)
+    assert len(str(refused.value).splitlines()) == 2
+
+
+def test_a_job_survives_the_way_through_json():
+    job = parse_job(_MANIFEST)
+    assert parse_job(job.to_dict()) == job
+
+
+@given(number=st.integers(0, 4096), unit=st.sampled_from(["Ki", "Mi", "Gi", "Ti"]))
+def test_binary_quantities_are_powers_of_two(number, unit):
+    power = ["Ki", "Mi", "Gi", "Ti"].index(unit) + 1
+    assert quantity_bytes(f"{number}{unit}") == number * 1024**power
+
+
+@pytest.mark.parametrize(("text", "size"), [("5", 5), ("1.5k", 1500), ("2M", 2_000_000), ("0.5Gi", 2**29)])
+def test_quantities_are_bytes(text, size):
+    assert quantity_bytes(text) == size
