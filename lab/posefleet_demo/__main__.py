@@ -1,0 +1,5 @@
+"""``python -m posefleet_demo``."""
+
+from posefleet_demo.main import main
+
+main()

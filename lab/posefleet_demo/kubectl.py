@@ -1,0 +1,42 @@
+"""``kubectl`` against the demo's cluster."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """The ``kubectl`` binary, the cluster's kubeconfig, and a namespace."""
+
+    binary: Path
+    kubeconfig: Path
+    namespace: str
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        """What the command printed.
+
+        Raises:
+            KubectlRefused: with what the API server said.
+        """
+        command = [str(self.binary), "--kubeconfig", str(self.kubeconfig), "--namespace", self.namespace, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise KubectlRefused(done.stderr.strip())
+        return done.stdout
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Server-side apply."""
+        documents = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
+        self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=documents)
+
+    def job(self, name: str) -> dict[str, Any]:
+        """The PoseTrainingJob as it is now."""
+        found: dict[str, Any] = json.loads(self("get", "ptj", name, "-o", "json"))
+        return found
+
+
+class KubectlRefused(RuntimeError):
+    """The API server refused a command."""

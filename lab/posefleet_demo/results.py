@@ -1,0 +1,50 @@
+"""Copy a job's results here, and measure them against the truth of a synthetic project."""
+
+import csv
+import math
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from minio import Minio
+
+
+def download_results(client: Minio, bucket: str, prefix: str, target: Path) -> int:
+    """Copy every object under ``prefix`` but the checkpoints into ``target``; how many there were."""
+    count = 0
+    for found in client.list_objects(bucket, prefix=prefix, recursive=True):
+        key = str(found.object_name).removeprefix(prefix)
+        if not key.startswith("checkpoints/"):
+            client.fget_object(bucket, str(found.object_name), str(target / key))
+            count += 1
+    return count
+
+
+def median_pixel_error(predictions: Path, truth: Path) -> float:
+    """Median distance in pixels between two CSV files of one video, over all frames and all keypoints of the truth."""
+    true = dict(_poses(truth))
+    distances = [
+        math.dist(predicted[name], true[frame][name])
+        for frame, predicted in _poses(predictions)
+        for name in predicted.keys() & true[frame].keys()
+    ]
+    if not distances:
+        raise ValueError(f"{predictions} and {truth} share no keypoint")
+    return statistics.median(distances)
+
+
+def _poses(path: Path) -> Iterator[tuple[str, dict[str, tuple[float, float]]]]:
+    """Frame and pose (keypoint → x, y in pixels) of each row; keypoints without numbers are left out."""
+    with path.open(newline="") as file:
+        rows = csv.reader(file)
+        next(rows)
+        names, coords = next(rows), next(rows)
+        columns = {(name, coord): at for at, (name, coord) in enumerate(zip(names, coords, strict=True)) if at}
+        keypoints = dict.fromkeys(name for name, _ in columns)
+        for row in rows:
+            pose = {name: (_number(row[columns[name, "x"]]), _number(row[columns[name, "y"]])) for name in keypoints}
+            yield row[0], {name: point for name, point in pose.items() if not math.isnan(sum(point))}
+
+
+def _number(text: str) -> float:
+    return float(text) if text else math.nan

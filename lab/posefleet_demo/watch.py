@@ -1,0 +1,56 @@
+"""The live table of ``kubectl get ptj`` until the job is over."""
+
+import time
+from typing import Any
+
+from rich.live import Live
+from rich.text import Text
+
+from posefleet_demo.kubectl import Kubectl
+from posefleet_demo.steps import console
+
+_POLL_SECONDS = 1.0
+_FINISHED = ("Succeeded", "Failed")
+
+
+def watch_job(kubectl: Kubectl, name: str, timeout_seconds: float) -> dict[str, Any]:
+    """Show the job's table as it changes; the finished job.
+
+    Raises:
+        TimeoutError: the job did not finish in time.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=4) as live:
+            return _follow(kubectl, name, deadline, lambda table: live.update(Text(table)))
+    lines = _ChangedLines()
+    return _follow(kubectl, name, deadline, lines.show)
+
+
+def _follow(kubectl: Kubectl, name: str, deadline: float, show: Any) -> dict[str, Any]:
+    while time.monotonic() < deadline:
+        show(kubectl("get", "ptj", name).rstrip())
+        job = kubectl.job(name)
+        if job.get("status", {}).get("phase") in _FINISHED:
+            show(kubectl("get", "ptj", name).rstrip())
+            return job
+        time.sleep(_POLL_SECONDS)
+    raise TimeoutError(f"{name} did not finish in time; its state:\n{kubectl('describe', 'ptj', name)}")
+
+
+class _ChangedLines:
+    """Where no terminal can redraw a table: its heading once, then each new row."""
+
+    def __init__(self) -> None:
+        self._heading = ""
+        self._row = ""
+
+    def show(self, table: str) -> None:
+        heading, _, row = table.partition("\n")
+        if heading != self._heading:
+            console.print(heading, markup=False)
+            self._heading = heading
+        # The age changes every second and says nothing.
+        if row.rsplit(maxsplit=1)[0] != self._row:
+            console.print(row, markup=False)
+            self._row = row.rsplit(maxsplit=1)[0]
