@@ -1,0 +1,165 @@
+"""Files of the store on this node's disk, one copy for all its ranks."""
+
+import hashlib
+import os
+import re
+import threading
+from pathlib import Path, PurePosixPath
+
+from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.store.base import Store, StoredObject
+from posefleet_trainer.store.files import part_of, sha256_of
+from posefleet_trainer.store.locks import FileLock, held
+from posefleet_trainer.telemetry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+
+
+class NodeCache:
+    """A content-addressed folder that forgets what was used longest ago.
+
+    Each file has a lock: held while it is downloaded, so that one process does it and the others wait; shared from
+    ``fetch`` to ``release`` (or the process' end), so that no process evicts what another one reads. Several
+    processes and threads may use one directory.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self._files = directory / "files"
+        self._locks = directory / "locks"
+        self._max_bytes = max_bytes
+        self._pins: dict[Path, list[FileLock]] = {}
+        self._pins_lock = threading.Lock()
+        self._files.mkdir(parents=True, exist_ok=True)
+
+    def fetch(self, store: Store, key: str, size_bytes: int, sha256_or_etag: str) -> Path:
+        """The local copy of an object, downloaded if need be, verified, and kept until ``release``.
+
+        ``sha256_or_etag``: 64 hexadecimal digits are the content's sha256, else it is the store's tag of the object.
+
+        Raises:
+            InvalidInput: the object is missing, changed or damaged, or the cache is too small for it.
+            StoreUnreachable: the store did not answer.
+        """
+        path = self._files / _name(store.uri, key, size_bytes, sha256_or_etag)
+        lock = FileLock(self._lock_path(path))
+        try:
+            self._share(lock, path, store, StoredObject(key, size_bytes, sha256_or_etag))
+        except BaseException:
+            lock.close()
+            raise
+        with self._pins_lock:
+            self._pins.setdefault(path, []).append(lock)
+        os.utime(path)
+        return path
+
+    def release(self, path: Path) -> None:
+        """Take back one ``fetch`` of ``path``: it may be evicted from now on."""
+        with self._pins_lock:
+            locks = self._pins.get(path, [])
+            if locks:
+                locks.pop().close()
+
+    def _share(self, lock: FileLock, path: Path, store: Store, wanted: StoredObject) -> None:
+        """End with ``lock`` shared and ``path`` there."""
+        lock.share()
+        if path.exists():
+            CACHE_HITS.inc()
+            return
+        missed = False
+        while not path.exists():
+            lock.drop()
+            lock.hold()
+            if not path.exists():
+                missed = True
+                self._download(store, wanted, path)
+            # Between held and shared another process may evict the file; then all begins anew.
+            lock.share()
+        (CACHE_MISSES if missed else CACHE_HITS).inc()
+
+    def _download(self, store: Store, wanted: StoredObject, path: Path) -> None:
+        fresh = path.with_name(f"{path.name}.new")
+        for stale in (fresh, part_of(fresh)):
+            stale.unlink(missing_ok=True)
+        self._reserve(wanted, f"{store.uri}{wanted.key}", part_of(fresh))
+        if not _SHA256.fullmatch(wanted.etag):
+            store.download(wanted, fresh)
+        else:
+            _download_verified(store, wanted, fresh)
+        fresh.replace(path)
+
+    def _reserve(self, wanted: StoredObject, uri: str, part: Path) -> None:
+        """Evict until ``wanted`` fits, and take its place by a sparse file of its size."""
+        if wanted.size_bytes > self._max_bytes:
+            raise InvalidInput(
+                f"{uri} has {wanted.size_bytes:,} bytes, more than the cache of a node may hold "
+                f"({self._max_bytes:,}); raise resources.cachePerNode"
+            )
+        with held(self._locks / "eviction.lock"):
+            used = self._evict_until(self._max_bytes - wanted.size_bytes)
+            if used + wanted.size_bytes > self._max_bytes:
+                raise InvalidInput(
+                    f"{uri} ({wanted.size_bytes:,} bytes) does not fit beside the {used:,} bytes in use in the "
+                    f"cache of this node ({self._max_bytes:,}); raise resources.cachePerNode"
+                )
+            with part.open("wb") as file:
+                file.truncate(wanted.size_bytes)
+            CACHE_BYTES.set(used + wanted.size_bytes)
+
+    def _evict_until(self, limit: int) -> int:
+        """Delete unused files, the longest unused first, until ``limit`` bytes or fewer lie here; how many do."""
+        files = sorted(self._present(), key=lambda entry: entry[0])
+        used = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            if used <= limit:
+                break
+            if self._evict(path):
+                used -= size
+        return used
+
+    def _present(self) -> list[tuple[float, int, Path]]:
+        """(last use, bytes, path) of each file; one that vanishes meanwhile counts no more."""
+        found = []
+        for path in self._files.iterdir():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            found.append((status.st_mtime, status.st_size, path))
+        return found
+
+    def _evict(self, path: Path) -> bool:
+        lock = FileLock(self._lock_path(path))
+        try:
+            if not lock.try_hold():
+                return False
+            path.unlink(missing_ok=True)
+            return True
+        finally:
+            lock.close()
+
+    def _lock_path(self, path: Path) -> Path:
+        return self._locks / f"{path.name.partition('.')[0]}.lock"
+
+
+def _name(uri: str, key: str, size_bytes: int, sha256_or_etag: str) -> str:
+    """A name that changes with the content, with the key's suffix for what looks at suffixes."""
+    if _SHA256.fullmatch(sha256_or_etag):
+        digest = sha256_or_etag
+    else:
+        digest = hashlib.sha256("\0".join((uri, key, str(size_bytes), sha256_or_etag)).encode()).hexdigest()
+    suffix = PurePosixPath(key).suffix
+    return digest + (suffix if _SUFFIX.fullmatch(suffix) else "")
+
+
+def _download_verified(store: Store, wanted: StoredObject, target: Path) -> None:
+    """Download what has the sha256 ``wanted.etag``; a copy that was damaged on the way is fetched once more."""
+    uri = f"{store.uri}{wanted.key}"
+    for _ in range(2):
+        found = store.find(wanted.key)
+        if found is None or found.size_bytes != wanted.size_bytes:
+            break
+        store.download(found, target)
+        if sha256_of(target) == wanted.etag:
+            return
+    raise InvalidInput(f"{uri} is missing or damaged; delete it and apply the job again, so that it is prepared anew")

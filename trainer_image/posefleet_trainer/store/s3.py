@@ -1,0 +1,182 @@
+"""A folder of an S3-compatible bucket."""
+
+import io
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from minio.error import S3Error
+from urllib3.response import BaseHTTPResponse
+
+from minio import Minio
+from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.store.base import StoredObject
+from posefleet_trainer.store.connection import S3Connection
+from posefleet_trainer.store.failures import Request, explain, refused
+from posefleet_trainer.store.http import transient_errors
+from posefleet_trainer.store.keys import checked_key, folder_prefix, is_safe_key
+from posefleet_trainer.store.ranges import download_ranges
+from posefleet_trainer.telemetry.metrics import STORE_BYTES
+
+T = TypeVar("T")
+Page = list[tuple[str, int, str]]
+"""(object name, bytes, tag) each."""
+
+PAGE_LENGTH = 1000
+PART_BYTES = 16 * 2**20
+MAX_PARTS = 10_000
+PARALLEL_PARTS = 4
+#: More than any labels file, manifest or page; whatever is larger is downloaded to a file.
+MAX_READ_BYTES = 256 * 2**20
+
+
+class S3Store:
+    """See ``Store``. ``root`` is empty or ends with a slash."""
+
+    def __init__(self, connection: S3Connection, bucket: str, root: str) -> None:
+        self.uri = f"s3://{bucket}/{root}"
+        self._connection = connection
+        self._bucket = bucket
+        self._root = root
+
+    def _request(self, key: str, action: str) -> Request:
+        return Request(f"{self.uri}{key}", self._bucket, self._connection.endpoint, action)
+
+    def _call(self, key: str, action: str, work: Callable[[Minio], T]) -> T:
+        request = self._request(key, action)
+        try:
+            return self._connection.call(request, work)
+        except S3Error as error:
+            raise explain(error, request) from error
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Page by page, each page one request that is retried alone."""
+        after = ""
+        while page := self._page(prefix, after):
+            for name, size_bytes, etag in page:
+                key = name.removeprefix(self._root)
+                if not name.endswith("/") and is_safe_key(key):
+                    yield StoredObject(key, size_bytes, etag)
+            if len(page) < PAGE_LENGTH:
+                return
+            after = page[-1][0]
+
+    def _page(self, prefix: str, after: str) -> Page:
+        def work(client: Minio) -> Page:
+            listing = client.list_objects(
+                self._bucket, prefix=self._root + prefix, recursive=True, start_after=after or None
+            )
+            return [(o.object_name or "", o.size or 0, o.etag or "") for o in islice(listing, PAGE_LENGTH)]
+
+        return self._call(prefix, "list", work)
+
+    def find(self, key: str) -> StoredObject | None:
+        """One HEAD request."""
+        name = self._root + checked_key(key)
+        request = self._request(key, "read")
+        try:
+            found = self._connection.call(request, lambda client: client.stat_object(self._bucket, name))
+        except S3Error:
+            # A HEAD has no body, so a missing bucket looks as a missing object does.
+            if not self._connection.call(request, lambda client: client.bucket_exists(self._bucket)):
+                raise refused("NoSuchBucket", request) from None
+            return None
+        return StoredObject(key, found.size or 0, found.etag or "")
+
+    def read(self, key: str) -> bytes:
+        """One request; refuses what is larger than ``MAX_READ_BYTES``."""
+        return self._get(key, 0, 0, "")
+
+    def read_range(self, stored: StoredObject, offset: int, length: int) -> bytes:
+        """One request with ``If-Match``."""
+        if length == 0:
+            return b""
+        content = self._get(stored.key, offset, length, stored.etag)
+        if len(content) != length:
+            raise refused("PreconditionFailed", self._request(stored.key, "read"))
+        return content
+
+    def _get(self, key: str, offset: int, length: int, etag: str) -> bytes:
+        name = self._root + checked_key(key)
+        headers: dict[str, str | list[str] | tuple[str]] | None = {"If-Match": f'"{etag}"'} if etag else None
+
+        def attempt(client: Minio) -> bytes:
+            return _body(client.get_object(self._bucket, name, offset, length, request_headers=headers))
+
+        # The pool repeats requests; a body that breaks off in the middle is repeated here.
+        patience = self._connection.patience
+        content = self._call(key, "read", lambda client: patience.insist(lambda: attempt(client)))
+        if len(content) > MAX_READ_BYTES:
+            raise InvalidInput(f"{self.uri}{key} is larger than {MAX_READ_BYTES // 2**20} MiB; is it the right file?")
+        STORE_BYTES.labels("download").inc(len(content))
+        return content
+
+    def download(self, stored: StoredObject, target: Path) -> None:
+        """Ranges of 16 MiB, eight at a time, each retried alone."""
+        download_ranges(lambda offset, length: self.read_range(stored, offset, length), stored.size_bytes, target)
+
+    def write(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
+        """One PUT."""
+        self._put(key, lambda: io.BytesIO(content), len(content), content_type)
+
+    def upload(self, source: Path, key: str, content_type: str = "application/octet-stream") -> None:
+        """One PUT, or a multipart upload whose parts are retried alone."""
+        self._put(key, lambda: source.open("rb"), source.stat().st_size, content_type)
+
+    def _put(self, key: str, opened: Callable[[], BinaryIO], size_bytes: int, content_type: str) -> None:
+        name = self._root + checked_key(key)
+
+        def work(client: Minio) -> None:
+            with opened() as data:
+                client.put_object(
+                    self._bucket,
+                    name,
+                    data,
+                    size_bytes,
+                    content_type=content_type,
+                    part_size=PART_BYTES if size_bytes <= MAX_PARTS * PART_BYTES else 0,
+                    num_parallel_uploads=PARALLEL_PARTS,
+                )
+
+        try:
+            self._connection.call(self._request(key, "write"), lambda client: _unless_forgotten(lambda: work(client)))
+        except S3Error as error:
+            raise explain(error, self._request(key, "write")) from error
+        STORE_BYTES.labels("upload").inc(size_bytes)
+
+    def delete(self, key: str) -> None:
+        """One DELETE; a missing object is deleted already."""
+        name = self._root + checked_key(key)
+        self._call(key, "delete", lambda client: client.remove_object(self._bucket, name))
+
+    def child(self, prefix: str) -> "S3Store":
+        """The same connection, a longer root."""
+        inner = folder_prefix(prefix)
+        if inner:
+            checked_key(inner.rstrip("/"))
+        return S3Store(self._connection, self._bucket, self._root + inner)
+
+
+def _body(response: BaseHTTPResponse) -> bytes:
+    """The whole body, no more than ``MAX_READ_BYTES`` and one byte of it; the connection goes back to the pool."""
+    try:
+        with transient_errors():
+            content: bytes = response.read(MAX_READ_BYTES + 1)
+    except BaseException:
+        response.close()
+        raise
+    if len(content) > MAX_READ_BYTES:
+        response.close()
+    response.release_conn()
+    return content
+
+
+def _unless_forgotten(upload: Callable[[], None]) -> None:
+    """Upload; once more if the store lost the multipart upload or had completed it without saying so."""
+    try:
+        upload()
+    except S3Error as error:
+        if error.code != "NoSuchUpload":
+            raise
+        upload()
