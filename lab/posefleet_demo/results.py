@@ -21,16 +21,17 @@ def download_results(client: Minio, bucket: str, prefix: str, target: Path) -> i
 
 
 def median_pixel_error(predictions: Path, truth: Path) -> float:
-    """Median distance in pixels between two CSV files of one video, over all frames and all keypoints of the truth."""
-    true = dict(_poses(truth))
-    distances = [
-        math.dist(predicted[name], true[frame][name])
-        for frame, predicted in _poses(predictions)
-        for name in predicted.keys() & true[frame].keys()
-    ]
-    if not distances:
-        raise ValueError(f"{predictions} and {truth} share no keypoint")
-    return statistics.median(distances)
+    """Median distance in pixels between two CSV files of one video, over all frames and keypoints of the truth.
+
+    A keypoint that the truth has and the predictions lack is infinitely far away.
+    """
+    predicted = dict(_poses(predictions))
+    nowhere = (math.inf, math.inf)
+    return statistics.median(
+        math.dist(point, predicted.get(frame, {}).get(keypoint, nowhere))
+        for frame, pose in _poses(truth)
+        for keypoint, point in pose.items()
+    )
 
 
 def _poses(path: Path) -> Iterator[tuple[str, dict[str, tuple[float, float]]]]:
