@@ -14,8 +14,10 @@ SHORT_NAME: Final = "ptj"
 MAX_JOB_NAME_LENGTH: Final = 48
 
 LABEL_JOB: Final = f"{GROUP}/job"
+LABEL_JOB_UID: Final = f"{GROUP}/job-uid"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
+ANNOTATION_FINGERPRINT: Final = f"{GROUP}/fingerprint"
 COMPONENT_PREPARE: Final = "prepare"
 COMPONENT_ATTEMPT: Final = "attempt"
 

@@ -101,6 +101,8 @@ class Attempt(ApiModel):
     """The step that it resumed from."""
     end_step: int | None = None
     """The last step that it was seen to finish."""
+    warnings: Annotated[list[Text], Field(max_length=16)] = []
+    """What it passed over, such as a checkpoint that was damaged."""
 
 
 class Artifacts(ApiModel):
@@ -121,8 +123,14 @@ class Preparation(ApiModel):
 
     tries: int = 0
     """Prepare Jobs created."""
+    failures: int = 0
+    """Those that failed and count against failurePolicy.maxAttempts."""
+    unreachable: int = 0
+    """The latest in a row that ended for reasons that are not the job's, such as a store that did not answer."""
     end_time: Timestamp | None = None
     """When the last one ended."""
+    fingerprint: Annotated[str, Field(max_length=64)] = ""
+    """Of the part of the spec that the last one prepared for."""
     warnings: Annotated[list[Text], Field(max_length=64)] = []
     """What was dropped or passed over."""
 

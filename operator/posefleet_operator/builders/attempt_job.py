@@ -1,0 +1,91 @@
+"""The Indexed Job of an attempt: one pod a node, all or nothing."""
+
+from posefleet_api.constants import (
+    COMPONENT_ATTEMPT,
+    ENV_NODES,
+    ENV_PROCESSES_PER_NODE,
+    ENV_RENDEZVOUS_HOST,
+    ENV_RENDEZVOUS_PORT,
+    JOB_FILE,
+    LABEL_JOB,
+    LABEL_JOB_UID,
+)
+from posefleet_api.job import PoseTrainingJob
+from posefleet_api.resources import Resources
+from posefleet_operator.builders.names import attempt_name, metadata, rendezvous_port
+from posefleet_operator.builders.pod_template import Role, pod_template
+from posefleet_operator.children import GPU_RESOURCE, Manifest
+from posefleet_operator.settings import Settings
+
+_GPU_MODEL_LABEL = "nvidia.com/gpu.product"
+_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+
+
+def attempt_job(job: PoseTrainingJob, number: int, settings: Settings) -> Manifest:
+    """The gang of an attempt. With a queue it is created suspended, and is Kueue's to release."""
+    nodes = job.spec.resources.nodes
+    child = metadata(job, COMPONENT_ATTEMPT, number)
+    if job.spec.queue:
+        child["labels"] = {**child["labels"], _QUEUE_LABEL: job.spec.queue}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": child,
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": nodes,
+            "parallelism": nodes,
+            "backoffLimit": 0,
+            "podReplacementPolicy": "Failed",
+            "suspend": bool(job.spec.queue),
+            "template": pod_template(job, _role(job, number), settings),
+        },
+    }
+
+
+def _role(job: PoseTrainingJob, number: int) -> Role:
+    pod: Manifest = {
+        "subdomain": attempt_name(job.metadata.name, number),
+        "topologySpreadConstraints": [_one_pod_a_node(job)],
+    }
+    if job.spec.resources.gpu_model:
+        chosen = {**job.spec.pod_template.node_selector, _GPU_MODEL_LABEL: job.spec.resources.gpu_model}
+        pod["nodeSelector"] = chosen
+    return Role(
+        component=COMPONENT_ATTEMPT,
+        number=number,
+        command=["posefleet-trainer", JOB_FILE, "--stages", "train,predict,report"],
+        resources=_resources(job.spec.resources),
+        environment=_gang_environment(job, number),
+        pod=pod,
+    )
+
+
+def _gang_environment(job: PoseTrainingJob, number: int) -> list[Manifest]:
+    name, resources = attempt_name(job.metadata.name, number), job.spec.resources
+    return [
+        {"name": ENV_NODES, "value": str(resources.nodes)},
+        {"name": ENV_PROCESSES_PER_NODE, "value": str(max(1, resources.gpus_per_node))},
+        {"name": ENV_RENDEZVOUS_HOST, "value": f"{name}-0.{name}"},
+        {"name": ENV_RENDEZVOUS_PORT, "value": str(rendezvous_port(job.metadata.uid, number))},
+    ]
+
+
+def _resources(wanted: Resources) -> Manifest:
+    """Requests equal limits: the gang gets what it asked for, and no neighbour slows one of its ranks."""
+    amounts = {"cpu": str(wanted.cpus_per_node), "memory": wanted.memory_per_node}
+    if wanted.gpus_per_node:
+        amounts[GPU_RESOURCE] = str(wanted.gpus_per_node)
+    return {"requests": amounts, "limits": dict(amounts)}
+
+
+def _one_pod_a_node(job: PoseTrainingJob) -> Manifest:
+    """A wish, not a condition: a cluster of one node can still train with several pods."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {
+            "matchLabels": {LABEL_JOB: job.metadata.name, LABEL_JOB_UID: job.metadata.uid},
+        },
+    }

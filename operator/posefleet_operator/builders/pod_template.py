@@ -1,0 +1,118 @@
+"""The pod of a trainer: what the pods of the prepare Job and of an attempt have in common."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from posefleet_api.constants import (
+    CACHE_DIRECTORY,
+    TERMINATION_GRACE_SECONDS,
+    TERMINATION_LOG,
+    TRAINER_PORT,
+    TRAINER_PORT_NAME,
+)
+from posefleet_api.job import PoseTrainingJob
+from posefleet_api.values import quantity_bytes
+from posefleet_operator.builders.environment import environment
+from posefleet_operator.builders.job_config import JOB_KEY
+from posefleet_operator.builders.names import child_name, labels
+from posefleet_operator.children import CONTAINER, Manifest
+from posefleet_operator.settings import Settings
+
+_CONFIG_DIRECTORY = "/etc/posefleet"
+_TEMPORARY_BYTES = "1Gi"
+
+
+@dataclass(frozen=True)
+class Role:
+    """What tells a pod of the prepare Job from one of an attempt."""
+
+    component: str
+    number: int
+    command: list[str]
+    resources: Manifest
+    environment: list[Manifest]
+    #: What only this role puts into the pod spec.
+    pod: Manifest
+
+
+def pod_template(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest:
+    """The template: the job's own ``podTemplate`` beneath what a trainer needs."""
+    own = job.spec.pod_template
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": _pod_security(settings),
+        "nodeSelector": own.fragment("nodeSelector"),
+        "tolerations": own.fragment("tolerations"),
+        "affinity": own.fragment("affinity"),
+        "imagePullSecrets": own.fragment("imagePullSecrets"),
+        "serviceAccountName": own.fragment("serviceAccountName"),
+        "priorityClassName": own.fragment("priorityClassName"),
+        "volumes": [*_volumes(job, role), *(own.fragment("volumes") or [])],
+        "containers": [_container(job, role, settings)],
+        **role.pod,
+    }
+    return {
+        "metadata": {
+            "labels": {**own.labels, **labels(job, role.component, role.number)},
+            "annotations": dict(own.annotations),
+        },
+        "spec": {name: value for name, value in spec.items() if value is not None},
+    }
+
+
+def _container(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest:
+    own = job.spec.pod_template
+    return {
+        "name": CONTAINER,
+        "image": settings.trainer_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": role.command,
+        "env": [*environment(job), *role.environment, *(own.fragment("env") or [])],
+        "ports": [{"name": TRAINER_PORT_NAME, "containerPort": TRAINER_PORT}],
+        "resources": role.resources,
+        "terminationMessagePath": TERMINATION_LOG,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "posefleet-job", "mountPath": _CONFIG_DIRECTORY, "readOnly": True},
+            {"name": "posefleet-cache", "mountPath": CACHE_DIRECTORY},
+            {"name": "posefleet-tmp", "mountPath": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
+            {"name": "posefleet-shm", "mountPath": "/dev/shm"},  # noqa: S108  likewise
+            *(own.fragment("volumeMounts") or []),
+        ],
+    }
+
+
+def _volumes(job: PoseTrainingJob, role: Role) -> list[Manifest]:
+    """Configuration, cache, and the two places that libraries write to although the root file system is read-only."""
+    name = child_name(job.metadata.name, role.component, role.number)
+    sources: list[Manifest] = [{"configMap": {"name": name, "items": [{"key": JOB_KEY, "path": JOB_KEY}]}}]
+    if job.spec.storage is not None and job.spec.storage.ca_secret:
+        certificate = {"key": "ca.crt", "path": "ca/ca.crt"}
+        sources.append({"secret": {"name": job.spec.storage.ca_secret, "items": [certificate]}})
+    resources = job.spec.resources
+    shared_memory = str(quantity_bytes(resources.memory_per_node) // 2)
+    return [
+        {"name": "posefleet-job", "projected": {"sources": sources}},
+        {"name": "posefleet-cache", "emptyDir": {"sizeLimit": resources.cache_per_node}},
+        {"name": "posefleet-tmp", "emptyDir": {"sizeLimit": _TEMPORARY_BYTES}},
+        {"name": "posefleet-shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
+    ]
+
+
+def _pod_security(settings: Settings) -> Manifest:
+    """The ``restricted`` Pod Security Standard."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": settings.run_as_user,
+        "runAsGroup": settings.run_as_user,
+        "fsGroup": settings.run_as_user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }

@@ -1,0 +1,54 @@
+"""The Job that checks and prepares the data before a GPU is taken."""
+
+from posefleet_api.constants import (
+    ANNOTATION_FINGERPRINT,
+    COMPONENT_PREPARE,
+    ENV_NODES,
+    ENV_PROCESSES_PER_NODE,
+    JOB_FILE,
+)
+from posefleet_api.job import PoseTrainingJob
+from posefleet_api.resources import Resources
+from posefleet_api.values import quantity_bytes
+from posefleet_operator.builders.names import metadata
+from posefleet_operator.builders.pod_template import Role, pod_template
+from posefleet_operator.children import Manifest
+from posefleet_operator.policies.preparation import fingerprint
+from posefleet_operator.settings import Settings
+
+_CPU_REQUEST = "500m"
+_MEMORY_REQUEST = "1Gi"
+
+
+def prepare_job(job: PoseTrainingJob, number: int, settings: Settings) -> Manifest:
+    """One pod without GPUs, once."""
+    role = Role(
+        component=COMPONENT_PREPARE,
+        number=number,
+        command=["posefleet-trainer", JOB_FILE, "--stages", "prepare"],
+        resources=_resources(job.spec.resources),
+        environment=[{"name": ENV_NODES, "value": "1"}, {"name": ENV_PROCESSES_PER_NODE, "value": "1"}],
+        pod={},
+    )
+    child = metadata(job, COMPONENT_PREPARE, number)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {**child, "annotations": {ANNOTATION_FINGERPRINT: fingerprint(job.spec)}},
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": 0,
+            "podReplacementPolicy": "Failed",
+            "template": pod_template(job, role, settings),
+        },
+    }
+
+
+def _resources(wanted: Resources) -> Manifest:
+    """Little is asked for, so that preparation never queues behind training; what is there may be used."""
+    memory = min(quantity_bytes(wanted.memory_per_node), quantity_bytes(_MEMORY_REQUEST))
+    return {
+        "requests": {"cpu": _CPU_REQUEST, "memory": str(memory)},
+        "limits": {"cpu": str(wanted.cpus_per_node), "memory": wanted.memory_per_node},
+    }

@@ -1,0 +1,131 @@
+"""All that one reconcile may look at."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from pydantic import ValidationError
+
+from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
+from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec, parse_job
+from posefleet_api.outcomes import ProgressReport
+from posefleet_api.status import FINISHED_PHASES, Attempt, Status
+from posefleet_operator.children import ChildJob, ChildPod, Key, Manifest
+from posefleet_operator.settings import Settings
+
+
+class UnreadableStatus(ValueError):
+    """A status that this version of the operator does not understand; nothing may be done on top of it."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A job, its children, what its rank 0 says, and the time."""
+
+    manifest: Manifest
+    child_jobs: tuple[ChildJob, ...]
+    pods: tuple[ChildPod, ...]
+    now: datetime
+    settings: Settings
+    #: Of the newest attempt, if this operator has heard from it.
+    report: ProgressReport | None = None
+    #: When this operator began to ask the newest attempt for its progress.
+    asking_since: datetime | None = None
+    #: What the API server said when it refused a child that the job needs; empty when it is time to try again.
+    refusal: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return self.manifest["metadata"].get("namespace", ""), self.manifest["metadata"]["name"]
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.key[1]
+
+    @property
+    def uid(self) -> str:
+        """The job's uid; another job of the same name has another."""
+        return str(self.manifest["metadata"].get("uid", ""))
+
+    @property
+    def generation(self) -> int:
+        """Of the spec."""
+        return int(self.manifest["metadata"].get("generation", 0))
+
+    @property
+    def deleting(self) -> bool:
+        """Whether the job is on its way out."""
+        return "deletionTimestamp" in self.manifest["metadata"]
+
+    @cached_property
+    def status(self) -> Status:
+        """The status as it is in the API server.
+
+        Raises:
+            UnreadableStatus: for one that a newer operator wrote.
+        """
+        try:
+            return Status.model_validate(self.manifest.get("status") or {})
+        except ValidationError as error:
+            raise UnreadableStatus(str(error)) from error
+
+    @cached_property
+    def job(self) -> PoseTrainingJob | InvalidManifest:
+        """The job without its status, or what is wrong with its manifest."""
+        try:
+            return parse_job({name: part for name, part in self.manifest.items() if name != "status"})
+        except InvalidManifest as refusal:
+            return refusal
+
+    @property
+    def spec(self) -> Spec:
+        """The spec; only after the step that refuses invalid manifests."""
+        assert isinstance(self.job, PoseTrainingJob)
+        return self.job.spec
+
+    @property
+    def finished(self) -> bool:
+        """Whether the job succeeded or failed."""
+        return self.status.phase in FINISHED_PHASES
+
+    def own_jobs(self, component: str) -> tuple[ChildJob, ...]:
+        """The child Jobs of this very job, by number."""
+        mine = (j for j in self.child_jobs if j.identity.owner_uid == self.uid and j.identity.component == component)
+        return tuple(sorted(mine, key=lambda job: job.identity.number))
+
+    def own_pods(self, component: str, number: int) -> tuple[ChildPod, ...]:
+        """The pods of one attempt or of one try of the prepare Job, by rank; the newest where a rank has several."""
+        mine = (pod for pod in self.pods if pod.identity.owner_uid == self.uid)
+        chosen = [p for p in mine if p.identity.component == component and p.identity.number == number]
+        return tuple(sorted(chosen, key=lambda pod: (pod.rank, pod.identity.version)))
+
+    def strangers(self) -> tuple[str, ...]:
+        """What still lives of a deleted job of the same name."""
+        jobs = (f"Job {job.identity.name}" for job in self.child_jobs if job.identity.owner_uid != self.uid)
+        pods = (p for p in self.pods if p.identity.owner_uid != self.uid and p.active)
+        return (*jobs, *(f"pod {pod.identity.name}" for pod in pods))
+
+    def attempt_job(self, number: int) -> ChildJob | None:
+        """The child Job of an attempt."""
+        return _numbered(self.own_jobs(COMPONENT_ATTEMPT), number)
+
+    def prepare_job(self, number: int) -> ChildJob | None:
+        """The child Job of a try of the preparation."""
+        return _numbered(self.own_jobs(COMPONENT_PREPARE), number)
+
+
+def newest(status: Status) -> Attempt | None:
+    """The newest attempt."""
+    return status.attempts[-1] if status.attempts else None
+
+
+def running_attempt(status: Status) -> Attempt | None:
+    """The newest attempt, if it has no outcome yet."""
+    attempt = newest(status)
+    return attempt if attempt is not None and not attempt.outcome else None
+
+
+def _numbered(jobs: tuple[ChildJob, ...], number: int) -> ChildJob | None:
+    return next((job for job in jobs if job.identity.number == number), None)

@@ -1,0 +1,124 @@
+"""The operator as a whole: serve probes, wait for the Lease, lead, and begin again if the Lease is lost."""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+
+from posefleet_api.constants import PLURAL
+from posefleet_operator.apply import Performer
+from posefleet_operator.cache import Cache, Children, Jobs
+from posefleet_operator.children import ChildJob, ChildPod, Manifest
+from posefleet_operator.client import Cluster
+from posefleet_operator.election import Election
+from posefleet_operator.handlers import watch
+from posefleet_operator.metrics import Metrics
+from posefleet_operator.resync import compare_again_and_again, compare_first
+from posefleet_operator.runtime import Runtime
+from posefleet_operator.serving import serving
+from posefleet_operator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: A loop that was not let run for so long has hung.
+_HUNG_SECONDS = 60.0
+_PAUSE_AFTER_FAILURE_SECONDS = 1.0
+
+
+async def run_operator(settings: Settings, stop: asyncio.Event) -> None:
+    """Run until ``stop`` is set. All that it starts has ended when it returns."""
+    operator = Operator(settings)
+    work = asyncio.create_task(operator.run())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    work.cancel()
+    try:
+        await work
+    except asyncio.CancelledError:
+        logger.info("stopped")
+
+
+class Operator:
+    """One process's worth of operator."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._metrics = Metrics()
+        self._last_beat = time.monotonic()
+        self._state = "starting"
+
+    async def run(self) -> None:
+        """Lead whenever the Lease can be had, for ever."""
+        cluster = await Cluster.connect(self._settings.kubeconfig)
+        host, port = self._settings.http_host, self._settings.http_port
+        try:
+            async with serving(host, port, self._health, self._readiness, self._metrics.registry) as bound:
+                logger.info("probes and metrics on port %d", bound)
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._beat())
+                    tasks.create_task(self._campaign(cluster))
+        finally:
+            await cluster.close()
+
+    async def _campaign(self, cluster: Cluster) -> None:
+        while True:
+            election = Election(cluster, self._settings, time.monotonic)
+            self._state = "standby"
+            await election.acquire()
+            try:
+                await self._lead(cluster, election)
+            except* Exception as group:
+                for error in group.exceptions:
+                    logger.error("leading failed and begins again: %r", error)
+                await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+            finally:
+                await election.release()
+
+    async def _lead(self, cluster: Cluster, election: Election) -> None:
+        """Act on jobs until the Lease is lost; then everything is forgotten."""
+        cache = Cache()
+        performer = Performer(cluster, cache, election.require, self._settings.identity)
+        runtime = Runtime(cache, performer, self._settings, self._metrics, lambda: datetime.now(UTC))
+        shown = self._metrics.show_jobs(cache.training_jobs)
+        keeping = asyncio.create_task(election.keep())
+        acting = asyncio.create_task(self._act(cluster, cache, runtime))
+        try:
+            await asyncio.wait([keeping, acting], return_when=asyncio.FIRST_COMPLETED)
+            if acting.done():
+                await acting
+        finally:
+            self._metrics.hide_jobs(shown)
+            for task in (keeping, acting):
+                task.cancel()
+            await runtime.stop()
+            await asyncio.gather(keeping, acting, return_exceptions=True)
+
+    async def _act(self, cluster: Cluster, cache: Cache, runtime: Runtime) -> None:
+        await compare_first(cluster, cache, self._settings)
+        self._state = "leading"
+        runtime.wake_all()
+        stores: dict[str, Jobs | Children[ChildJob] | Children[ChildPod]] = {
+            PLURAL: cache.training_jobs,
+            "jobs": cache.child_jobs,
+            "pods": cache.pods,
+        }
+
+        def deliver(plural: str, kind: str | None, manifest: Manifest) -> None:
+            runtime.wake(stores[plural].apply(kind, manifest))
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch(self._settings, deliver, cluster.credentials))
+            tasks.create_task(compare_again_and_again(cluster, cache, self._settings, runtime.wake))
+            tasks.create_task(runtime.asker.run())
+
+    async def _beat(self) -> None:
+        while True:
+            self._last_beat = time.monotonic()
+            await asyncio.sleep(1)
+
+    def _health(self) -> tuple[bool, str]:
+        return time.monotonic() - self._last_beat < _HUNG_SECONDS, self._state
+
+    def _readiness(self) -> tuple[bool, str]:
+        return self._state in {"leading", "standby"}, self._state

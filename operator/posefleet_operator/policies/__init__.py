@@ -1,0 +1,1 @@
+"""What the operator decides, one decision a file: functions of values, without clock, cluster or state."""

@@ -1,0 +1,50 @@
+"""Whether another attempt starts, and when."""
+
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+
+from posefleet_api.resources import FailurePolicy
+from posefleet_api.status import Attempt
+
+#: Nobody waits longer than this, however often an attempt failed.
+MAX_BACKOFF_SECONDS = 3600.0
+#: Ends that nobody's budget pays for but that could come again at once.
+_DELETED_FROM_OUTSIDE = frozenset({"PodDeleted", "JobDeleted", "StoreUnreachable"})
+
+
+def counts(attempt: Attempt) -> bool:
+    """Whether an attempt that ended uses up the budget of ``failurePolicy.maxAttempts``."""
+    return attempt.outcome in {"Failed", "Stalled"}
+
+
+def seconds_before_next(attempts: Sequence[Attempt], policy: FailurePolicy) -> float:
+    """Seconds between the end of the last attempt and the start of the next.
+
+    A failed one waits ``policy.backoff_seconds``, doubled for each failure in a row. A preempted one is followed
+    at once if it got anywhere; if it did not, or if somebody deleted it, it waits too, so that nothing spins.
+    """
+    if not attempts:
+        return 0.0
+    last, base = attempts[-1], float(policy.backoff_seconds)
+    if counts(last):
+        return doubled(base, _run_length(counts(attempt) for attempt in reversed(attempts)))
+    if last.reason == "Suspended":
+        return 0.0
+    if fruitless := _run_length(_fruitless(attempt) for attempt in reversed(attempts)):
+        return doubled(base, fruitless)
+    return base if last.reason in _DELETED_FROM_OUTSIDE else 0.0
+
+
+def doubled(base_seconds: float, times: int, limit: float = MAX_BACKOFF_SECONDS) -> float:
+    """``base_seconds`` for the first time, twice as much for each further one, at most ``limit``."""
+    return min(limit, base_seconds * 2.0 ** min(times - 1, 32))
+
+
+def _fruitless(attempt: Attempt) -> bool:
+    if attempt.outcome != "Preempted" or attempt.reason == "Suspended":
+        return False
+    return (attempt.end_step or 0) <= (attempt.start_step or 0)
+
+
+def _run_length(flags: Iterator[bool]) -> int:
+    return sum(1 for _ in takewhile(bool, flags))

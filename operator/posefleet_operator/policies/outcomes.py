@@ -1,0 +1,154 @@
+"""How an attempt ended, from its pods' exit codes, conditions and termination messages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from posefleet_api.outcomes import FINAL_REASONS, ExitCode, TerminationMessage
+from posefleet_api.status import AttemptOutcome
+from posefleet_operator.children import ChildPod, Termination
+
+_MAX_RAW_TEXT = 500
+_SIGKILL, _SIGTERM = 137, 143
+_NAMED_ENDINGS: dict[int, tuple[AttemptOutcome, str, str]] = {
+    ExitCode.SUCCEEDED: ("Succeeded", "Completed", "training, prediction and report are done"),
+    ExitCode.INVALID_INPUT: ("InvalidInput", "InvalidInput", "the manifest or the data set is wrong"),
+    ExitCode.STORE_UNREACHABLE: ("Preempted", "StoreUnreachable", "the object store did not answer"),
+    ExitCode.PEER_LOST: ("Failed", "PeerLost", "the other ranks went away"),
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a pod, or a gang, ended."""
+
+    outcome: AttemptOutcome
+    reason: str
+    message: str
+
+    @property
+    def final(self) -> bool:
+        """Whether another attempt would end the same way."""
+        return self.reason in FINAL_REASONS
+
+
+def termination_message(pod: ChildPod) -> TerminationMessage | None:
+    """What the trainer of a pod said last; None if it said nothing that can be read."""
+    if pod.end is None or not pod.end.text:
+        return None
+    try:
+        return TerminationMessage.model_validate_json(pod.end.text)
+    except ValidationError:
+        return None
+
+
+def ending_of_pod(pod: ChildPod) -> Ending:
+    """How a pod that is no longer active ended."""
+    if pod.end is None:
+        return _ending_without_exit_code(pod)
+    if (said := termination_message(pod)) is not None and said.reason in FINAL_REASONS:
+        return Ending("InvalidInput" if said.reason == "InvalidInput" else "Failed", said.reason, said.message)
+    if pod.end.exit_code == ExitCode.PREEMPTED:
+        return Ending("Preempted", _taken_reason(pod) or "Preempted", _taken_message(pod))
+    if (named := _NAMED_ENDINGS.get(pod.end.exit_code)) is not None:
+        outcome, reason, otherwise = named
+        return Ending(outcome, reason, _text(pod, otherwise))
+    return _unnatural_ending(pod, pod.end)
+
+
+def ending_of_gang(pods: Sequence[ChildPod], nodes: int, job_gone: bool) -> Ending:
+    """How an attempt ended whose pods have all ended.
+
+    What cannot come right in another attempt decides. Otherwise the first end is the cause and later ones are its
+    consequences: when one pod fails the Job controller stops the others, which then say that they were asked to.
+    A rank that only lost its peers explains nothing while another pod is known to know more.
+    """
+    endings = [(pod, ending_of_pod(pod)) for pod in pods]
+    if sum(ending.outcome == "Succeeded" for _, ending in endings) >= nodes:
+        return next(ending for _, ending in endings if ending.outcome == "Succeeded")
+    bad = [(pod, ending) for pod, ending in endings if ending.outcome != "Succeeded"]
+    if final := [ending for _, ending in bad if ending.final]:
+        return final[0]
+    if known := [(pod, ending) for pod, ending in bad if ending.reason != "PeerLost" and pod.end is not None]:
+        return _first(known)
+    if unexplained := [ending for _, ending in bad if ending.reason != "PeerLost"]:
+        return unexplained[0]
+    return _ending_of_lost_gang(bad, nodes - len(pods), job_gone)
+
+
+def _first(endings: Sequence[tuple[ChildPod, Ending]]) -> Ending:
+    """The cause among endings: the earliest; the more telling of those that ended in the same second."""
+
+    def order(item: tuple[ChildPod, Ending]) -> tuple[datetime, int, int]:
+        pod, ending = item
+        assert pod.end is not None
+        moment = pod.end.finished_at or datetime.max.replace(tzinfo=UTC)
+        return moment, _rank_among_simultaneous(pod, ending), pod.rank
+
+    return min(endings, key=order)[1]
+
+
+def _rank_among_simultaneous(pod: ChildPod, ending: Ending) -> int:
+    if ending.reason == "StoreUnreachable":
+        return 1
+    if ending.outcome == "Preempted":
+        # A pod that was merely deleted may have been deleted because of one that failed.
+        return 3 if pod.identity.deleted_at is not None and not pod.disruption else 0
+    return 2
+
+
+def _ending_of_lost_gang(bad: Sequence[tuple[ChildPod, Ending]], missing: int, job_gone: bool) -> Ending:
+    if job_gone:
+        return Ending("Preempted", "JobDeleted", "the attempt's Job was deleted from outside")
+    if missing > 0 or not bad:
+        return Ending("Preempted", "PodDeleted", "a pod of the attempt was deleted from outside")
+    return bad[0][1]
+
+
+def _ending_without_exit_code(pod: ChildPod) -> Ending:
+    if pod.reason == "Evicted" and "exceed" in pod.message:
+        remedy = "raise resources.cachePerNode or resources.memoryPerNode"
+        return Ending("Failed", "Evicted", f"pod {pod.identity.name} was evicted: {pod.message.strip()} {remedy}")
+    if pod.gone and not pod.disruption:
+        return Ending("Preempted", "PodDeleted", f"pod {pod.identity.name} was deleted from outside")
+    reason = _taken_reason(pod) or pod.reason or "PodLost"
+    return Ending("Preempted", reason, _taken_message(pod))
+
+
+def _unnatural_ending(pod: ChildPod, end: Termination) -> Ending:
+    if pod.disruption or (pod.identity.deleted_at is not None and end.exit_code in {_SIGKILL, _SIGTERM}):
+        return Ending("Preempted", _taken_reason(pod), _taken_message(pod))
+    if end.reason == "OOMKilled":
+        remedy = "raise resources.memoryPerNode or lower training.batchSize"
+        return Ending("Failed", "OOMKilled", f"pod {pod.identity.name} ran out of memory; {remedy}")
+    if end.exit_code == _SIGKILL:
+        where = f" on node {pod.node}" if pod.node else ""
+        return Ending("Failed", "Killed", f"pod {pod.identity.name} was killed (exit 137){where}; out of memory?")
+    said = termination_message(pod)
+    reason = said.reason if said is not None else "Error"
+    return Ending("Failed", reason, _text(pod, f"pod {pod.identity.name} ended with exit code {end.exit_code}"))
+
+
+def _taken_reason(pod: ChildPod) -> str:
+    if pod.disruption:
+        return pod.disruption.split(":")[0]
+    return "PodDeleted" if pod.identity.deleted_at is not None else ""
+
+
+def _taken_message(pod: ChildPod) -> str:
+    where = f" from node {pod.node}" if pod.node else ""
+    if why := pod.disruption or pod.message:
+        return f"pod {pod.identity.name} was taken{where} ({why.strip()})"
+    if pod.identity.deleted_at is not None:
+        return f"pod {pod.identity.name} was deleted from outside"
+    return _text(pod, f"pod {pod.identity.name} was asked to stop")
+
+
+def _text(pod: ChildPod, otherwise: str) -> str:
+    said = termination_message(pod)
+    if said is not None and said.message:
+        return said.message
+    raw = pod.end.text.strip() if pod.end is not None and said is None else ""
+    return f"{otherwise}: {raw.splitlines()[-1][-_MAX_RAW_TEXT:]}" if raw else otherwise

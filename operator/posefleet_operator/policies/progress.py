@@ -1,0 +1,90 @@
+"""What the trainer says of itself, taken into the status."""
+
+from posefleet_api.outcomes import ProgressReport, TerminationMessage
+from posefleet_api.status import Attempt, Checkpoint, Progress, Status
+
+_MAX_WARNINGS = 16
+
+
+def with_display(progress: Progress) -> Progress:
+    """``progress`` with the texts of the columns, where the trainer left them empty."""
+    display = progress.display or f"{progress.stage} {progress.percent}%"
+    eta = progress.eta or (duration(progress.eta_seconds) if progress.eta_seconds is not None else "")
+    return progress.model_copy(update={"display": display, "eta": eta})
+
+
+def duration(seconds: int) -> str:
+    """Seconds as ``45s``, ``3m10s``, ``2h5m`` or ``3d4h``."""
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if minutes == 0:
+        return f"{seconds}s"
+    if hours == 0:
+        return f"{minutes}m{seconds % 60}s"
+    return f"{hours}h{minutes % 60}m" if days == 0 else f"{days}d{hours % 24}h"
+
+
+def after_report(status: Status, report: ProgressReport) -> Status:
+    """The status after rank 0 of the newest attempt has answered; a report of another attempt changes nothing."""
+    if not status.attempts or status.attempt != report.attempt:
+        return status
+    attempt = status.attempts[-1].model_copy(
+        update={
+            "start_step": report.start_step,
+            "end_step": report.progress.step,
+            "warnings": _merged(status.attempts[-1].warnings, report.warnings),
+        }
+    )
+    return status.model_copy(
+        update={
+            "progress": with_display(report.progress),
+            "attempts": [*status.attempts[:-1], attempt],
+            "last_checkpoint": newer(status.last_checkpoint, report.last_checkpoint),
+        }
+    )
+
+
+def after_termination(status: Status, said: TerminationMessage) -> Status:
+    """The status after a pod of the newest attempt has said its last words."""
+    changes: dict[str, object] = {"last_checkpoint": newer(status.last_checkpoint, said.last_checkpoint)}
+    if said.artifacts is not None:
+        changes["artifacts"] = said.artifacts
+    if said.progress is not None:
+        changes["progress"] = with_display(said.progress)
+    attempt = _after_last_words(status.attempts[-1], said)
+    return status.model_copy(update={**changes, "attempts": [*status.attempts[:-1], attempt]})
+
+
+def without_eta(progress: Progress | None) -> Progress | None:
+    """Progress of a job that does not run: nothing is to be expected at any time."""
+    return progress and progress.model_copy(update={"eta": "", "eta_seconds": None, "frames_per_second": None})
+
+
+def newer(old: Checkpoint | None, new: Checkpoint | None) -> Checkpoint | None:
+    """The checkpoint that training would go on from."""
+    if old is None or new is None:
+        return new or old
+    return new if new.step >= old.step else old
+
+
+def only_progress_differs(old: Status, new: Status) -> bool:
+    """Whether a write can wait a little, for nothing but numbers would change."""
+    return _without_numbers(old) == _without_numbers(new)
+
+
+def _without_numbers(status: Status) -> Status:
+    attempts = [attempt.model_copy(update={"start_step": None, "end_step": None}) for attempt in status.attempts]
+    stage = status.progress.stage if status.progress is not None else "prepare"
+    return status.model_copy(update={"progress": Progress(stage=stage), "last_checkpoint": None, "attempts": attempts})
+
+
+def _after_last_words(attempt: Attempt, said: TerminationMessage) -> Attempt:
+    changes: dict[str, object] = {"warnings": _merged(attempt.warnings, said.warnings)}
+    if said.start_step is not None:
+        changes["start_step"] = said.start_step
+    if said.progress is not None:
+        changes["end_step"] = said.progress.step
+    return attempt.model_copy(update=changes)
+
+
+def _merged(old: list[str], new: list[str]) -> list[str]:
+    return [*old, *(text for text in dict.fromkeys(new) if text not in old)][:_MAX_WARNINGS]

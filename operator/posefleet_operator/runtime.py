@@ -1,0 +1,186 @@
+"""One task per job: woken by events and by a timer, it observes, reconciles and performs, and never gives up."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from posefleet_api.constants import COMPONENT_ATTEMPT
+from posefleet_api.status import Status
+from posefleet_operator.apply import Performer, Refused
+from posefleet_operator.asking import Asker
+from posefleet_operator.cache import Cache
+from posefleet_operator.children import ChildPod, Key
+from posefleet_operator.client import ApiError
+from posefleet_operator.election import NotLeading
+from posefleet_operator.logs import job_context
+from posefleet_operator.metrics import Metrics
+from posefleet_operator.observation import Observation, running_attempt
+from posefleet_operator.plan import Plan
+from posefleet_operator.policies.progress import only_progress_differs
+from posefleet_operator.reconcile import reconcile
+from posefleet_operator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
+_REFUSAL_SECONDS = 30.0
+#: Reconciles whose requests are under way at the same time.
+_AT_ONCE = 32
+
+
+@dataclass
+class _Worker:
+    """What is remembered of a job between two reconciles; losing it does no harm."""
+
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    failures: int = 0
+    refusal: str = ""
+    refused_until: float = 0.0
+    progress_written: float = float("-inf")
+
+
+class Runtime:
+    """The tasks of all jobs."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        performer: Performer,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.cache = cache
+        self.asker = Asker(self.wake, clock, settings.progress_seconds)
+        self._performer = performer
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._workers: dict[Key, _Worker] = {}
+        self._limit = asyncio.Semaphore(_AT_ONCE)
+
+    def wake(self, key: Key) -> None:
+        """Have a job looked at soon."""
+        if key not in self._workers:
+            if self.cache.training_jobs.get(key) is None:
+                return
+            worker = self._workers[key] = _Worker()
+            worker.task = asyncio.create_task(self._work(key, worker), name=f"job {key[0]}/{key[1]}")
+        self._workers[key].woken.set()
+
+    def wake_all(self) -> None:
+        """Have every job looked at soon."""
+        for key in self.cache.training_jobs:
+            self.wake(key)
+
+    async def stop(self) -> None:
+        """End all tasks; a request that is under way is given up."""
+        tasks = [worker.task for worker in self._workers.values() if worker.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, key: Key, worker: _Worker) -> None:
+        with job_context(key):
+            while self.cache.training_jobs.get(key) is not None:
+                worker.woken.clear()
+                seconds = await self._turn(key, worker)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(worker.woken.wait(), seconds)
+        self._workers.pop(key, None)
+        self.asker.forget(key)
+        self.cache.pods.forget(key)
+
+    async def _turn(self, key: Key, worker: _Worker) -> float:
+        """One reconcile; gives the seconds until the next."""
+        try:
+            async with self._limit:
+                seconds = await self._reconcile(key, worker)
+        except Refused as refusal:
+            worker.refusal = str(refusal)
+            worker.refused_until = asyncio.get_running_loop().time() + _REFUSAL_SECONDS
+            logger.warning("%s", refusal)
+            return 0.0
+        except (ApiError, NotLeading) as error:
+            return self._retry(worker, error)
+        except Exception as error:
+            logger.exception("reconcile failed")
+            return self._retry(worker, error)
+        worker.failures = 0
+        return seconds
+
+    def _retry(self, worker: _Worker, error: Exception) -> float:
+        worker.failures += 1
+        self._metrics.reconcile_failed()
+        conflict = isinstance(error, ApiError) and error.status == 409
+        seconds = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** min(worker.failures - 1, 16))
+        log = logger.debug if conflict and worker.failures < 5 else logger.warning
+        log("tried again in %.1f s: %s", seconds, error)
+        return seconds * random.uniform(0.5, 1.0)  # noqa: S311  spreads load, hides nothing
+
+    async def _reconcile(self, key: Key, worker: _Worker) -> float:
+        seen = self._observe(key, worker)
+        if seen is None:
+            return 0.0
+        with self._metrics.reconcile_timer():
+            plan = reconcile(seen)
+        pause = self._pause_before_progress(seen.status, plan.status, worker)
+        with job_context(key, plan.status.attempt):
+            await self._performer.perform(seen, plan, write_status=pause <= 0)
+        self._remember(seen, plan, worker, written=pause <= 0)
+        resync = self._settings.resync_seconds * random.uniform(0.8, 1.2)  # noqa: S311  spreads load
+        return min(resync, plan.wake_after if plan.wake_after is not None else resync, pause if pause > 0 else resync)
+
+    def _observe(self, key: Key, worker: _Worker) -> Observation | None:
+        manifest = self.cache.training_jobs.get(key)
+        if manifest is None:
+            return None
+        if worker.refused_until <= asyncio.get_running_loop().time():
+            worker.refusal = ""
+        target = self.asker.target(key)
+        return Observation(
+            manifest=manifest,
+            child_jobs=self.cache.child_jobs.of(key),
+            pods=self.cache.pods.of(key),
+            now=self._clock(),
+            settings=self._settings,
+            report=target.report if target is not None else None,
+            asking_since=target.since if target is not None else None,
+            refusal=worker.refusal,
+        )
+
+    def _pause_before_progress(self, old: Status, new: Status, worker: _Worker) -> float:
+        """Seconds that a write of mere progress has to wait, so that many jobs do not flood the API server."""
+        if old == new or not only_progress_differs(old, new):
+            return 0.0
+        since = asyncio.get_running_loop().time() - worker.progress_written
+        return self._settings.progress_seconds - since
+
+    def _remember(self, seen: Observation, plan: Plan, worker: _Worker, written: bool) -> None:
+        if written and plan.status != seen.status:
+            worker.progress_written = asyncio.get_running_loop().time()
+            self._metrics.status_written(seen, plan.status)
+        attempt = running_attempt(plan.status)
+        if attempt is None:
+            self.asker.forget(seen.key)
+        else:
+            pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
+            address = next((pod.ip for pod in pods if pod.rank == 0 and pod.running), "")
+            if address:
+                self.asker.watch(seen.key, attempt.number, address)
+        ended = {a.number for a in plan.status.attempts if a.outcome}
+        self.cache.pods.settle(seen.key, lambda pod: _is_settled(pod, seen, plan.status, ended))
+
+
+def _is_settled(pod: ChildPod, seen: Observation, status: Status, ended: set[int]) -> bool:
+    if pod.identity.owner_uid != seen.uid:
+        return True
+    if pod.identity.component == COMPONENT_ATTEMPT:
+        return pod.identity.number in ended
+    preparation = status.preparation
+    return pod.identity.number < preparation.tries or preparation.end_time is not None

@@ -1,0 +1,106 @@
+"""What can be set from outside, by argument or by environment, typed once."""
+
+import argparse
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+LogFormat = Literal["auto", "json", "text"]
+PullPolicy = Literal["IfNotPresent", "Always", "Never"]
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def _identity() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The operator's configuration."""
+
+    trainer_image: str = "posefleet-trainer"
+    #: Empty: every namespace of the cluster.
+    namespaces: tuple[str, ...] = ()
+    #: Empty: the service account of the pod, or else what kubectl would use.
+    kubeconfig: str = ""
+    lease_namespace: str = "default"
+    lease_name: str = "posefleet-operator"
+    #: A standby takes over when the leader was silent for so long.
+    lease_seconds: float = 10.0
+    http_host: str = "0.0.0.0"  # noqa: S104  probes and Prometheus come from other machines
+    http_port: int = 8080
+    #: Every job is looked at again, and the cache is compared with the cluster, after so many seconds.
+    resync_seconds: float = 300.0
+    #: Seconds between two questions for the progress of a job.
+    progress_seconds: float = 5.0
+    image_pull_policy: PullPolicy = "IfNotPresent"
+    #: The trainer's user and group, as in its image; any number but 0 will do for other images.
+    run_as_user: int = 65532
+    log_format: LogFormat = "auto"
+    log_level: str = "INFO"
+    #: Of this process among those that want the lease.
+    identity: str = field(default_factory=_identity)
+
+
+def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Settings from command-line arguments, which win over ``POSEFLEET_*`` variables, which win over defaults."""
+    options = _parser(environment).parse_args(arguments)
+    return Settings(
+        trainer_image=options.trainer_image,
+        namespaces=tuple(name for name in options.namespaces.split(",") if name),
+        kubeconfig=options.kubeconfig,
+        lease_namespace=options.lease_namespace,
+        lease_name=options.lease_name,
+        lease_seconds=options.lease_seconds,
+        http_host=options.http_host,
+        http_port=options.http_port,
+        resync_seconds=options.resync_seconds,
+        progress_seconds=options.progress_seconds,
+        image_pull_policy=options.image_pull_policy,
+        run_as_user=options.run_as_user,
+        log_format=options.log_format,
+        log_level=options.log_level.upper(),
+    )
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="posefleet-operator",
+        description="Run PoseTrainingJobs. Every option can be given as POSEFLEET_<OPTION> in the environment.",
+    )
+    parser.add_argument("command", nargs="?", choices=["run"], default="run", help="what to do (default: run)")
+
+    def option(name: str, default: str, text: str, choices: Sequence[str] | None = None) -> None:
+        variable = "POSEFLEET_" + name.upper().replace("-", "_")
+        kind = type(getattr(Settings, name.replace("-", "_"), ""))
+        parser.add_argument(
+            f"--{name}",
+            default=environment.get(variable, default),
+            type=kind if kind in {int, float} else str,
+            choices=choices,
+            help=f"{text} (default: {default or 'none'})",
+        )
+
+    option("trainer-image", Settings.trainer_image, "image of the trainer pods")
+    option("namespaces", "", "namespaces to serve, separated by commas; empty for all")
+    option("kubeconfig", "", "kubeconfig file; empty for the pod's service account or kubectl's own choice")
+    option("lease-namespace", _own_namespace(), "namespace of the leader's Lease")
+    option("lease-name", Settings.lease_name, "name of the leader's Lease")
+    option("lease-seconds", str(Settings.lease_seconds), "silence after which a standby takes over")
+    option("http-host", Settings.http_host, "address for probes and metrics")
+    option("http-port", str(Settings.http_port), "port for /healthz, /readyz and /metrics")
+    option("resync-seconds", str(Settings.resync_seconds), "seconds between two full looks at the cluster")
+    option("progress-seconds", str(Settings.progress_seconds), "seconds between two questions for a job's progress")
+    option("image-pull-policy", "IfNotPresent", "of the trainer pods", ["IfNotPresent", "Always", "Never"])
+    option("run-as-user", str(Settings.run_as_user), "user and group of the trainer pods")
+    option("log-format", "auto", "auto is text on a terminal and JSON lines elsewhere", ["auto", "json", "text"])
+    option("log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
+    return parser
+
+
+def _own_namespace() -> str:
+    return _NAMESPACE_FILE.read_text().strip() if _NAMESPACE_FILE.exists() else "default"

@@ -1,0 +1,1 @@
+"""The steps of a reconcile: each looks at an observation, asks the policies, and writes into the plan."""

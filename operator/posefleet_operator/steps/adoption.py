@@ -1,0 +1,28 @@
+"""Take in children that an operator created just before it was killed, when their names say that they are next."""
+
+from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
+from posefleet_api.status import Attempt
+from posefleet_operator.children import ChildJob
+from posefleet_operator.observation import Observation
+from posefleet_operator.plan import Plan
+from posefleet_operator.timestamps import to_timestamp
+
+
+def adopt(seen: Observation, plan: Plan) -> None:
+    """Write into the status what exists but was not written down."""
+    for job in seen.own_jobs(COMPONENT_PREPARE):
+        if job.identity.number > plan.status.preparation.tries:
+            _adopt_try(plan, job)
+    for job in seen.own_jobs(COMPONENT_ATTEMPT):
+        if job.identity.number > (plan.status.attempt or 0):
+            _adopt_attempt(seen, plan, job)
+
+
+def _adopt_try(plan: Plan, job: ChildJob) -> None:
+    changes = {"tries": job.identity.number, "end_time": None, "fingerprint": job.fingerprint}
+    plan.update(preparation=plan.status.preparation.model_copy(update=changes))
+
+
+def _adopt_attempt(seen: Observation, plan: Plan, job: ChildJob) -> None:
+    started = to_timestamp(job.created or seen.now)
+    plan.add_attempt(Attempt(number=job.identity.number, start_time=started, gpus=job.gpus))

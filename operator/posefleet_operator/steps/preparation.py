@@ -1,0 +1,134 @@
+"""The preparation: tries of the prepare Job until the data are prepared or prove to be wrong."""
+
+from posefleet_api.constants import COMPONENT_PREPARE
+from posefleet_api.job import PoseTrainingJob
+from posefleet_api.status import Preparation, Status
+from posefleet_operator.builders.job_config import job_config
+from posefleet_operator.builders.names import prepare_name
+from posefleet_operator.builders.prepare_job import prepare_job
+from posefleet_operator.children import ChildJob, ChildPod
+from posefleet_operator.observation import Observation
+from posefleet_operator.plan import Plan, Reference
+from posefleet_operator.policies.cleanup import outdated
+from posefleet_operator.policies.conditions import is_true
+from posefleet_operator.policies.gang import has_ended
+from posefleet_operator.policies.outcomes import Ending, ending_of_gang, termination_message
+from posefleet_operator.policies.preparation import fingerprint, seconds_before_next_try
+from posefleet_operator.policies.waiting import why_waiting
+from posefleet_operator.steps.finish import fail
+from posefleet_operator.steps.starting import may_create
+from posefleet_operator.timestamps import seconds_between, to_timestamp
+
+_LOOK_AGAIN_SECONDS = 30.0
+
+
+def prepare(seen: Observation, plan: Plan) -> None:
+    """Have the data prepared before any attempt; what an attempt has seen needs no second look."""
+    if plan.status.attempts or _is_prepared(seen, plan.status):
+        return
+    preparation = plan.status.preparation
+    if preparation.tries and preparation.end_time is None:
+        _watch_try(seen, plan)
+    else:
+        _start_try(seen, plan)
+    plan.settle()
+
+
+def _is_prepared(seen: Observation, status: Status) -> bool:
+    return is_true(status.conditions, "Prepared") and status.preparation.fingerprint == fingerprint(seen.spec)
+
+
+def _watch_try(seen: Observation, plan: Plan) -> None:
+    preparation = plan.status.preparation
+    job = seen.prepare_job(preparation.tries)
+    pods = seen.own_pods(COMPONENT_PREPARE, preparation.tries)
+    outdated_data = preparation.fingerprint != fingerprint(seen.spec)
+    if outdated_data and job is not None and job.unfinished:
+        plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
+    if not has_ended(job, pods, seen.now):
+        _wait_for_try(seen, plan, job, pods)
+    elif outdated_data:
+        _note(plan, end_time=to_timestamp(seen.now), failures=0, unreachable=0)
+        plan.wake(0)
+    else:
+        _conclude_try(seen, plan, ending_of_gang(pods, 1, job is None), pods)
+        plan.wake(0)
+
+
+def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[ChildPod, ...]) -> None:
+    plan.wake(_LOOK_AGAIN_SECONDS)
+    if plan.status.preparation.unreachable:
+        return
+    if any(pod.running for pod in pods):
+        plan.condition("Prepared", False, "Preparing", "the data are being checked and prepared")
+        return
+    waiting = why_waiting(job, pods, 1, seen.now)
+    plan.condition("Prepared", False, waiting.reason, waiting.message)
+
+
+def _conclude_try(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:
+    plan.update(preparation=_after(plan.status.preparation, ending, pods, to_timestamp(seen.now)))
+    preparation, limit = plan.status.preparation, seen.spec.failure_policy.max_attempts
+    if ending.outcome == "Succeeded":
+        plan.condition("Prepared", True, "Prepared", ending.message)
+        return
+    plan.condition("Prepared", False, _reason(ending), _with_next_try(seen, preparation, ending))
+    if ending.final:
+        fail(plan, ending.reason, ending.message)
+    elif preparation.failures >= limit:
+        fail(plan, "PrepareFailed", f"{preparation.failures} tries failed, the last with: {ending.message}")
+
+
+def _after(preparation: Preparation, ending: Ending, pods: tuple[ChildPod, ...], now: str) -> Preparation:
+    """The account of the tries: what is not the job's fault never counts as a failure."""
+    innocent = ending.outcome == "Preempted"
+    said = [message for pod in pods if (message := termination_message(pod)) is not None]
+    return preparation.model_copy(
+        update={
+            "end_time": now,
+            "failures": preparation.failures + (ending.outcome == "Failed"),
+            "unreachable": preparation.unreachable + 1 if innocent else 0,
+            "warnings": [text for message in said for text in message.warnings][:64],
+        }
+    )
+
+
+def _reason(ending: Ending) -> str:
+    return "PrepareFailed" if ending.outcome == "Failed" else ending.reason
+
+
+def _with_next_try(seen: Observation, preparation: Preparation, ending: Ending) -> str:
+    if ending.outcome == "InvalidInput":
+        return ending.message
+    seconds = seconds_before_next_try(preparation, seen.spec.failure_policy)
+    return f"{ending.message.rstrip('.')}; tried again every {seconds:.0f} s or more slowly, up to once a minute"
+
+
+def _start_try(seen: Observation, plan: Plan) -> None:
+    preparation, wanted = plan.status.preparation, fingerprint(seen.spec)
+    if preparation.fingerprint not in {"", wanted}:
+        _note(plan, failures=0, unreachable=0, warnings=[])
+        plan.condition("Prepared", False, "DataChanged", "spec has changed; the data are prepared anew")
+    wait = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
+    left = wait - seconds_between(preparation.end_time, seen.now) if preparation.end_time else 0.0
+    if left > 0:
+        plan.wake(left)
+    elif may_create(seen, plan, "Prepared"):
+        _create_try(seen, plan, preparation.tries + 1, wanted)
+
+
+def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
+    assert isinstance(seen.job, PoseTrainingJob)
+    plan.apply.append(job_config(seen.job, COMPONENT_PREPARE, number))
+    plan.apply.append(prepare_job(seen.job, number, seen.settings))
+    if (old := outdated(number)) is not None:
+        name = prepare_name(seen.name, old)
+        plan.delete += [Reference("ConfigMap", name), Reference("Job", name)]
+    _note(plan, tries=number, end_time=None, fingerprint=wanted)
+    if not plan.status.preparation.unreachable:
+        plan.condition("Prepared", False, "Preparing", "the data are being checked and prepared")
+    plan.wake(_LOOK_AGAIN_SECONDS)
+
+
+def _note(plan: Plan, **changes: object) -> None:
+    plan.update(preparation=plan.status.preparation.model_copy(update=changes))
