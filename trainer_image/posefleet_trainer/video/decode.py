@@ -1,0 +1,127 @@
+"""Frames by their numbers, exactly, whatever the frame rate and the order of the packets."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from posefleet_trainer.telemetry.metrics import DECODED_FRAMES
+from posefleet_trainer.video.container import UnreadableVideo, open_video
+from posefleet_trainer.video.index import VideoIndex, decoded
+from posefleet_trainer.video.resize import Image, resize
+
+_log = logging.getLogger(__name__)
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+def read_frames(
+    path: Path, index: VideoIndex, start: int, stop: int, size: Size | None = None, *, threads: int = 1
+) -> Iterator[Image]:
+    """Frames ``start`` to ``stop`` (exclusive) as (height, width, 3) uint8 RGB.
+
+    A frame in the middle that is damaged is replaced by the one before it, so that numbers keep their meaning.
+
+    Raises:
+        UnreadableVideo: nothing can be decoded there.
+    """
+    reader = VideoReader(path, index, threads)
+    try:
+        yield from reader.frames(start, stop, size)
+    finally:
+        reader.close()
+
+
+def read_clip(path: Path, index: VideoIndex, start: int, length: int, size: Size | None = None) -> Image:
+    """``length`` consecutive frames as one array (frame, height, width, 3)."""
+    return np.stack(list(read_frames(path, index, start, start + length, size)))
+
+
+class VideoReader:
+    """An open decoder of one video; for one thread at a time."""
+
+    def __init__(self, path: Path, index: VideoIndex, threads: int = 1) -> None:
+        self._index = index
+        self._container, self._stream = open_video(path, index.name, threads)
+        self._reformatter = VideoReformatter()
+
+    def close(self) -> None:
+        """Free the decoder."""
+        self._container.close()
+
+    def clip(self, start: int, length: int, size: Size | None = None) -> Image:
+        """See ``read_clip``."""
+        return np.stack(list(self.frames(start, start + length, size)))
+
+    def frames(self, start: int, stop: int, size: Size | None = None) -> Iterator[Image]:
+        """See ``read_frames``."""
+        if not 0 <= start <= stop <= self._index.frames:
+            raise ValueError(f"{self._index.name} has {self._index.frames} frames, not {start} to {stop}")
+        number = start
+        image: Image | None = None
+        for shown, frame in self._numbered(start, stop):
+            if image is not None and shown > number:
+                _log.warning("%s: frames %d to %d are damaged", self._index.name, number, shown - 1)
+            while image is not None and number < shown:
+                yield image
+                number += 1
+            image = self._image(frame, size)
+            if shown >= start:
+                yield image
+                number = shown + 1
+        if number < stop and image is None:
+            raise UnreadableVideo(self._index.name, f"has no frame that can be decoded from number {start} on")
+        for _ in range(number, stop):
+            assert image is not None
+            yield image
+
+    def _numbered(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+        """Frames with their numbers: the last one before ``start`` if ``start`` itself is missing, then all to
+        ``stop``."""
+        before: tuple[int, Any] | None = None
+        for number, frame in self._from(start):
+            DECODED_FRAMES.inc()
+            if number >= stop:
+                break
+            if number < start:
+                before = (number, frame)
+                continue
+            if number > start and before is not None:
+                yield before
+            before = None
+            yield number, frame
+            if number == stop - 1:
+                return
+        if before is not None:
+            yield before
+
+    def _from(self, start: int) -> Iterator[tuple[int, Any]]:
+        """Frames with their numbers from a number of at most ``start`` on, if the video lets it."""
+        if not self._index.seekable:
+            self._container.seek(0)
+            yield from enumerate(decoded(self._container, self._stream))
+            return
+        keys = self._index.keys_before(start)
+        for key in keys:
+            self._container.seek(key, stream=self._stream)
+            frames = self._known(decoded(self._container, self._stream))
+            first = next(frames, None)
+            if first is not None and (first[0] <= start or key == keys[-1]):
+                yield first
+                yield from frames
+                return
+
+    def _known(self, frames: Iterator[Any]) -> Iterator[tuple[int, Any]]:
+        for frame in frames:
+            number = self._index.number_of(frame.pts)
+            if number is not None:
+                yield number, frame
+
+    def _image(self, frame: Any, size: Size | None) -> Image:
+        rgb = self._reformatter.reformat(frame, self._index.width, self._index.height, "rgb24")
+        image: Image = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
+        return image if size is None else resize(image, size)

@@ -1,0 +1,70 @@
+"""Proxies: videos at training size with a key frame every 16 frames, so that a random clip costs little to decode."""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from posefleet_trainer.video.decode import Size, read_frames
+from posefleet_trainer.video.index import VideoIndex
+from posefleet_trainer.video.resize import Image
+
+#: Raise it when proxies come out differently.
+PROXY_VERSION = 1
+GOP_FRAMES = 16
+
+#: Visually lossless at training size; no frames that refer to later ones, which would make random access dearer.
+_ENCODERS = (
+    ("libx264", {"crf": "12", "preset": "veryfast", "bf": "0", "sc_threshold": "0"}),
+    ("mpeg4", {"qmin": "2", "qmax": "2", "bf": "0", "sc_threshold": "1000000000"}),
+)
+
+
+def write_proxy(
+    source: Path,
+    index: VideoIndex,
+    target: Path,
+    size: Size,
+    *,
+    threads: int = 1,
+    advance: Callable[[int], None] = lambda frames: None,
+) -> None:
+    """Transcode ``source`` to an mp4 at ``target``: frame n of it is frame n of the source, resized to ``size``.
+
+    ``advance`` is told the number of frames after each few, and may raise to stop.
+
+    Raises:
+        UnreadableVideo: the source cannot be decoded.
+    """
+    frames = read_frames(source, index, 0, index.frames, size, threads=threads)
+    with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as output:
+        stream = _add_stream(output, index, size)
+        stream.codec_context.thread_count = threads
+        for packet in _encoded(stream, frames, advance):
+            output.mux(packet)
+
+
+def _encoded(stream: Any, frames: Iterator[Image], advance: Callable[[int], None]) -> Iterator[Any]:
+    done = 0
+    for image in frames:
+        picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+        picture.pts = done
+        yield from stream.encode(picture)
+        done += 1
+        if done % GOP_FRAMES == 0:
+            advance(GOP_FRAMES)
+    yield from stream.encode(None)
+    advance(done % GOP_FRAMES)
+
+
+def _add_stream(output: Any, index: VideoIndex, size: Size) -> Any:
+    name, options = next(encoder for encoder in _ENCODERS if encoder[0] in av.codecs_available)
+    rate = Fraction(index.frames_per_second).limit_denominator(1000)
+    stream = output.add_stream(name, rate=rate, options=options)
+    stream.height, stream.width = size
+    stream.pix_fmt = "yuv420p"
+    stream.gop_size = GOP_FRAMES
+    stream.time_base = 1 / rate
+    return stream
