@@ -1,7 +1,7 @@
 """Leader election by a Lease: whoever holds it acts, nobody else.
 
 A holder stops acting before anybody may take the Lease from it: it counts from the moment when it asked for the
-renewal, a rival from the moment when it saw it, by clocks that only measure (no two machines need to agree on the time).
+renewal, a rival from the moment when it saw it, each by its own clock: no two machines need to agree on the time.
 """
 
 import asyncio

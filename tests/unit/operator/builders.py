@@ -1,0 +1,272 @@
+"""Fluent builders of the objects that the operator looks at."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from posefleet_api.constants import API_VERSION, COMPONENT_ATTEMPT, COMPONENT_PREPARE, KIND
+from posefleet_api.job import parse_job
+from posefleet_api.outcomes import ProgressReport, TerminationMessage
+from posefleet_api.status import Attempt, Condition, Preparation, Progress, Status
+from posefleet_operator.builders.attempt_job import attempt_job
+from posefleet_operator.builders.prepare_job import prepare_job
+from posefleet_operator.children import ChildJob, ChildPod, Manifest
+from posefleet_operator.observation import Observation
+from posefleet_operator.policies.preparation import fingerprint
+from posefleet_operator.settings import Settings
+from posefleet_operator.timestamps import to_timestamp
+
+NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
+SETTINGS = Settings(trainer_image="trainer:test", identity="operator-1")
+
+
+def ago(seconds: float) -> datetime:
+    """So many seconds before ``NOW``."""
+    return NOW - timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True)
+class JobBuilder:
+    """A PoseTrainingJob, its children, and what is seen of them."""
+
+    name: str = "reaching"
+    uid: str = "uid-1"
+    spec: dict[str, Any] = field(default_factory=dict)
+    status: Status = Status()
+    child_jobs: tuple[Manifest, ...] = ()
+    pods: tuple[Manifest, ...] = ()
+    report: ProgressReport | None = None
+    asking_since: datetime | None = None
+    refusal: str = ""
+
+    def with_spec(self, **fields: Any) -> Self:
+        """Set fields of the spec."""
+        return replace(self, spec={**self.spec, **fields})
+
+    def with_gpus(self, per_node: int, nodes: int = 1) -> Self:
+        """Ask for GPUs."""
+        return self.with_spec(resources={"nodes": nodes, "gpusPerNode": per_node})
+
+    def with_policy(self, **fields: int) -> Self:
+        """Set fields of the failure policy."""
+        return self.with_spec(failurePolicy=fields)
+
+    def with_status(self, **fields: Any) -> Self:
+        """Set fields of the status."""
+        return replace(self, status=self.status.model_copy(update=fields))
+
+    def with_condition(self, kind: str, status: str, reason: str) -> Self:
+        """Add a condition."""
+        condition = Condition(type=kind, status=status, reason=reason, last_transition_time=to_timestamp(ago(60)))
+        return self.with_status(conditions=[*self.status.conditions, condition])
+
+    def prepared(self) -> Self:
+        """Its data are prepared."""
+        preparation = Preparation(
+            tries=1, end_time=to_timestamp(ago(100)), fingerprint=fingerprint(parse_job(self.manifest()).spec)
+        )
+        return self.with_status(
+            preparation=preparation, start_time=to_timestamp(ago(200)), observed_generation=1
+        ).with_condition("Prepared", "True", "Prepared")
+
+    def after_attempts(self, *outcomes: str, reason: str = "") -> Self:
+        """Attempts that have ended with these outcomes, the last one 5 seconds ago."""
+        attempts = [
+            Attempt(
+                number=number, start_time=to_timestamp(ago(1000)), end_time=to_timestamp(ago(5)),
+                outcome=outcome, reason=reason or outcome, message="why", start_step=number * 10, end_step=number * 10 + 9,
+            )
+            for number, outcome in enumerate(outcomes, 1)
+        ]  # fmt: skip
+        failed = sum(outcome in {"Failed", "Stalled"} for outcome in outcomes)
+        return self.prepared().with_status(attempt=len(attempts), attempts=attempts, failed_attempts=failed)
+
+    def running_attempt(self, number: int, started: float = 50) -> Self:
+        """Attempt ``number`` runs on all its nodes since so many seconds."""
+        past = self.after_attempts(*["Preempted"] * (number - 1)) if number > 1 else self.prepared()
+        attempt = Attempt(
+            number=number, start_time=to_timestamp(ago(started + 5)), running_time=to_timestamp(ago(started)), gpus=1
+        )
+        past = past.with_status(attempt=number, attempts=[*past.status.attempts, attempt])
+        nodes = parse_job(past.manifest()).spec.resources.nodes
+        past = past.with_child(past.attempt_manifest(number))
+        for rank in range(nodes):
+            past = past.with_pod(a_pod(past, number, rank).running(started).manifest)
+        return past.with_condition("Running", "True", "AllPodsRun")
+
+    def with_child(self, manifest: Manifest) -> Self:
+        """A child Job exists; it replaces one of the same name."""
+        others = tuple(c for c in self.child_jobs if c["metadata"]["name"] != manifest["metadata"]["name"])
+        return replace(self, child_jobs=(*others, manifest))
+
+    def without_children(self) -> Self:
+        """Every child Job has been deleted."""
+        return replace(self, child_jobs=())
+
+    def with_pod(self, manifest: Manifest) -> Self:
+        """A pod exists; it replaces one of the same name."""
+        others = tuple(p for p in self.pods if p["metadata"]["name"] != manifest["metadata"]["name"])
+        return replace(self, pods=(*others, manifest))
+
+    def saying(self, report: ProgressReport) -> Self:
+        """Rank 0 has reported."""
+        return replace(self, report=report, asking_since=self.asking_since or ago(3600))
+
+    def manifest(self) -> Manifest:
+        """The job's manifest."""
+        spec = {
+            "dataset": {"uri": "s3://lab-data/mouse/"},
+            "storage": {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"},
+            "output": {"uri": "s3://lab-results/reaching/"},
+            **self.spec,
+        }
+        metadata = {"name": self.name, "namespace": "lab", "uid": self.uid, "generation": 1, "resourceVersion": "7"}
+        return {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": metadata,
+            "spec": spec,
+            "status": self.status.to_dict(),
+        }
+
+    def parsed(self) -> Any:
+        """The job as the operator parses it."""
+        return parse_job({name: part for name, part in self.manifest().items() if name != "status"})
+
+    def attempt_manifest(self, number: int) -> Manifest:
+        """The Job of an attempt as the API server holds it."""
+        return as_stored(attempt_job(self.parsed(), number, SETTINGS))
+
+    def prepare_manifest(self, number: int) -> Manifest:
+        """The Job of a try of the preparation as the API server holds it."""
+        return as_stored(prepare_job(self.parsed(), number, SETTINGS))
+
+    def seen(self, now: datetime = NOW) -> Observation:
+        """What a reconcile looks at."""
+        return Observation(
+            manifest=self.manifest(),
+            child_jobs=tuple(ChildJob.read(manifest) for manifest in self.child_jobs),
+            pods=tuple(ChildPod.read(manifest) for manifest in self.pods),
+            now=now,
+            settings=SETTINGS,
+            report=self.report,
+            asking_since=self.asking_since,
+            refusal=self.refusal,
+        )
+
+
+def a_job() -> JobBuilder:
+    """A job of one node and one GPU that nobody has seen yet."""
+    return JobBuilder()
+
+
+def as_stored(manifest: Manifest) -> Manifest:
+    """A manifest with what the API server adds."""
+    name = manifest["metadata"]["name"]
+    added = {"uid": f"uid-of-{name}", "resourceVersion": "5", "creationTimestamp": to_timestamp(ago(60))}
+    return {**manifest, "metadata": {**manifest["metadata"], **added}}
+
+
+def finished_job(manifest: Manifest, condition: str, pods: int = 1, seconds_ago: float = 1) -> Manifest:
+    """A child Job that is ``Complete`` or ``Failed``."""
+    counted = {"succeeded" if condition == "Complete" else "failed": pods}
+    ending = {"type": condition, "status": "True", "lastTransitionTime": to_timestamp(ago(seconds_ago))}
+    return {**manifest, "status": {"conditions": [ending], **counted}}
+
+
+def suspended_job(manifest: Manifest) -> Manifest:
+    """A child Job that Kueue holds."""
+    return {**manifest, "spec": {**manifest["spec"], "suspend": True}}
+
+
+def deleted_object(manifest: Manifest, seconds_ago: float = 1) -> Manifest:
+    """An object on its way out."""
+    return {**manifest, "metadata": {**manifest["metadata"], "deletionTimestamp": to_timestamp(ago(seconds_ago))}}
+
+
+@dataclass(frozen=True)
+class PodBuilder:
+    """A pod of a child Job."""
+
+    manifest: Manifest
+
+    def _status(self, **fields: Any) -> Self:
+        return replace(self, manifest={**self.manifest, "status": {**self.manifest["status"], **fields}})
+
+    def _state(self, phase: str, state: Manifest) -> Self:
+        return self._status(phase=phase, containerStatuses=[{"name": "trainer", "state": state}])
+
+    def on_node(self, node: str) -> Self:
+        """Scheduled."""
+        return replace(self, manifest={**self.manifest, "spec": {"nodeName": node}})
+
+    def unschedulable(self, message: str) -> Self:
+        """No node takes it."""
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        return self._status(phase="Pending", conditions=[condition])
+
+    def waiting(self, reason: str, message: str) -> Self:
+        """Its container cannot start."""
+        return self.on_node("node-1")._state("Pending", {"waiting": {"reason": reason, "message": message}})
+
+    def running(self, seconds: float = 50) -> Self:
+        """Its container runs."""
+        started = {"running": {"startedAt": to_timestamp(ago(seconds))}}
+        return self.on_node("node-1")._state("Running", started)._status(podIP="10.0.0.9")
+
+    def ended(
+        self, exit_code: int, said: TerminationMessage | str = "", seconds_ago: float = 2, reason: str = "Error"
+    ) -> Self:
+        """Its container has ended."""
+        text = said if isinstance(said, str) else said.encode().decode()
+        state = {
+            "exitCode": exit_code, "reason": reason, "message": text,
+            "startedAt": to_timestamp(ago(50)), "finishedAt": to_timestamp(ago(seconds_ago)),
+        }  # fmt: skip
+        phase = "Succeeded" if exit_code == 0 else "Failed"
+        return self.on_node("node-1")._state(phase, {"terminated": state})
+
+    def lost(self, reason: str, message: str = "") -> Self:
+        """It failed as a whole; no container says why."""
+        return self.on_node("node-1")._status(phase="Failed", reason=reason, message=message, containerStatuses=[])
+
+    def disrupted(self, reason: str = "EvictionByEvictionAPI") -> Self:
+        """The cluster took it away."""
+        condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "node is drained"}
+        return self._status(conditions=[condition])
+
+    def deleted(self, seconds_ago: float = 3) -> Self:
+        """It is on its way out."""
+        return replace(self, manifest=deleted_object(self.manifest, seconds_ago))
+
+    @property
+    def seen(self) -> ChildPod:
+        """As the operator reads it."""
+        return ChildPod.read(self.manifest)
+
+
+def a_pod(
+    job: JobBuilder | None = None, number: int = 1, rank: int = 0, component: str = COMPONENT_ATTEMPT
+) -> PodBuilder:
+    """A pod of an attempt, or of a try of the preparation, as the Job controller creates it."""
+    owner = job or a_job()
+    make = prepare_job if component == COMPONENT_PREPARE else attempt_job
+    parent = make(owner.parsed(), number, SETTINGS)
+    name = f"{parent['metadata']['name']}-{rank}-x"
+    metadata = {
+        "name": name, "namespace": "lab", "uid": f"uid-of-{name}", "resourceVersion": "6",
+        "creationTimestamp": to_timestamp(ago(60)),
+        "labels": parent["spec"]["template"]["metadata"]["labels"],
+        "annotations": {"batch.kubernetes.io/job-completion-index": str(rank)},
+    }  # fmt: skip
+    return PodBuilder(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {}, "status": {"phase": "Pending"}}
+    )
+
+
+def a_report(attempt: int, step: int, seconds_ago: float = 0, start_step: int = 0) -> ProgressReport:
+    """What rank 0 answers in the middle of training."""
+    return ProgressReport(
+        attempt=attempt, progress=Progress(stage="train", step=step, steps=100, percent=step, eta_seconds=130),
+        start_step=start_step, last_step_time=to_timestamp(ago(seconds_ago)),
+    )  # fmt: skip
