@@ -52,8 +52,14 @@ class Video(ApiModel):
     frames_per_second: float
     proxy: StoredFile | None
     """The video at training size with short GOPs (only for videos that unsupervised losses read)."""
+    proxy_index: StoredFile | None = None
+    """The key-frame index of the proxy."""
     index: StoredFile
     """The key-frame index of the source video (an ``.npz``, see ``video/index.py``)."""
+
+    def files(self) -> list[StoredFile]:
+        """What is stored of it."""
+        return [file for file in (self.index, self.proxy, self.proxy_index) if file is not None]
 
 
 class Prepared(ApiModel):

@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from posefleet_trainer.video.container import UnreadableVideo, opened
 from posefleet_trainer.video.truncation import check_whole
 
-#: Raise it when the meaning of an index changes.
-INDEX_VERSION = 1
-
 Timestamps = NDArray[np.int64]
 
 

@@ -11,8 +11,6 @@ from posefleet_trainer.video.decode import Size, read_frames
 from posefleet_trainer.video.index import VideoIndex
 from posefleet_trainer.video.resize import Image
 
-#: Raise it when proxies come out differently.
-PROXY_VERSION = 1
 GOP_FRAMES = 16
 
 #: Visually lossless at training size; no frames that refer to later ones, which would make random access dearer.
@@ -61,7 +59,8 @@ def _encoded(stream: Any, frames: Iterator[Image], advance: Callable[[int], None
 
 def _add_stream(output: Any, index: VideoIndex, size: Size) -> Any:
     name, options = next(encoder for encoder in _ENCODERS if encoder[0] in av.codecs_available)
-    rate = Fraction(index.frames_per_second).limit_denominator(1000)
+    # The proxy's clock only counts frames: a variable or odd rate of the source becomes a near constant one.
+    rate = Fraction(max(1, min(1000, round(index.frames_per_second))))
     stream = output.add_stream(name, rate=rate, options=options)
     stream.height, stream.width = size
     stream.pix_fmt = "yuv420p"

@@ -1,0 +1,44 @@
+"""The work of the stage prepare: labelled frames into an archive, videos into indexes and proxies."""
+
+from pathlib import Path
+
+from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.blobs import put_blob
+from posefleet_trainer.dataset.frame_checks import archive_frames, checked_frames
+from posefleet_trainer.dataset.prepared import Prepared, SourceFile, Video
+from posefleet_trainer.dataset.project import Project
+from posefleet_trainer.dataset.videos import VideoPreparer
+from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.video.decode import Size
+
+
+def make_prepared(context: Context, project: Project, scratch: Path) -> Prepared:
+    """Check the frames, which is quick, then the videos; all files are in the store in the end.
+
+    Raises:
+        InvalidInput: a frame or video cannot be used; names it and the remedy.
+    """
+    archive = scratch / "frames.tar"
+    frames, warnings = checked_frames(project, archive_frames(context.project, project, archive))
+    videos = _videos(context, project, scratch)
+    return Prepared(
+        keypoints=list(project.labels.keypoints),
+        frames=frames,
+        frames_archive=put_blob(context.prepared, archive),
+        clip_videos=[videos[source.path] for source in project.clip_videos],
+        predict_videos=[videos[source.path] for source in project.predict_videos],
+        warnings=warnings,
+    )
+
+
+def _videos(context: Context, project: Project, scratch: Path) -> dict[str, Video]:
+    """The videos by their paths; one that both training and prediction read is prepared once."""
+    size: Size = (context.job.spec.model.image_size.height, context.job.spec.model.image_size.width)
+    wanted: dict[str, tuple[SourceFile, Size | None]] = {}
+    for source in project.predict_videos:
+        wanted[source.path] = (source, None)
+    for source in project.clip_videos:
+        wanted[source.path] = (source, size)
+    cache = NodeCache(context.cache_directory, context.cache_bytes)
+    prepared = VideoPreparer(context, cache, scratch).prepare(list(wanted.values()))
+    return dict(zip(wanted, prepared, strict=True))

@@ -1,0 +1,71 @@
+"""The stage prepare: from a project folder to a checked data set in the store, once for all jobs on the same data."""
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.blobs import has_blob
+from posefleet_trainer.dataset.checks import check_job
+from posefleet_trainer.dataset.fingerprint import dataset_hash, request_hash
+from posefleet_trainer.dataset.load import POINTER_KEY, Pointer, read_prepared
+from posefleet_trainer.dataset.prepared import Prepared, StoredFile
+from posefleet_trainer.dataset.project import Project, read_project
+from posefleet_trainer.store.base import Store
+from posefleet_trainer.store.probe import check_writable
+
+_log = logging.getLogger(__name__)
+
+
+def prepare(context: Context) -> Prepared:
+    """Check the project folder and leave in the store what training reads.
+
+    A second job on the same data finds it there by its content hash, and neither downloads nor decodes a video.
+
+    Raises:
+        InvalidInput: the manifest or the data are wrong: names file, row and remedy.
+        StoreUnreachable: the store did not answer.
+    """
+    context.progress.begin("prepare")
+    check_writable(context.output)
+    project = read_project(context.project, context.job.spec)
+    key = f"prepared/{dataset_hash(project, context.job.spec)}.json"
+    prepared = _found(context.prepared, key)
+    if prepared is None:
+        prepared = _made(context, project, key)
+    else:
+        _log.info("found prepared data: %s%s", context.prepared.uri, key)
+    for sentence in [*prepared.warnings, *project.warnings, *check_job(context, prepared)]:
+        context.progress.warn(sentence)
+    pointer = Pointer(request=request_hash(context.job.spec), key=key)
+    context.output.write(POINTER_KEY, pointer.to_json().encode(), "application/json")
+    context.progress.update(100.0)
+    return prepared
+
+
+def _found(store: Store, key: str) -> Prepared | None:
+    """Prepared data that are there with all their files."""
+    prepared = read_prepared(store, key)
+    if prepared is None or not all(has_blob(store, blob) for blob in _blobs(prepared)):
+        return None
+    return prepared
+
+
+def _blobs(prepared: Prepared) -> list[StoredFile]:
+    videos = [*prepared.clip_videos, *prepared.predict_videos]
+    listed = [prepared.frames_archive, *(blob for video in videos for blob in video.files())]
+    return list({blob.key: blob for blob in listed}.values())
+
+
+def _made(context: Context, project: Project, key: str) -> Prepared:
+    # OpenCV and FFmpeg take most of a second to load, and a second job on the same data needs neither.
+    from posefleet_trainer.dataset.make import make_prepared
+
+    check_writable(context.prepared)
+    scratch = context.cache_directory / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=scratch) as folder:
+        prepared = make_prepared(context, project, Path(folder))
+    context.prepared.write(key, prepared.to_json().encode(), "application/json")
+    _log.info("prepared %d frames and wrote %s%s", len(prepared.frames), context.prepared.uri, key)
+    return prepared
