@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from posefleet_api.base import VALIDATIONS
+
 Schema = dict[str, Any]
 _DROPPED = frozenset({"title", "$defs", "additionalProperties"})
 
@@ -43,8 +45,11 @@ def _description(node: Schema) -> Schema:
 
 
 def _shortest_default(node: Schema) -> Schema:
-    """Leave out of an object's default what its fields' own defaults say; null means absent."""
-    if isinstance(default := node.get("default"), dict):
+    """Leave out of an object's default what its fields' own defaults say; null means absent.
+
+    Where CEL rules read the fields the default stays whole: the API server tries the rules on it as it stands.
+    """
+    if isinstance(default := node.get("default"), dict) and VALIDATIONS not in node:
         own = {name: child.get("default") for name, child in node.get("properties", {}).items()}
         node["default"] = {k: _without_null(v) for k, v in default.items() if v is not None and v != own.get(k)}
     return node
