@@ -16,8 +16,8 @@ from posefleet_trainer.store.base import Store
 _PARALLEL = 8
 _SHOWN = 3
 
-Sizes = dict[str, tuple[int, int]]
-"""(width, height) of each picture."""
+Sizes = dict[str, list[int]]
+"""[width, height] of each picture, by its path."""
 
 
 def archive_frames(store: Store, project: Project, target: Path) -> Sizes:
@@ -32,12 +32,12 @@ def archive_frames(store: Store, project: Project, target: Path) -> Sizes:
 
 
 def _checked_pictures(store: Store, project: Project, sizes: Sizes) -> Iterator[tuple[str, bytes]]:
-    def fetch(path: str) -> tuple[str, bytes, tuple[int, int]]:
+    def fetch(path: str) -> tuple[str, bytes, list[int]]:
         if project.frames[path].size_bytes > MAX_FILE_BYTES:
             raise InvalidInput(f"{store.uri}{path} has more than {MAX_FILE_BYTES // 2**20} MiB; store smaller pictures")
         content = store.read(path)
         height, width = decode_image(content, f"{store.uri}{path}").shape[:2]
-        return path, content, (width, height)
+        return path, content, [width, height]
 
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="frame") as pool:
         for batch in _batches(sorted(project.frames), 8 * _PARALLEL):
@@ -85,12 +85,7 @@ def _usable(table: LabelTable, kind: FrameSet, sizes: Sizes, warnings: list[str]
         else:
             frames.append(frame)
     if outside:
-        lie = (
-            "label lies outside its frame and was dropped"
-            if len(outside) == 1
-            else ("labels lie outside their frames and were dropped")
-        )
-        warnings.append(f"{table.name}: {len(outside)} {lie}: {_some(outside)}")
+        warnings.append(f"{table.name}: dropped {len(outside)} label(s) outside their frames: {_some(outside)}")
     if unlabelled:
         warnings.append(
             f"{table.name}: {len(unlabelled)} of {len(table.rows)} frames have no usable label and are not used: "
@@ -99,7 +94,7 @@ def _usable(table: LabelTable, kind: FrameSet, sizes: Sizes, warnings: list[str]
     return frames
 
 
-def _frame(row: LabelRow, kind: FrameSet, size: tuple[int, int], keypoints: Sequence[str], outside: list[str]) -> Frame:
+def _frame(row: LabelRow, kind: FrameSet, size: list[int], keypoints: Sequence[str], outside: list[str]) -> Frame:
     width, height = size
     points: list[list[float] | None] = []
     for keypoint, point in zip(keypoints, row.points, strict=True):

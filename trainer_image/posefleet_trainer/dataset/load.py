@@ -1,13 +1,11 @@
 """Prepared data, as training, prediction and the report get them."""
 
-from pydantic import ValidationError
-
 from posefleet_api.base import ApiModel
 from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.blobs import read_record
 from posefleet_trainer.dataset.fingerprint import request_hash
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.store.base import Store
 
 #: In the output folder: which prepared data the job has. All its attempts use the same, even if the project folder
 #: changes meanwhile.
@@ -30,7 +28,7 @@ def load_prepared(context: Context) -> Prepared:
         InvalidInput: prepare has not run for this manifest, or its files are gone.
     """
     pointer = _read_pointer(context)
-    prepared = read_prepared(context.prepared, pointer.key)
+    prepared = read_record(context.prepared, pointer.key, Prepared)
     if prepared is None:
         raise InvalidInput(f"{context.prepared.uri}{pointer.key} is missing or damaged; run the stage prepare again")
     clip_length = context.job.spec.training.clip_length
@@ -38,24 +36,12 @@ def load_prepared(context: Context) -> Prepared:
     return prepared.model_copy(update={"clip_videos": usable})
 
 
-def read_prepared(store: Store, key: str) -> Prepared | None:
-    """The prepared data at ``key``; None if they are not there, or not of this version."""
-    if store.find(key) is None:
-        return None
-    try:
-        return Prepared.model_validate_json(store.read(key))
-    except ValidationError:
-        return None
-
-
 def _read_pointer(context: Context) -> Pointer:
-    uri = f"{context.output.uri}{POINTER_KEY}"
-    if context.output.find(POINTER_KEY) is None:
-        raise InvalidInput(f"{uri} does not exist: the data are not prepared; run the stage prepare first")
-    try:
-        pointer = Pointer.model_validate_json(context.output.read(POINTER_KEY))
-    except ValidationError:
-        raise InvalidInput(f"{uri} is damaged; run the stage prepare again") from None
-    if pointer.request != request_hash(context.job.spec):
-        raise InvalidInput(f"{uri} belongs to another manifest; run the stage prepare again")
-    return pointer
+    pointer = read_record(context.output, POINTER_KEY, Pointer)
+    if pointer is None:
+        problem = "does not exist or is damaged, so that the data are not prepared"
+    elif pointer.request != request_hash(context.job.spec):
+        problem = "belongs to another manifest"
+    else:
+        return pointer
+    raise InvalidInput(f"{context.output.uri}{POINTER_KEY} {problem}; run the stage prepare first")

@@ -5,11 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.blobs import has_blob
+from posefleet_trainer.dataset.blobs import have_blobs, read_record, write_record
 from posefleet_trainer.dataset.checks import check_job
 from posefleet_trainer.dataset.fingerprint import dataset_hash, request_hash
-from posefleet_trainer.dataset.load import POINTER_KEY, Pointer, read_prepared
-from posefleet_trainer.dataset.prepared import Prepared, StoredFile
+from posefleet_trainer.dataset.load import POINTER_KEY, Pointer
+from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.dataset.project import Project, read_project
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.probe import check_writable
@@ -38,23 +38,15 @@ def prepare(context: Context) -> Prepared:
     for sentence in [*prepared.warnings, *project.warnings, *check_job(context, prepared)]:
         context.progress.warn(sentence)
     pointer = Pointer(request=request_hash(context.job.spec), key=key)
-    context.output.write(POINTER_KEY, pointer.to_json().encode(), "application/json")
+    write_record(context.output, POINTER_KEY, pointer)
     context.progress.update(100.0)
     return prepared
 
 
 def _found(store: Store, key: str) -> Prepared | None:
     """Prepared data that are there with all their files."""
-    prepared = read_prepared(store, key)
-    if prepared is None or not all(has_blob(store, blob) for blob in _blobs(prepared)):
-        return None
-    return prepared
-
-
-def _blobs(prepared: Prepared) -> list[StoredFile]:
-    videos = [*prepared.clip_videos, *prepared.predict_videos]
-    listed = [prepared.frames_archive, *(blob for video in videos for blob in video.files())]
-    return list({blob.key: blob for blob in listed}.values())
+    prepared = read_record(store, key, Prepared)
+    return prepared if prepared is not None and have_blobs(store, prepared.files()) else None
 
 
 def _made(context: Context, project: Project, key: str) -> Prepared:
@@ -66,6 +58,6 @@ def _made(context: Context, project: Project, key: str) -> Prepared:
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch) as folder:
         prepared = make_prepared(context, project, Path(folder))
-    context.prepared.write(key, prepared.to_json().encode(), "application/json")
+    write_record(context.prepared, key, prepared)
     _log.info("prepared %d frames and wrote %s%s", len(prepared.frames), context.prepared.uri, key)
     return prepared

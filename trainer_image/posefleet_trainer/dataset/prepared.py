@@ -75,3 +75,8 @@ class Prepared(ApiModel):
     """``predict.videos``."""
     warnings: list[str]
     """What was dropped or passed over, one sentence each."""
+
+    def files(self) -> list[StoredFile]:
+        """What is stored of it."""
+        videos = [*self.clip_videos, *self.predict_videos]
+        return [self.frames_archive, *(file for video in videos for file in video.files())]

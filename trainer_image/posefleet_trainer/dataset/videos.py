@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pydantic import ValidationError
-
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.blobs import has_blob, put_blob
+from posefleet_trainer.dataset.blobs import have_blobs, put_blob, read_record, write_record
 from posefleet_trainer.dataset.fingerprint import video_hash
 from posefleet_trainer.dataset.prepared import SourceFile, StoredFile, Video
 from posefleet_trainer.errors import InvalidInput
@@ -122,18 +120,13 @@ class VideoPreparer:
             return known
         with self._room.taken(order.source.size_bytes):
             video = self._fresh(order)
-        store.write(record, video.to_json().encode(), "application/json")
+        write_record(store, record, video)
         return video
 
     def _known(self, record: str) -> Video | None:
         store = self._context.prepared
-        if store.find(record) is None:
-            return None
-        try:
-            video = Video.model_validate_json(store.read(record))
-        except ValidationError:
-            return None
-        return video if all(has_blob(store, blob) for blob in video.files()) else None
+        video = read_record(store, record, Video)
+        return video if video is not None and have_blobs(store, video.files()) else None
 
     def _fresh(self, order: Order) -> Video:
         project, source = self._context.project, order.source
