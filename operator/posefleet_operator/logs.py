@@ -70,4 +70,6 @@ def start_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stderr
     root.setLevel(level)
     # kopf tells of every event that it hands on; the operator tells what came of it.
     logging.getLogger("kopf").setLevel(max(logging.WARNING, root.level))
+    # It runs in a thread of its own, and says each time that it leaves the signals alone.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

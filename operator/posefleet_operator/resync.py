@@ -37,12 +37,15 @@ async def compare(cluster: Cluster, cache: Cache, settings: Settings) -> set[Key
 
 async def compare_first(cluster: Cluster, cache: Cache, settings: Settings) -> None:
     """The first comparison; without it nothing may be decided, so it is tried until it works."""
+    said = ""
     while True:
         try:
             await compare(cluster, cache, settings)
             return
         except ApiError as error:
-            logger.warning("cannot read the cluster yet: %s", _hint(error))
+            if (hint := _hint(error)) != said:
+                logger.warning("cannot read the cluster yet: %s", hint)
+            said = hint
             await asyncio.sleep(_RETRY_SECONDS)
 
 
@@ -64,5 +67,5 @@ async def compare_again_and_again(
 
 def _hint(error: ApiError) -> str:
     if error.status == 404:
-        return f"{error}; is the CustomResourceDefinition installed? (`kubectl apply -f crds/`)"
+        return f"{error.message.strip()}; is the CustomResourceDefinition installed? (`kubectl apply -f crds/`)"
     return str(error)

@@ -32,7 +32,7 @@ class JobBuilder:
     name: str = "reaching"
     uid: str = "uid-1"
     spec: dict[str, Any] = field(default_factory=dict)
-    status: Status = Status()
+    status: Status = field(default_factory=Status)
     child_jobs: tuple[Manifest, ...] = ()
     pods: tuple[Manifest, ...] = ()
     report: ProgressReport | None = None
@@ -74,7 +74,8 @@ class JobBuilder:
         attempts = [
             Attempt(
                 number=number, start_time=to_timestamp(ago(1000)), end_time=to_timestamp(ago(5)),
-                outcome=outcome, reason=reason or outcome, message="why", start_step=number * 10, end_step=number * 10 + 9,
+                outcome=outcome, reason=reason or outcome, message="why",
+                start_step=number * 10, end_step=number * 10 + 9,
             )
             for number, outcome in enumerate(outcomes, 1)
         ]  # fmt: skip
