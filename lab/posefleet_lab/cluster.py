@@ -1,0 +1,211 @@
+"""A whole cluster: control plane, process nodes and object store in one directory."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import kubeconfig
+from .component import Component, ProcessIdentity
+from .control_plane import ControlPlane
+from .errors import LabError, StateError
+from .node.images import Image
+from .paths import GO_MODULES
+from .process_node import ProcessNode
+from .shutdown import remove_data
+from .state import ClusterState
+from .store import ObjectStore, object_store
+from .tools import binaries
+from .tools.build_once import Report, quiet
+
+_ACCOUNT_SECONDS = 10.0
+_TOKEN_SECONDS = 24 * 3600
+
+
+class Cluster:
+    """A Kubernetes cluster on this computer.
+
+    ``with Cluster(directory, images={"trainer:lab": Path(sys.prefix)}) as cluster`` starts it and
+    stops it; ``cluster.kubeconfig`` is an administrator's kubeconfig, ``cluster.store`` the object
+    store. ``store`` names its vendor, or is None for a cluster without one. ``detached`` clusters
+    outlive the process that started them; others end with it, also when it is killed.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        name: str = "lab",
+        nodes: int = 1,
+        gpus: int = 0,
+        cpus: int | None = None,
+        images: Mapping[str, Image | Path] | None = None,
+        store: str | None = "minio",
+        isolate: bool = True,
+        detached: bool = False,
+        report: Report = quiet,
+    ) -> None:
+        self.directory = directory.resolve()
+        self.name = name
+        self.detached = detached
+        self._report = report
+        state = ClusterState.read(self.directory)
+        if state is not None and any(state.running().values()):
+            raise StateError(
+                f"cluster {state.name!r} is already up in {self.directory}; stop it with "
+                f"`posefleet-lab down --name {state.name}` or start another with --name"
+            )
+        self.control_plane = ControlPlane(self.directory / "control-plane", binaries.kubelab(report))
+        self._store = object_store(store, self.directory / "store", report) if store else None
+        self.nodes = [
+            ProcessNode(
+                self.control_plane,
+                self.directory / "nodes" / node_name,
+                name=node_name,
+                gpus=gpus,
+                cpus=cpus,
+                images=images,
+                isolate=isolate,
+            )
+            for node_name in _node_names(nodes)
+        ]
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the administrator's kubeconfig."""
+        return self.control_plane.kubeconfig
+
+    @property
+    def store(self) -> ObjectStore:
+        """Return the object store. Raises LabError if the cluster has none."""
+        if self._store is None:
+            raise LabError("this cluster was made without an object store")
+        return self._store
+
+    @property
+    def node(self) -> ProcessNode:
+        """Return the first node."""
+        return self.nodes[0]
+
+    @property
+    def components(self) -> list[Component]:
+        """Return every running program, in the order of their start."""
+        of_store = self._store.components if self._store else []
+        of_nodes = [component for node in self.nodes for component in node.components]
+        return [*self.control_plane.components, *of_store, *of_nodes]
+
+    def start(self) -> None:
+        """Start everything; a part that fails ends the others."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        remove_data(self.directory)
+        if not self.detached:
+            self._keeper = _start_keeper(self.directory)
+        try:
+            self._start_parts()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything; the logs stay in the directory."""
+        for node in self.nodes:
+            node.stop()
+        if self._store is not None:
+            self._store.stop()
+        self.control_plane.stop()
+        ClusterState.forget(self.directory)
+        if self._keeper is not None:
+            self._keeper.communicate()
+        remove_data(self.directory)
+
+    def restart(self, component: str, *, crash: bool = False) -> None:
+        """Restart etcd, apiserver, controller-manager, scheduler, a node or the store, on the same ports."""
+        for node in self.nodes:
+            if node.name == component:
+                node.restart(crash=crash)
+                break
+        else:
+            if component == "store":
+                self.store.kill() if crash else self.store.stop()
+                self.store.start()
+            else:
+                self.control_plane.restart(component, crash=crash)
+        self._write_state()
+
+    def service_account_kubeconfig(self, namespace: str, account: str, path: Path | None = None) -> Path:
+        """Write a kubeconfig with which a program runs as a service account, with that account's RBAC.
+
+        Waits for the account to appear. The token is good for a day.
+        """
+        plane = self.control_plane
+        base = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}"
+        deadline = time.monotonic() + _ACCOUNT_SECONDS
+        while plane.get(base) is None:
+            if time.monotonic() > deadline:
+                raise LabError(f"there is no service account {account} in namespace {namespace}; create it first")
+            time.sleep(0.05)
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": _TOKEN_SECONDS},
+        }
+        token = plane.post(f"{base}/token", body)["status"]["token"]
+        text = kubeconfig.with_token(plane.server, plane.authority.certificate, account, token, namespace)
+        return kubeconfig.write_private(path or self.directory / f"{namespace}-{account}.kubeconfig", text)
+
+    def __enter__(self) -> "Cluster":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start_parts(self) -> None:
+        with self._step("control plane"):
+            self.control_plane.start()
+            self._write_state()
+        if self._store is not None:
+            with self._step(f"object store ({self._store.vendor})"):
+                self._store.start()
+                self._write_state()
+        for node in self.nodes:
+            with self._step(f"node {node.name}"):
+                node.start()
+                self._write_state()
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self._write_state()
+        self._report(f"{what}: {time.monotonic() - begun:.1f} s")
+
+    def _write_state(self) -> None:
+        running = {c.name: c.identity for c in self.components if c.identity is not None}
+        state = ClusterState(
+            name=self.name,
+            kubeconfig=str(self.kubeconfig),
+            components=running,
+            keeper=ProcessIdentity.of(self._keeper.pid) if self._keeper else None,
+            store=self._store.environment() if self._store else {},
+            console=self._store.console if self._store else None,
+        )
+        state.write(self.directory)
+
+
+def _node_names(count: int) -> list[str]:
+    return ["lab-node"] if count == 1 else [f"lab-node-{number}" for number in range(count)]
+
+
+def _start_keeper(directory: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "posefleet_lab.keeper", str(directory)],
+        stdin=subprocess.PIPE,
+        env={"PYTHONPATH": str(GO_MODULES)},
+        start_new_session=True,
+    )

@@ -1,0 +1,89 @@
+"""The commands of ``posefleet-lab``; each takes the parsed options and returns an exit code."""
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from .cluster import Cluster
+from .errors import LabError, StateError
+from .shutdown import remove_data, shut_down
+from .state import ClusterState
+
+
+def say(line: str, file: TextIO | None = None) -> None:
+    """Print a line at once, also into a pipe."""
+    print(line, file=file or sys.stdout, flush=True)
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start a cluster and leave it running."""
+    begun = time.monotonic()
+    cluster = Cluster(
+        options.directory,
+        name=options.name,
+        nodes=options.nodes,
+        gpus=options.gpus,
+        cpus=options.cpus,
+        images=parse_images(options.image),
+        store=None if options.store == "none" else options.store,
+        detached=True,
+        report=say,
+    )
+    cluster.start()
+    say(f"cluster {options.name} is up after {time.monotonic() - begun:.1f} s")
+    say(f'look around with: eval "$(posefleet-lab env --name {options.name})"; kubectl get nodes')
+    return 0
+
+
+def down(options: argparse.Namespace) -> int:
+    """Stop a cluster and delete its data."""
+    if shut_down(options.directory):
+        say(f"cluster {options.name} is down")
+    else:
+        say(f"cluster {options.name} was not up")
+    remove_data(options.directory)
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print what runs; exit code 1 if anything does not."""
+    state = _state(options)
+    running = state.running()
+    for name, alive in running.items():
+        say(f"{name:20} {'running' if alive else 'ended':8} pid {state.components[name].pid}")
+    say(f"{'kubeconfig':20} {state.kubeconfig}")
+    if state.store:
+        say(f"{'store':20} {state.store['AWS_ENDPOINT_URL']}")
+    if state.console:
+        say(f"{'store console':20} {state.console}")
+    return 0 if all(running.values()) else 1
+
+
+def env(options: argparse.Namespace) -> int:
+    """Print the variables with which kubectl and S3 clients find the cluster."""
+    state = _state(options)
+    for name, value in {"KUBECONFIG": state.kubeconfig, **state.store}.items():
+        say(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def parse_images(entries: list[str]) -> dict[str, Path]:
+    """Read ``NAME=VENV`` options. Raises LabError."""
+    images: dict[str, Path] = {}
+    for entry in entries:
+        name, equals, directory = entry.partition("=")
+        environment = Path(directory).absolute()
+        if not equals or not (environment / "bin").is_dir():
+            raise LabError(f"--image {entry}: expected NAME=VENV with a directory that has a bin/ folder")
+        images[name] = environment
+    return images
+
+
+def _state(options: argparse.Namespace) -> ClusterState:
+    state = ClusterState.read(options.directory)
+    if state is None:
+        raise StateError(f"cluster {options.name!r} is not up; start it with `posefleet-lab up --name {options.name}`")
+    return state

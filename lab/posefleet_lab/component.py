@@ -1,0 +1,136 @@
+"""A long-running program of the lab: its log, its pid, its end."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import ComponentError
+
+_LOG_TAIL_LINES = 15
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """A process by pid and start time, so that a pid given anew is not taken for it."""
+
+    pid: int
+    start_ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessIdentity":
+        """Identify the running process ``pid``."""
+        return cls(pid, _start_ticks(pid))
+
+    def alive(self) -> bool:
+        """Tell whether it still runs; a zombie does not."""
+        return _start_ticks(self.pid) == self.start_ticks
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal if it still runs."""
+        if self.alive():
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                return
+
+
+def _start_ticks(pid: int) -> int:
+    """Return the process's start in clock ticks since boot, 0 if there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] in {"Z", "X"} else int(fields[19])
+
+
+@dataclass
+class Component:
+    """A program in a session of its own, so that Ctrl-C in a terminal is the caller's to handle."""
+
+    name: str
+    command: Sequence[str]
+    directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    _process: subprocess.Popen[bytes] | None = None
+    identity: ProcessIdentity | None = None
+
+    @property
+    def log(self) -> Path:
+        """Return the file with its standard output and error."""
+        return self.directory / f"{self.name}.log"
+
+    def start(self) -> None:
+        """Start the program; what it writes is added to the log."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                list(self.command),
+                cwd=self.directory,
+                env={**_inherited_environment(), **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.identity = ProcessIdentity.of(self._process.pid)
+
+    def wait_until(self, ready: Callable[[], bool], what: str, timeout_seconds: float = 60.0) -> None:
+        """Wait for a condition; raise ComponentError with the log's end if the program ends or time is up."""
+        deadline = time.monotonic() + timeout_seconds
+        while not ready():
+            if self._process is not None and self._process.poll() is not None:
+                raise self._error(f"ended with exit code {self._process.returncode} before {what}")
+            if time.monotonic() > deadline:
+                raise self._error(f"not {what} after {timeout_seconds:.0f} s")
+            time.sleep(0.05)
+
+    def alive(self) -> bool:
+        """Tell whether the program runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self, grace_seconds: float = 10.0) -> None:
+        """SIGTERM, then SIGKILL after the grace time. Stopping what does not run does nothing."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(grace_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _error(self, problem: str) -> ComponentError:
+        return ComponentError(f"{self.name}: {problem}. The end of {self.log}:\n{tail(self.log)}")
+
+
+def tail(log: Path, lines: int = _LOG_TAIL_LINES) -> str:
+    """Return the last lines of a log, indented."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (it wrote nothing)"
+
+
+def stop_processes(identities: Sequence[ProcessIdentity], grace_seconds: float = 10.0) -> None:
+    """SIGTERM processes that another process started, wait, SIGKILL what is left."""
+    for identity in identities:
+        identity.signal(signal.SIGTERM)
+    deadline = time.monotonic() + grace_seconds
+    while any(identity.alive() for identity in identities):
+        if time.monotonic() > deadline:
+            for identity in identities:
+                identity.signal(signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _inherited_environment() -> dict[str, str]:
+    """Everything but proxies: the lab's traffic stays on this machine."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}

@@ -1,0 +1,58 @@
+"""``posefleet-lab``: a Kubernetes cluster with an object store on this computer."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import commands
+from .errors import LabError
+from .paths import cluster_directory
+from .store import VENDORS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    if options.directory is None:
+        options.directory = cluster_directory(options.name)
+    try:
+        return int(options.run(options))
+    except LabError as error:
+        commands.say(f"posefleet-lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="posefleet-lab", description=__doc__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = subparsers.add_parser("up", help="start a cluster and leave it running")
+    up.set_defaults(run=commands.up)
+    up.add_argument("--gpus", type=int, default=0, help="pretended nvidia.com/gpu per node (default: 0)")
+    up.add_argument("--nodes", type=int, default=1, help="number of process nodes (default: 1)")
+    up.add_argument("--cpus", type=int, help="CPUs per node (default: what this machine has)")
+    up.add_argument("--store", choices=[*VENDORS, "none"], default="minio", help="object store (default: minio)")
+    up.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="NAME=VENV",
+        help="virtual environment that stands for a container image; may be repeated",
+    )
+    helps = {
+        "down": "stop a cluster and delete its data",
+        "status": "show what runs",
+        "env": "print shell variables: KUBECONFIG and the store's",
+    }
+    for name, text in helps.items():
+        subparsers.add_parser(name, help=text).set_defaults(run=getattr(commands, name))
+    for subparser in subparsers.choices.values():
+        subparser.add_argument("--name", default="lab", help="name of the cluster (default: lab)")
+        subparser.add_argument("--directory", type=Path, help="its directory (default: below the cache directory)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""One pod's place on this machine, and what each of its containers sees of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .environment import ConfigError, EnvironmentBuilder
+from .expansion import expand
+from .hosts import hostname_of
+from .images import Image
+from .launcher.spec import LaunchSpec, Mount
+from .objects import Manifest, name_of, namespace_of, uid_of
+from .services import NodeServices
+from .translation import translate
+from .users import user_and_group
+from .volumes import PodVolumes
+
+HOST_IP = "127.0.0.1"
+_DEFAULT_TERMINATION_PATH = "/dev/termination-log"
+
+
+def pod_directory(base: Path, pod: Manifest) -> Path:
+    """Return where a pod's files lie below the node's directory."""
+    return base / "pods" / f"{namespace_of(pod)}_{name_of(pod)}_{uid_of(pod)}"
+
+
+@dataclass
+class PodSandbox:
+    """A pod's address, directory and volumes. ``changed`` is called when its status may differ."""
+
+    node: NodeServices
+    pod: Manifest
+    address: str
+    changed: Callable[[], None]
+
+    @property
+    def directory(self) -> Path:
+        """Return the directory with all of the pod's files."""
+        return pod_directory(self.node.config.directory, self.pod)
+
+    @property
+    def volumes(self) -> PodVolumes:
+        """Return the pod's volumes."""
+        pod, directory = self.addressed_pod(), self.directory / "volumes"
+        return PodVolumes(pod, directory, self.node.objects, self.node.config.allocatable())
+
+    def prepare(self) -> None:
+        """Make the directory and the hosts file."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "root").mkdir(exist_ok=True)
+        (self.directory / "hostname").write_text(hostname_of(self.pod) + "\n")
+        self.node.names.subscribe(self.pod, self.address, self.directory / "hosts")
+
+    def addressed_pod(self) -> Manifest:
+        """Return the pod with its addresses, which the downward API may ask for before the API server knows them."""
+        addresses = {"podIP": self.address, "podIPs": [{"ip": self.address}], "hostIP": HOST_IP}
+        status = {**(self.pod.get("status") or {}), **addresses, "hostIPs": [{"ip": HOST_IP}]}
+        return {**self.pod, "status": status}
+
+    def log_file(self, container: str, run: int) -> Path:
+        """Return the log of a container's run; the first run is 0."""
+        return self._container_file(container, f"{run}.log")
+
+    def termination_file(self, container: str, run: int) -> Path:
+        """Return the file that the container sees at its terminationMessagePath."""
+        return self._container_file(container, f"{run}.termination")
+
+    def spec_file(self, container: str) -> Path:
+        """Return the launcher's instructions."""
+        return self._container_file(container, "launch.json")
+
+    async def launch_spec(self, container: Manifest, image: Image, run: int) -> LaunchSpec:
+        """Return how to start a container. Raises ConfigError."""
+        env = await self._environment(container, image)
+        uid, gid = user_and_group(self.pod, container, image)
+        context = container.get("securityContext") or {}
+        spec = LaunchSpec(
+            argv=_argv(container, image, env),
+            env=env,
+            working_directory=container.get("workingDir") or "/",
+            hostname=hostname_of(self.pod),
+            uid=uid,
+            gid=gid,
+            root=str(self.directory / "root"),
+            mounts=self._mounts(container, run, env),
+            kept_paths=image.kept_paths(),
+            read_only_root=bool(context.get("readOnlyRootFilesystem")),
+            isolated=self.node.isolated,
+        )
+        return spec if self.node.isolated else self._translated(spec)
+
+    async def _environment(self, container: Manifest, image: Image) -> dict[str, str]:
+        base = {
+            **image.env(),
+            "HOSTNAME": hostname_of(self.pod),
+            "HOME": "/",
+            **self.node.service_variables(),
+        }
+        pod, objects = self.addressed_pod(), self.node.objects
+        builder = EnvironmentBuilder(pod, objects, self.node.config.allocatable(), base)
+        return await builder.build(container)
+
+    def _mounts(self, container: Manifest, run: int, env: Mapping[str, str]) -> list[Mount]:
+        termination = self.termination_file(container["name"], run)
+        termination.touch()
+        termination.chmod(0o666)
+        mounts = [
+            Mount("/etc/hosts", str(self.directory / "hosts")),
+            Mount("/etc/hostname", str(self.directory / "hostname"), read_only=True),
+            Mount(container.get("terminationMessagePath") or _DEFAULT_TERMINATION_PATH, str(termination)),
+        ]
+        return mounts + [self._volume_mount(mount, env) for mount in container.get("volumeMounts") or []]
+
+    def _volume_mount(self, mount: Manifest, env: Mapping[str, str]) -> Mount:
+        volumes = self.volumes
+        source = volumes.path(mount["name"])
+        below = expand(mount.get("subPathExpr") or "", env) or mount.get("subPath") or ""
+        if below:
+            source = _inside(source, below)
+        read_only = bool(mount.get("readOnly")) or volumes.read_only(mount["name"])
+        return Mount(mount["mountPath"], str(source), read_only)
+
+    def _translated(self, spec: LaunchSpec) -> LaunchSpec:
+        paths = {mount.path.rstrip("/"): mount.source for mount in spec.mounts if mount.path != "/etc/hosts"}
+        names = self.node.names.addresses(namespace_of(self.pod))
+        kept = set(spec.kept_paths)
+        return replace(
+            spec,
+            argv=[translate(text, paths, names) for text in spec.argv],
+            env={
+                key: value if value in kept or key == "PATH" else translate(value, paths, names)
+                for key, value in spec.env.items()
+            },
+            working_directory=translate(spec.working_directory, paths, {}),
+        )
+
+    def _container_file(self, container: str, name: str) -> Path:
+        directory = self.directory / "containers" / container
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory / name
+
+
+def _argv(container: Manifest, image: Image, env: Mapping[str, str]) -> list[str]:
+    command = container.get("command") or image.entrypoint
+    argv = [expand(text, env) for text in [*command, *(container.get("args") or [])]]
+    if not argv:
+        raise ConfigError("no command specified")
+    return argv
+
+
+def _inside(volume: Path, below: str) -> Path:
+    """Return a subPath of a volume, made if it is not there. Raises ConfigError for one that leaves it."""
+    path = volume / below
+    if not path.resolve().is_relative_to(volume.resolve()):
+        raise ConfigError(f'failed to prepare subPath for volumeMount: "{below}" leaves the volume')
+    if not path.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o777)
+    return path

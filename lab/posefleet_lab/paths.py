@@ -1,0 +1,20 @@
+"""Where the lab keeps what it builds and the clusters it runs."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+GO_MODULES = Path(__file__).resolve().parents[1]
+
+
+def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return ``$POSEFLEET_CACHE``, else the user's cache directory for posefleet."""
+    if chosen := environ.get("POSEFLEET_CACHE"):
+        return Path(chosen)
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "posefleet"
+
+
+def cluster_directory(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory of the cluster ``name`` under the cache directory."""
+    return cache_directory(environ) / "clusters" / name

@@ -1,0 +1,31 @@
+"""Stopping a cluster by its state file."""
+
+import shutil
+from pathlib import Path
+
+from .component import stop_processes
+from .state import ClusterState
+
+_LAST = ("apiserver", "etcd")
+_LEFTOVERS = ("control-plane/etcd", "nodes", "store/data")
+_GRACE_SECONDS = 5.0
+
+
+def shut_down(directory: Path) -> bool:
+    """Stop every program of the cluster in ``directory``; return whether there was a cluster."""
+    state = ClusterState.read(directory)
+    if state is None:
+        return False
+    first = [identity for name, identity in state.components.items() if name not in _LAST]
+    stop_processes(first, _GRACE_SECONDS)
+    for name in _LAST:
+        if name in state.components:
+            stop_processes([state.components[name]], _GRACE_SECONDS)
+    ClusterState.forget(directory)
+    return True
+
+
+def remove_data(directory: Path) -> None:
+    """Delete what a stopped cluster leaves on the disk, but not its logs."""
+    for name in _LEFTOVERS:
+        shutil.rmtree(directory / name, ignore_errors=True)

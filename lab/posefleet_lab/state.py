@@ -1,0 +1,47 @@
+"""The file by which ``down``, ``status`` and ``env`` find a cluster that another process started."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .component import ProcessIdentity
+from .kubeconfig import write_private
+
+_FILE = "cluster.json"
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """What runs in a cluster directory, and how to reach it. The file is for its owner alone."""
+
+    name: str
+    kubeconfig: str
+    components: dict[str, ProcessIdentity]
+    keeper: ProcessIdentity | None = None
+    store: dict[str, str] = field(default_factory=dict)
+    console: str | None = None
+
+    def write(self, directory: Path) -> None:
+        """Write the file, all at once."""
+        fresh = write_private(directory / f".{_FILE}", json.dumps(asdict(self), indent=2))
+        fresh.replace(directory / _FILE)
+
+    @classmethod
+    def read(cls, directory: Path) -> "ClusterState | None":
+        """Return what the file says, None if there is none."""
+        try:
+            data = json.loads((directory / _FILE).read_text())
+        except FileNotFoundError:
+            return None
+        data["components"] = {name: ProcessIdentity(**one) for name, one in data["components"].items()}
+        data["keeper"] = ProcessIdentity(**data["keeper"]) if data["keeper"] else None
+        return cls(**data)
+
+    @staticmethod
+    def forget(directory: Path) -> None:
+        """Delete the file."""
+        (directory / _FILE).unlink(missing_ok=True)
+
+    def running(self) -> dict[str, bool]:
+        """Tell for each component whether it runs."""
+        return {name: identity.alive() for name, identity in self.components.items()}

@@ -1,0 +1,22 @@
+"""Real object stores behind one class: MinIO and SeaweedFS."""
+
+from pathlib import Path
+
+from ..errors import LabError
+from ..tools.build_once import Report, quiet
+from .base import Credentials, ObjectStore
+from .minio import MinioStore
+from .seaweedfs import SeaweedStore
+
+VENDORS = ("minio", "seaweedfs")
+
+__all__ = ["VENDORS", "Credentials", "MinioStore", "ObjectStore", "SeaweedStore", "object_store"]
+
+
+def object_store(vendor: str, directory: Path, report: Report = quiet) -> ObjectStore:
+    """Return a stopped store of the vendor ``minio`` or ``seaweedfs`` that keeps its data in ``directory``."""
+    if vendor == "minio":
+        return MinioStore(directory, report)
+    if vendor == "seaweedfs":
+        return SeaweedStore(directory, report)
+    raise LabError(f"there is no store {vendor!r}; there are {', '.join(VENDORS)}")

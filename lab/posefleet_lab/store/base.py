@@ -1,0 +1,129 @@
+"""What the stores have in common: ports, credentials, start, stop and buckets."""
+
+import secrets
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from minio import Minio
+from urllib3 import PoolManager, Retry, Timeout
+
+from ..component import Component
+from ..ports import free_port
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """An access key and its secret; neither shows in a repr, and so in no log."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+    @classmethod
+    def generate(cls) -> "Credentials":
+        """Return new random credentials."""
+        return cls(f"lab-{secrets.token_hex(6)}", secrets.token_urlsafe(24))
+
+
+class ObjectStore(ABC):
+    """An S3 server with a data directory and a port that outlive ``stop``: start it again and all is there."""
+
+    vendor: ClassVar[str]
+    region = "us-east-1"
+    console: str | None = None
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.credentials = Credentials.generate()
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self._component: Component | None = None
+
+    @property
+    def access_key(self) -> str:
+        """Return the administrator's access key."""
+        return self.credentials.access_key
+
+    @property
+    def secret_key(self) -> str:
+        """Return the administrator's secret key."""
+        return self.credentials.secret_key
+
+    @property
+    def components(self) -> list[Component]:
+        """Return the running programs."""
+        return [self._component] if self._component else []
+
+    def start(self) -> None:
+        """Start the server and return when it answers; start it again after ``stop`` or ``kill``."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._component is None:
+            self._component = self._make_component()
+        self._component.start()
+        self._component.wait_until(self._ready, "ready", timeout_seconds=90)
+
+    def stop(self) -> None:
+        """Stop the server and keep its data."""
+        if self._component is not None:
+            self._component.stop()
+
+    def kill(self) -> None:
+        """End the server with SIGKILL and keep its data."""
+        if self._component is not None:
+            self._component.kill()
+
+    def client(self, credentials: Credentials | None = None, *, retries: int = 3) -> Minio:
+        """Return an S3 client, of the administrator unless ``credentials`` say otherwise."""
+        chosen = credentials or self.credentials
+        pool = PoolManager(timeout=Timeout(connect=5, read=60), retries=Retry(retries, backoff_factor=0.2))
+        host = self.endpoint.removeprefix("http://")
+        return Minio(
+            host,
+            access_key=chosen.access_key,
+            secret_key=chosen.secret_key,
+            secure=False,
+            region=self.region,
+            http_client=pool,
+        )
+
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket unless it is there."""
+        client = self.client()
+        if not client.bucket_exists(name):
+            client.make_bucket(name)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables with which AWS's tools and SDKs find the store."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": self.region,
+        }
+
+    @abstractmethod
+    def read_only_user(self, bucket: str) -> Credentials:
+        """Create a user who may list and read one bucket and write nowhere."""
+
+    @abstractmethod
+    def _make_component(self) -> Component:
+        """Return the server's program."""
+
+    @abstractmethod
+    def _ready(self) -> bool:
+        """Tell whether the server takes S3 requests."""
+
+    def _lists_buckets(self) -> bool:
+        try:
+            self.client(retries=0).list_buckets()
+        except Exception:  # noqa: BLE001, RUF100 - whatever it is, it is not ready
+            return False
+        return True
+
+    def __enter__(self) -> "ObjectStore":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

