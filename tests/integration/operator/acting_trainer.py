@@ -1,0 +1,72 @@
+"""A trainer that only acts: it says and does what the test's script tells it, as fast as a test needs.
+
+The script is JSON in the variable ACT: from ``prepare`` or ``<attempt>/<rank>`` or ``<attempt>`` to what is done
+there: ``after`` seconds end with code ``exit`` and termination message ``message``, or ``kill`` oneself. Without
+a script a pod runs until SIGTERM and ends with 75, as a real one does.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+def main() -> None:
+    job = json.loads(Path(sys.argv[1]).read_text())
+    stages = sys.argv[3]
+    attempt = job.get("status", {}).get("attempt", 0)
+    rank = int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
+    script = json.loads(os.environ.get("ACT", "{}"))
+    part = script.get("prepare", {"exit": 0}) if stages == "prepare" else act_of(script, attempt, rank)
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    if rank == 0 and stages != "prepare":
+        serve_progress(attempt, part)
+    sys.stdout.write(f"acting {stages} attempt {attempt} rank {rank}: {part}\n")
+    sys.stdout.flush()
+    if stopped.wait(part.get("after", 0.2 if "exit" in part or "kill" in part else 3600)):
+        end(75, {"reason": "Preempted", "message": "asked to stop"})
+    if "kill" in part:
+        os.kill(os.getpid(), part["kill"])
+    end(part.get("exit", 0), part.get("message"))
+
+
+def act_of(script: dict, attempt: int, rank: int) -> dict:
+    return script.get(f"{attempt}/{rank}", script.get(str(attempt), {}))
+
+
+def end(code: int, message: dict | None) -> None:
+    if message:
+        Path(os.environ["POSEFLEET_TERMINATION_LOG"]).write_text(json.dumps(message))
+    os._exit(code)
+
+
+def serve_progress(attempt: int, part: dict) -> None:
+    begun = time.time()
+
+    class Progress(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            step = part.get("step", int((time.time() - begun) * 10))
+            moment = time.time() if "step" not in part else begun
+            report = {
+                "attempt": attempt,
+                "progress": {"stage": "train", "step": step, "steps": 1000, "percent": min(100, step // 10)},
+                "startStep": 0,
+                "lastStepTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)),
+            }
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(report).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((os.environ["POD_IP"], 9400), Progress)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+main()

@@ -1,0 +1,74 @@
+"""A cluster on whose node trainers only act, and an operator for it."""
+
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes import client, config
+
+from integration.operator.stage import CRD, OperatorProcess, Stage
+from posefleet_lab.cluster import Cluster
+from posefleet_lab.node.images import Image
+
+
+@pytest.fixture(scope="session")
+def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A control plane and a process node with 8 pretended GPUs, whose trainers act."""
+    directory = tmp_path_factory.mktemp("theatre")
+    programs = directory / "image" / "bin"
+    programs.mkdir(parents=True)
+    text = Path(__file__).with_name("acting_trainer.py").read_text()
+    (programs / "posefleet-trainer").write_text(f"#!{sys.executable}\n{text}")
+    (programs / "posefleet-trainer").chmod(0o755)
+    images = {"acting-trainer": Image(programs.parent)}
+    with Cluster(
+        directory / "cluster", name="theatre", gpus=8, cpus=64, images=images, store=None, report=print
+    ) as running:
+        yield running
+    shutil.rmtree(programs.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def theatre_client(theatre: Cluster) -> client.ApiClient:
+    """An administrator's client; the CRD is installed from ``crds/``."""
+    api = config.new_client_from_config(str(theatre.kubeconfig))
+    client.ApiextensionsV1Api(api).create_custom_resource_definition(yaml.safe_load(CRD.read_text()))
+    return api
+
+
+@pytest.fixture
+def stage(theatre: Cluster, theatre_client: client.ApiClient) -> Iterator[Stage]:
+    """A namespace of the test's own, and what one does in it."""
+    core = client.CoreV1Api(theatre_client)
+    name = f"stage-{uuid.uuid4().hex[:8]}"
+    core.create_namespace({"metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
+    core.create_namespaced_secret(
+        name, {"metadata": {"name": "lab-s3"}, "stringData": {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}}
+    )
+    yield Stage(theatre_client, name, theatre)
+    core.delete_namespace(name)
+
+
+@pytest.fixture
+def start_operator(stage: Stage, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
+    """Start operators as processes of their own, for the test's namespace alone."""
+    started: list[OperatorProcess] = []
+
+    def start(**options: str) -> OperatorProcess:
+        operator = OperatorProcess(stage, tmp_path / f"operator-{len(started)}.log", **options)
+        started.append(operator)
+        return operator
+
+    yield start
+    for operator in started:
+        operator.stop()
+
+
+@pytest.fixture
+def operator(start_operator: Callable[..., OperatorProcess]) -> OperatorProcess:
+    """An operator for the test's namespace."""
+    return start_operator()

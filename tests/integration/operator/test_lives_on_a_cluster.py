@@ -1,0 +1,234 @@
+"""Whole lives of jobs on a real API server with real controllers."""
+
+import time
+
+import pytest
+
+from integration.operator.stage import COMPLETED, OperatorProcess, Stage, wait_until
+
+pytestmark = pytest.mark.cluster
+
+WITH_RESULTS = {
+    "exit": 0,
+    "after": 1.5,
+    "message": {
+        "reason": "Completed",
+        "message": "trained 100 steps",
+        "progress": {"stage": "report", "step": 100, "steps": 100, "percent": 100, "loss": 0.25},
+        "artifacts": {"report": "s3://lab-results/reaching/report/index.html"},
+        "lastCheckpoint": {"uri": "s3://c", "step": 100, "time": "2026-01-31T11:00:00Z", "sha256": "0" * 64},
+    },
+}
+
+
+def test_a_manifest_becomes_a_prepared_trained_and_reported_job(stage: Stage, operator: OperatorProcess) -> None:
+    prepared = {"exit": 0, "message": {"reason": "Prepared", "message": "61 frames", "warnings": ["row 4 dropped"]}}
+    stage.apply("reaching", {"prepare": prepared, "1": WITH_RESULTS}, nodes=2)
+    status = stage.wait_for_phase("reaching", "Succeeded")
+
+    assert [a["outcome"] for a in status["attempts"]] == ["Succeeded"]
+    assert status["attempts"][0]["nodes"] == ["lab-node", "lab-node"]
+    assert status["artifacts"]["report"].endswith("index.html")
+    assert status["progress"]["loss"] == 0.25
+    assert status["gpuSeconds"] >= 2
+    assert {c["type"]: c["status"] for c in status["conditions"]} == {
+        "Prepared": "True", "Running": "False", "Succeeded": "True",
+    }  # fmt: skip
+    assert stage.events("reaching") == [
+        ("Normal", "PrepareStarted"),
+        ("Normal", "Prepared"),
+        ("Warning", "DataWarning"),
+        ("Normal", "AttemptStarted"),
+        ("Normal", "AttemptRunning"),
+        ("Normal", "AttemptSucceeded"),
+        ("Normal", "Succeeded"),
+    ] or ("Normal", "Training") in stage.events("reaching")
+    assert stage.batch.read_namespaced_job("reaching-a1", stage.namespace).status.succeeded == 2
+
+
+def test_invalid_input_ends_a_job_before_any_training_pod_exists(stage: Stage, operator: OperatorProcess) -> None:
+    text = "labels row 14: img007.png does not exist in s3://lab-data/mouse; upload it or remove the row"
+    stage.apply("reaching", {"prepare": {"exit": 78, "message": {"reason": "InvalidInput", "message": text}}})
+    status = stage.wait_for_phase("reaching", "Failed")
+
+    (failed,) = [c for c in status["conditions"] if c["type"] == "Failed"]
+    assert (failed["reason"], failed["message"]) == ("InvalidInput", text)
+    assert stage.pods("reaching", 1) == []
+
+
+def test_a_crash_is_counted_and_followed_by_another_attempt(stage: Stage, operator: OperatorProcess) -> None:
+    crash = {"exit": 1, "after": 1, "message": {"reason": "Error", "message": "ValueError: boom"}}
+    stage.apply("reaching", {"1/1": crash, "2": COMPLETED}, nodes=2)
+    status = stage.wait_for_phase("reaching", "Succeeded")
+
+    assert [a["outcome"] for a in status["attempts"]] == ["Failed", "Succeeded"]
+    assert "boom" in status["attempts"][0]["message"]
+    assert status["failedAttempts"] == 1
+    assert ("Warning", "AttemptFailed") in stage.events("reaching")
+
+
+def test_a_sigkill_is_a_failure_that_says_so(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"1": {"kill": 9, "after": 0.5}, "2": COMPLETED})
+    status = stage.wait_for_phase("reaching", "Succeeded")
+
+    assert status["attempts"][0]["reason"] == "Killed"
+    assert "exit 137" in status["attempts"][0]["message"]
+
+
+def test_a_deleted_pod_is_a_preemption(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"2": COMPLETED}, nodes=2)
+    stage.wait_for_phase("reaching", "Running")
+    stage.core.delete_namespaced_pod(stage.pods("reaching", 1)[1].metadata.name, stage.namespace)
+    status = stage.wait_for_phase("reaching", "Succeeded")
+
+    assert [(a["outcome"], a["reason"]) for a in status["attempts"]] == [
+        ("Preempted", "PodDeleted"), ("Succeeded", "Completed"),
+    ]  # fmt: skip
+    assert status["failedAttempts"] == 0
+
+
+def test_a_deleted_job_of_an_attempt_is_a_preemption(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"2": COMPLETED})
+    stage.wait_for_phase("reaching", "Running")
+    stage.batch.delete_namespaced_job("reaching-a1", stage.namespace, propagation_policy="Background")
+    status = stage.wait_for_phase("reaching", "Succeeded")
+
+    assert [a["outcome"] for a in status["attempts"]] == ["Preempted", "Succeeded"]
+    assert status["attempts"][0]["reason"] in {"PodDeleted", "JobDeleted"}
+
+
+def test_suspend_gives_the_pods_back_and_resume_goes_on(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"2": COMPLETED})
+    stage.wait_for_phase("reaching", "Running")
+    stage.patch("reaching", suspend=True)
+    status = stage.wait_for_phase("reaching", "Suspended")
+    assert status["attempts"][0]["reason"] == "Suspended"
+    assert stage.pods("reaching", 1) == []
+
+    stage.patch("reaching", suspend=False)
+    status = stage.wait_for_phase("reaching", "Succeeded")
+    assert len(status["attempts"]) == 2
+
+
+def test_progress_of_rank_0_appears_in_the_table(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"1": {"step": 420}})
+    wait_until(lambda: stage.status("reaching").get("progress"), what="progress")
+
+    head, row = stage.kubectl("get", "ptj").splitlines()
+    assert head.split() == [
+        "NAME",
+        "PHASE",
+        "PROGRESS",
+        "ETA",
+        "LOSS",
+        "PIXEL-ERR",
+        "GPUS",
+        "ATTEMPT",
+        "LAST-CKPT",
+        "AGE",
+    ]
+    assert row.split()[:4] == ["reaching", "Running", "train", "42%"]
+
+
+def test_an_attempt_without_a_step_is_stalled(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"1": {"step": 5}, "2": COMPLETED}, failurePolicy={"stallSeconds": 10, "backoffSeconds": 1})
+    status = stage.wait_for_phase("reaching", "Succeeded")
+
+    assert [a["outcome"] for a in status["attempts"]] == ["Stalled", "Succeeded"]
+
+
+def test_a_deadline_ends_the_job_and_its_pods(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", activeDeadlineSeconds=8)
+    status = stage.wait_for_phase("reaching", "Failed")
+
+    assert status["attempts"][0]["outcome"] == "DeadlineExceeded"
+    wait_until(lambda: not stage.pods("reaching", 1), what="no pods")
+
+
+def test_a_queued_job_waits_for_kueue_and_keeps_what_kueue_sets(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"1": COMPLETED}, queue="lab-queue")
+    stage.wait_for_phase("reaching", "Queued")
+    job = stage.batch.read_namespaced_job("reaching-a1", stage.namespace)
+    assert job.metadata.labels["kueue.x-k8s.io/queue-name"] == "lab-queue"
+    assert job.spec.suspend
+    assert stage.pods("reaching", 1) == []
+
+    stage.batch.patch_namespaced_job("reaching-a1", stage.namespace, {"spec": {"suspend": False}})
+    stage.wait_for_phase("reaching", "Succeeded")
+
+
+def test_a_missing_secret_is_explained_and_the_job_goes_on_when_it_is_there(
+    stage: Stage, operator: OperatorProcess
+) -> None:
+    storage = {"endpoint": "http://minio:9000", "credentialsSecret": "not-yet"}
+    stage.apply("reaching", {"1": COMPLETED}, storage=storage)
+    wait_until(lambda: ("Warning", "CreateContainerConfigError") in stage.events("reaching"), what="a warning")
+    (condition,) = stage.status("reaching")["conditions"]
+    assert "not-yet" in condition["message"]
+
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    stage.core.create_namespaced_secret(stage.namespace, {"metadata": {"name": "not-yet"}, "stringData": keys})
+    stage.wait_for_phase("reaching", "Succeeded")
+
+
+def test_deleting_a_job_deletes_everything_and_a_namesake_starts_afresh(
+    stage: Stage, operator: OperatorProcess
+) -> None:
+    stage.apply("reaching")
+    stage.wait_for_phase("reaching", "Running")
+    stage.kubectl("delete", "ptj", "reaching", "--wait=false")
+    wait_until(lambda: "reaching" not in stage.kubectl("get", "ptj", "-o", "name"), what="deletion")
+    stage.apply("reaching", {"1": COMPLETED})
+    status = stage.wait_for_phase("reaching", "Succeeded")
+    assert [a["number"] for a in status["attempts"]] == [1]
+
+    stage.kubectl("delete", "ptj", "reaching")
+    wait_until(
+        lambda: not stage.kubectl("get", "jobs,pods,services,configmaps", "-l", "posefleet.io/job", "-o", "name")
+    )
+
+
+def test_a_finished_job_goes_when_its_time_has_come(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"1": COMPLETED}, ttlSecondsAfterFinished=2)
+
+    wait_until(lambda: "reaching" in stage.kubectl("get", "ptj", "-o", "name"))
+    wait_until(lambda: "reaching" not in stage.kubectl("get", "ptj", "-o", "name"), what="deletion")
+
+
+def test_what_did_not_change_is_not_written(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"1": {"step": 5}})
+    wait_until(lambda: stage.status("reaching").get("progress"), what="progress")
+    time.sleep(2)
+    before = stage.job("reaching")["metadata"]["resourceVersion"]
+    stage.patch("reaching", ttlSecondsAfterFinished=77)
+    wait_until(lambda: stage.status("reaching")["observedGeneration"] == 2)
+    after = stage.job("reaching")["metadata"]["resourceVersion"]
+    assert after != before
+    time.sleep(3)
+    assert stage.job("reaching")["metadata"]["resourceVersion"] == after
+    assert stage.batch.read_namespaced_job("reaching-a1", stage.namespace).metadata.generation == 1
+
+
+def test_every_line_of_a_jobs_log_names_it(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"1": COMPLETED})
+    stage.wait_for_phase("reaching", "Succeeded")
+
+    lines = [line for line in operator.lines() if line["logger"].startswith("posefleet_operator.apply")]
+    assert lines
+    assert {(line["namespace"], line["job"]) for line in lines} == {(stage.namespace, "reaching")}
+    assert any(line.get("attempt") == 1 for line in lines)
+
+
+def test_metrics_count_what_happened_and_forget_jobs_that_are_gone(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"1": {**COMPLETED, "after": 2}})
+    stage.wait_for_phase("reaching", "Running")
+    wait_until(lambda: f'posefleet_job_gpus{{job="reaching",namespace="{stage.namespace}"}} 1.0' in operator.metrics())
+    stage.wait_for_phase("reaching", "Succeeded")
+    wait_until(
+        lambda: (
+            f'posefleet_attempts_total{{namespace="{stage.namespace}",outcome="Succeeded"}} 1.0' in operator.metrics()
+        )
+    )
+
+    stage.kubectl("delete", "ptj", "reaching")
+    wait_until(lambda: 'job="reaching"' not in operator.metrics() and 'phase="Succeeded"' not in operator.metrics())
