@@ -1,0 +1,70 @@
+"""posefleet on a fresh cluster: the CRD, the operator's rights, the operator, a namespace with the store's Secret."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from posefleet_demo.kubectl import Kubectl
+from posefleet_lab.cluster import Cluster
+from posefleet_lab.errors import LabError
+from posefleet_lab.ports import free_port
+
+TRAINER_IMAGE = "posefleet-trainer:demo"
+SECRET = "lab-s3"  # noqa: S105  the name of a Secret
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_CRD = _REPOSITORY / "crds" / "posefleet.io_posetrainingjobs.yaml"
+_RBAC = _REPOSITORY / "operator" / "rbac.yaml"
+_STOP_SECONDS = 10.0
+
+
+def install(kubectl: Kubectl, cluster: Cluster) -> None:
+    """Create the CRD, the RBAC of the operator, and the scientist's namespace with the store's credentials."""
+    kubectl.apply(
+        *yaml.safe_load_all(_CRD.read_text()),
+        *yaml.safe_load_all(_RBAC.read_text()),
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubectl.namespace}},
+    )
+    kubectl("wait", "--for=condition=Established", "crd/posetrainingjobs.posefleet.io", "--timeout=30s")
+    environment = cluster.store.environment()
+    keys = {name: environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "stringData": keys})
+
+
+@contextmanager
+def running_operator(cluster: Cluster) -> Iterator[int]:
+    """The operator as its service account, with a log in the cluster's directory; yields its port for metrics."""
+    namespace, account = _service_account()
+    kubeconfig = cluster.service_account_kubeconfig(namespace, account)
+    port = free_port()
+    log = cluster.directory / "operator.log"
+    command = [
+        *(sys.executable, "-m", "posefleet_operator.main"),
+        *("--kubeconfig", str(kubeconfig), "--trainer-image", TRAINER_IMAGE),
+        *("--http-host", "127.0.0.1", "--http-port", str(port), "--lease-namespace", namespace),
+        *("--progress-seconds", "2"),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    try:
+        yield port
+        if process.poll() is not None:
+            raise LabError(f"the operator ended with code {process.returncode}; its log is {log}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _service_account() -> tuple[str, str]:
+    for document in yaml.safe_load_all(_RBAC.read_text()):
+        if document["kind"] == "ServiceAccount":
+            return document["metadata"]["namespace"], document["metadata"]["name"]
+    raise LabError(f"{_RBAC} has no ServiceAccount")

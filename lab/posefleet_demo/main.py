@@ -1,0 +1,132 @@
+"""The demo, step by step."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from posefleet_demo.installation import TRAINER_IMAGE, install, running_operator
+from posefleet_demo.kubectl import Kubectl, KubectlRefused
+from posefleet_demo.project import NotAProject, check_project, synthesize, upload_project
+from posefleet_demo.results import download_results, median_pixel_error
+from posefleet_demo.stay import stay
+from posefleet_demo.steps import console, step
+from posefleet_demo.watch import watch_job
+from posefleet_lab.cluster import Cluster
+from posefleet_lab.errors import LabError
+from posefleet_lab.tools import binaries
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_EXAMPLES = _REPOSITORY / "examples"
+_DATA_BUCKET, _RESULTS_BUCKET = "lab-data", "lab-results"
+_NAMESPACE = "lab"
+_JOB_SECONDS = 6 * 3600.0
+
+
+def main() -> None:
+    """Entry of ``make demo``."""
+    arguments = _parser().parse_args()
+    try:
+        succeeded = run_demo(arguments.project, arguments.manifest, keep=arguments.keep)
+    except (LabError, NotAProject, KubectlRefused, TimeoutError) as error:
+        console.print(f"[red]✗[/] {error}", markup=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is left running")
+        sys.exit(130)
+    sys.exit(0 if succeeded else 1)
+
+
+def run_demo(project: Path | None, manifest_file: Path | None, *, keep: bool) -> bool:
+    """Everything from the cluster to the copied results; whether the job succeeded."""
+    if project is not None:
+        check_project(project)
+    name = "project" if project else "demo"
+    manifest = yaml.safe_load((manifest_file or _EXAMPLES / f"{name}.yaml").read_text())
+    directory = Path(tempfile.mkdtemp(prefix="posefleet-demo-"))
+    cluster = Cluster(directory, name=directory.name, cpus=_CPUS, images=_images(), report=_report)
+    try:
+        with cluster:
+            return _on_cluster(cluster, project, manifest, keep=keep)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+#: What the node may give away. Pods ask for whole CPUs; that two ranks share a small machine with the cluster is fine.
+_CPUS = 8
+
+
+def _images() -> dict[str, Path]:
+    return {TRAINER_IMAGE: Path(sys.prefix)}
+
+
+def _report(line: str) -> None:
+    console.print(f"[green]✓[/] {line}")
+
+
+def _on_cluster(cluster: Cluster, project: Path | None, manifest: dict[str, Any], *, keep: bool) -> bool:
+    kubectl = Kubectl(binaries.kubectl(), cluster.kubeconfig, _NAMESPACE)
+    with step("install the CRD, the operator's rights and the store's Secret"):
+        install(kubectl, cluster)
+    with running_operator(cluster) as metrics_port:
+        folder = _upload(cluster, project)
+        name = manifest["metadata"]["name"]
+        manifest["spec"]["storage"]["endpoint"] = cluster.store.endpoint
+        with step(f"kubectl apply PoseTrainingJob {name}"):
+            kubectl.apply(manifest)
+        job = watch_job(kubectl, name, _JOB_SECONDS)
+        results = _copy_results(cluster, name)
+        _print_summary(job, folder, results)
+        if keep:
+            stay(cluster, kubectl, metrics_port)
+    return bool(job["status"]["phase"] == "Succeeded")
+
+
+def _upload(cluster: Cluster, project: Path | None) -> Path:
+    folder = project or cluster.directory / "project"
+    if project is None:
+        with step("draw a synthetic animal: videos, labelled frames, and the truth of every frame"):
+            synthesize(folder, seed=0)
+    with step(f"upload {folder.name} to the object store"):
+        for bucket in (_DATA_BUCKET, _RESULTS_BUCKET):
+            cluster.store.create_bucket(bucket)
+        upload_project(cluster.store.client(), folder, _DATA_BUCKET)
+    return folder
+
+
+def _copy_results(cluster: Cluster, name: str) -> Path:
+    target = _REPOSITORY / "demo-results" / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    with step("copy the results"):
+        download_results(cluster.store.client(), _RESULTS_BUCKET, f"{name}/", target)
+    return target
+
+
+def _print_summary(job: dict[str, Any], folder: Path, results: Path) -> None:
+    status = job["status"]
+    console.print(f"\nphase        {status['phase']}")
+    if status["phase"] == "Failed":
+        reasons = [c["message"] for c in status.get("conditions", ()) if c["type"] == "Failed"]
+        console.print("reason       " + "; ".join(reasons), markup=False)
+        return
+    for truth in sorted((folder / "truth").glob("*.csv")):
+        predictions = results / "predictions" / "video_preds" / truth.name
+        if predictions.exists():
+            error = median_pixel_error(predictions, truth)
+            console.print(f"pixel error  median {error:.2f} px over all frames of {truth.stem}")
+    console.print(f"report       {results / 'report' / 'index.html'}")
+    console.print(f"predictions  {results / 'predictions'}")
+    for video in sorted(results.glob("labelled_videos/*.mp4")):
+        console.print(f"video        {video}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--project", type=Path, help="a Lightning Pose project folder instead of a synthetic one")
+    parser.add_argument("--manifest", type=Path, help="another manifest than examples/demo.yaml or project.yaml")
+    parser.add_argument("--keep", action="store_true", help="leave everything up until Ctrl-C")
+    return parser

@@ -1,0 +1,45 @@
+"""The demo's data: a synthetic project, or the user's own folder, in a bucket."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from minio import Minio
+
+_LABELS = "CollectedData.csv"
+
+
+class NotAProject(ValueError):
+    """A folder that is no Lightning Pose project."""
+
+
+def synthesize(target: Path, seed: int) -> None:
+    """Write a synthetic Lightning Pose project with the truth of every frame."""
+    command = [sys.executable, "-m", "posefleet_trainer.synthesis.main", str(target), "--seed", str(seed)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def check_project(folder: Path) -> None:
+    """Refuse at once what prepare would refuse after minutes of uploading.
+
+    Raises:
+        NotAProject: says what is missing.
+    """
+    if not folder.is_dir():
+        raise NotAProject(f"{folder} is no folder")
+    if not (folder / _LABELS).is_file():
+        raise NotAProject(f"{folder} has no {_LABELS}; a Lightning Pose project has one at its top")
+
+
+def upload_project(client: Minio, folder: Path, bucket: str) -> tuple[int, int]:
+    """Put every file that a job reads into ``bucket``; how many files and bytes."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
+    for path in files:
+        client.fput_object(bucket, path.relative_to(folder).as_posix(), str(path))
+    return len(files), sum(path.stat().st_size for path in files)
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    inside = path.relative_to(folder)
+    # The truth is for measuring the result and must not lie where the training could read it.
+    return inside.parts[0] == "truth" or any(part.startswith(".") for part in inside.parts)

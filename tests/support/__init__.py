@@ -1,0 +1,1 @@
+"""What integration and chaos tests share: a running operator, jobs, waiting."""
