@@ -1,0 +1,131 @@
+"""Clips of unlabelled video: from the proxies to augmented batches, decoded by PyAV threads or by NVDEC."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from nvidia.dali import Pipeline, fn
+
+from posefleet_trainer.loading.affine import inverse
+from posefleet_trainer.loading.augmentation import clip_augmentation, noise_bank
+from posefleet_trainer.loading.batches import ClipBatch
+from posefleet_trainer.loading.graph import PARAMETERS, Device, new_pipeline, parameters, varied
+from posefleet_trainer.loading.look_ahead import LookAhead
+from posefleet_trainer.loading.sampler import ClipPlace, ClipSampler, Share
+from posefleet_trainer.loading.tensors import to_torch
+from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.video.index import VideoIndex
+from posefleet_trainer.video.packets import clip_packets
+from posefleet_trainer.video.pool import ClipReader
+
+_STEPS_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class ClipVideo:
+    """A proxy on this node's disk."""
+
+    path: Path
+    index: VideoIndex
+    """Of the proxy."""
+    name: str
+    """The source video's path inside the project folder."""
+    source: Grid
+    """The source video's size."""
+
+
+class ClipLoader:
+    """One augmented clip a step, step after step from ``first_step``."""
+
+    def __init__(
+        self,
+        videos: Sequence[ClipVideo],
+        clip_length: int,
+        image: Grid,
+        share: Share,
+        seed: int,
+        first_step: int,
+        *,
+        device_id: int | None,
+        threads: int,
+    ) -> None:
+        self._videos = videos
+        self._length = clip_length
+        self._image = image
+        self._share = share
+        self._seed = seed
+        self._sampler = ClipSampler([video.index.frames for video in videos], clip_length, seed)
+        self._reader = ClipReader()
+        self._step = first_step
+        device: Device = "cpu" if device_id is None else "gpu"
+        self._ahead = LookAhead(
+            self._frames if device == "cpu" else self._packets, first_step, threads=threads, depth=_STEPS_AHEAD
+        )
+        self._pipeline = self._build(device, device_id, threads)
+
+    def next_batch(self) -> ClipBatch:
+        """The clip of the next step."""
+        (frames,) = self._pipeline.run()
+        sample, place = self._clip_of(self._step)
+        self._step += 1
+        video = self._videos[place.video]
+        augmentation = clip_augmentation(self._seed, sample, self._image)
+        return ClipBatch(
+            images=to_torch(frames).squeeze(0).permute(0, 3, 1, 2),
+            undo=torch.from_numpy(inverse(augmentation.matrix).astype(np.float32)),
+            source_ratio=torch.tensor(self._image.ratio_to(video.source)),
+            file=video.name,
+            start=place.start,
+        )
+
+    def close(self) -> None:
+        """Stop decoding ahead."""
+        self._ahead.close()
+
+    def _clip_of(self, step: int) -> tuple[int, ClipPlace]:
+        (sample,) = self._share.samples(step)
+        return sample, self._sampler.clip(sample)
+
+    def _build(self, device: Device, device_id: int | None, threads: int) -> Pipeline:
+        image = self._image
+        pipeline = new_pipeline(1, threads, device_id)
+        with pipeline:
+            if device == "cpu":
+                layout = ["FHWC"] + [""] * PARAMETERS
+                frames, *inputs = fn.external_source(source=self._ahead, num_outputs=1 + PARAMETERS, layout=layout)
+            else:
+                packets, start, *inputs = fn.external_source(source=self._ahead, num_outputs=2 + PARAMETERS)
+                frames = decoded_by_nvdec(packets, start, self._length, image)
+            noise = noise_bank(self._seed, image)
+            pipeline.set_outputs(varied(frames, inputs, device, image, noise, "FHWC"))
+        pipeline.build()
+        return pipeline
+
+    def _frames(self, step: int) -> tuple[list[np.ndarray], ...]:
+        sample, place = self._clip_of(step)
+        video = self._videos[place.video]
+        size = (self._image.height, self._image.width)
+        frames = self._reader.clip(video.path, video.index, place.start, self._length, size)
+        return [frames], *parameters([clip_augmentation(self._seed, sample, self._image)])
+
+    def _packets(self, step: int) -> tuple[list[np.ndarray], ...]:
+        sample, place = self._clip_of(step)
+        video = self._videos[place.video]
+        packets, start = packet_inputs(video, place.start, self._length)
+        return packets, start, *parameters([clip_augmentation(self._seed, sample, self._image)])
+
+
+def packet_inputs(video: ClipVideo, start: int, length: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The inputs of ``decoded_by_nvdec`` for one clip."""
+    packets, before = clip_packets(video.path, video.index, start, length)
+    return [np.frombuffer(packets, dtype=np.uint8)], [np.array(before, dtype=np.int32)]
+
+
+def decoded_by_nvdec(packets: object, start: object, length: int, image: Grid) -> object:
+    """The node of frames (frame, height, width, 3), RGB bytes of the size ``image``, decoded on the GPU."""
+    frames = fn.decoders.video(
+        packets, device="mixed", start_frame=start, sequence_length=length, build_index=False, pad_mode="none"
+    )
+    return fn.resize(frames, resize_y=image.height, resize_x=image.width, antialias=True)

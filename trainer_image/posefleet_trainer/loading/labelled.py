@@ -1,0 +1,90 @@
+"""Labelled frames: from the archive to augmented batches, through DALI on the CPU or on a GPU."""
+
+import numpy as np
+import torch
+from nvidia.dali import Pipeline, fn, types
+
+from posefleet_trainer.loading.affine import apply
+from posefleet_trainer.loading.augmentation import Augmentation, frame_augmentation, noise_bank
+from posefleet_trainer.loading.batches import FrameBatch
+from posefleet_trainer.loading.frame_store import FrameStore
+from posefleet_trainer.loading.graph import PARAMETERS, Device, new_pipeline, parameters, varied
+from posefleet_trainer.loading.look_ahead import LookAhead
+from posefleet_trainer.loading.sampler import FrameSampler, Share
+from posefleet_trainer.loading.tensors import to_torch
+from posefleet_trainer.telemetry.metrics import DECODED_FRAMES
+
+_STEPS_AHEAD = 2
+
+
+class LabelledLoader:
+    """Batches of augmented labelled frames, step after step from ``first_step``."""
+
+    def __init__(
+        self, store: FrameStore, share: Share, seed: int, first_step: int, *, device_id: int | None, threads: int
+    ) -> None:
+        self._store = store
+        self._share = share
+        self._seed = seed
+        self._sampler = FrameSampler(len(store.frames), seed)
+        self._step = first_step
+        device: Device = "cpu" if device_id is None else "gpu"
+        self._ahead = LookAhead(
+            self._pictures if device == "cpu" else self._files, first_step, threads=threads, depth=_STEPS_AHEAD
+        )
+        self._pipeline = self._build(device, device_id, threads)
+
+    def next_batch(self) -> FrameBatch:
+        """The batch of the next step."""
+        (images,) = self._pipeline.run()
+        samples = self._share.samples(self._step)
+        self._step += 1
+        frames = [self._sampler.frame(sample) for sample in samples]
+        points = [
+            self._points(frame, self._augmentation(sample)) for frame, sample in zip(frames, samples, strict=True)
+        ]
+        return FrameBatch(
+            images=to_torch(images).permute(0, 3, 1, 2),
+            points=torch.from_numpy(np.stack(points)),
+            files=[self._store.frames[frame].path for frame in frames],
+        )
+
+    def close(self) -> None:
+        """Stop decoding ahead."""
+        self._ahead.close()
+
+    def _build(self, device: Device, device_id: int | None, threads: int) -> Pipeline:
+        image = self._store.image
+        pipeline = new_pipeline(self._share.per_step, threads, device_id)
+        with pipeline:
+            layout = ["HWC" if device == "cpu" else ""] + [""] * PARAMETERS
+            frames, *inputs = fn.external_source(source=self._ahead, num_outputs=1 + PARAMETERS, layout=layout)
+            if device == "gpu":
+                frames = fn.decoders.image(frames, device="mixed", output_type=types.RGB)
+                frames = fn.resize(frames, resize_y=image.height, resize_x=image.width, antialias=True)
+            noise = noise_bank(self._seed, image)
+            pipeline.set_outputs(varied(frames, inputs, device, image, noise, "HWC"))
+        pipeline.build()
+        return pipeline
+
+    def _pictures(self, step: int) -> tuple[list[np.ndarray], ...]:
+        samples = self._share.samples(step)
+        pictures = [self._store.picture(self._sampler.frame(sample)) for sample in samples]
+        return pictures, *parameters([self._augmentation(sample) for sample in samples])
+
+    def _files(self, step: int) -> tuple[list[np.ndarray], ...]:
+        samples = self._share.samples(step)
+        paths = [self._store.frames[self._sampler.frame(sample)].path for sample in samples]
+        files = [np.frombuffer(self._store.archive.encoded(path), dtype=np.uint8) for path in paths]
+        DECODED_FRAMES.inc(len(files))
+        return files, *parameters([self._augmentation(sample) for sample in samples])
+
+    def _augmentation(self, sample: int) -> Augmentation:
+        return frame_augmentation(self._seed, sample, self._store.image)
+
+    def _points(self, frame: int, augmentation: Augmentation) -> np.ndarray:
+        points = apply(augmentation.matrix, self._store.points(frame)).astype(np.float32)
+        image = self._store.image
+        inside = (points > -0.5) & (points < (image.width - 0.5, image.height - 0.5))
+        points[~inside.all(axis=-1)] = np.nan
+        return points

@@ -1,0 +1,32 @@
+"""Poses look like the labelled poses."""
+
+import torch
+from torch import nn
+
+from posefleet_trainer.dataset.subspace import PoseSubspace
+from posefleet_trainer.losses.poses import ClipPoses, mean_where
+from posefleet_trainer.losses.subspace import Reprojection
+
+
+class SingleViewPcaLoss(nn.Module):
+    """``mean relu(|k - reprojection of k| - epsilon)`` on the subspace of the labelled poses, in source pixels.
+
+    After the pose PCA loss of Biderman et al. (Nature Methods 2024). Fit and loss are in one space, the source
+    frame's pixels; epsilon is the 99th percentile of the labels' own distance. Keypoints that are guesses bring no
+    loss of their own.
+
+    Args:
+        subspace: of whole poses.
+    """
+
+    strength = 1.0
+
+    def __init__(self, subspace: PoseSubspace) -> None:
+        super().__init__()
+        self.reprojection = Reprojection(subspace)
+        self.epsilon_pixels = subspace.epsilon_pixels
+
+    def forward(self, poses: ClipPoses) -> torch.Tensor:
+        """The loss of one clip."""
+        distance = self.reprojection(poses.points)
+        return mean_where(torch.relu(distance - self.epsilon_pixels), poses.certain[:, self.reprojection.keypoints])

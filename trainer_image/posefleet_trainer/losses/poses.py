@@ -1,0 +1,39 @@
+"""What the unsupervised losses look at."""
+
+from dataclasses import dataclass
+
+import torch
+
+#: Keypoints below this confidence are guesses: pulling a guess towards its neighbours teaches nothing.
+LEAST_CONFIDENCE = 0.05
+
+
+@dataclass(frozen=True)
+class ClipPoses:
+    """The network's keypoints on consecutive frames of an unlabelled video."""
+
+    points: torch.Tensor
+    """(frame, keypoint, xy), in pixels of the source video."""
+    confidence: torch.Tensor
+    """(frame, keypoint), from 0 to 1."""
+    heatmaps: torch.Tensor
+    """(frame, keypoint, height, width), each map summing to one."""
+    heatmap_points: torch.Tensor
+    """(frame, keypoint, xy), in pixels of the heatmaps."""
+
+    @property
+    def certain(self) -> torch.Tensor:
+        """(frame, keypoint): whether the network saw the keypoint at all."""
+        return self.confidence.detach() >= LEAST_CONFIDENCE
+
+
+def mean_where(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """The mean of ``values`` over the entries that are ``counted``; zero, with a gradient of zero, if none is."""
+    return torch.where(counted, values, 0.0).sum() / counted.sum().clamp_min(1)
+
+
+def length(vectors: torch.Tensor) -> torch.Tensor:
+    """Euclidean length over the last axis, with a gradient of zero (not NaN) at the zero vector."""
+    squared = vectors.square().sum(dim=-1)
+    positive = squared > 0
+    return torch.where(positive, squared.where(positive, 1.0).sqrt(), 0.0)

@@ -1,0 +1,75 @@
+"""The image encoders that a manifest can name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import timm
+import torch
+from torch import nn
+
+from posefleet_trainer.models.coordinates import Grid
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A name of ``posefleet_api.model.BACKBONES`` in timm's terms."""
+
+    timm_name: str
+    """Model and weights, as timm's hub has them."""
+    reads_fixed_size: bool = False
+    """Whether the network is built for one image size (vision transformers)."""
+
+
+ENCODERS: Mapping[str, Encoder] = {
+    "resnet10t": Encoder("resnet10t.c3_in1k"),
+    "resnet18": Encoder("resnet18.a1_in1k"),
+    "resnet34": Encoder("resnet34.a1_in1k"),
+    "resnet50": Encoder("resnet50.a1_in1k"),
+    "resnet101": Encoder("resnet101.a1_in1k"),
+    "resnet152": Encoder("resnet152.a1_in1k"),
+    "mobilenetv3_small": Encoder("mobilenetv3_small_100.lamb_in1k"),
+    "mobilenetv3_large": Encoder("mobilenetv3_large_100.ra_in1k"),
+    "efficientnet_b0": Encoder("efficientnet_b0.ra_in1k"),
+    "efficientnet_b1": Encoder("efficientnet_b1.ft_in1k"),
+    "efficientnet_b2": Encoder("efficientnet_b2.ra_in1k"),
+    "convnext_tiny": Encoder("convnext_tiny.in12k_ft_in1k"),
+    "vit_small": Encoder("vit_small_patch16_224.dino", reads_fixed_size=True),
+    "vit_base": Encoder("vit_base_patch16_224.dino", reads_fixed_size=True),
+}
+
+#: The coarsest and the finest features that the head uses, in image pixels a feature pixel.
+_COARSEST, _FINEST = 32, 4
+
+
+class Backbone(nn.Module):
+    """A timm network without its classifier, as a pyramid of features.
+
+    Args:
+        name: one of ``ENCODERS``.
+        image: the size of the images that it will see.
+        weights: the state of a whole timm model of that name, classifier included or not; None initialises at random.
+    """
+
+    def __init__(self, name: str, image: Grid, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        super().__init__()
+        encoder = ENCODERS[name]
+        sized = {"img_size": (image.height, image.width)} if encoder.reads_fixed_size else {}
+        options = {"features_only": True, **sized}
+        if weights is not None:
+            options |= {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": dict(weights)}}
+        self.features = timm.create_model(encoder.timm_name, **options)
+        info = self.features.feature_info
+        self._levels = _levels(info.reduction())
+        self.reductions = [info.reduction()[level] for level in self._levels]
+        self.channels = [info.channels()[level] for level in self._levels]
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Features of ``images`` (frame, 3, height, width), the coarsest first, at ``self.reductions``."""
+        pyramid = self.features(images)
+        return [pyramid[level] for level in self._levels]
+
+
+def _levels(reductions: list[int]) -> list[int]:
+    """One feature a resolution, the deepest of its kind, the coarsest resolution first."""
+    deepest = {reduction: level for level, reduction in enumerate(reductions) if _FINEST <= reduction <= _COARSEST}
+    return [deepest[reduction] for reduction in sorted(deepest, reverse=True)]

@@ -1,0 +1,90 @@
+"""What a training reads: prepared data, brought to this node and opened."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from posefleet_api.job import Spec
+from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.frames import FrameArchive
+from posefleet_trainer.dataset.prepared import Frame, Prepared, StoredFile, Video
+from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.dataset.split import SetName, split_frames
+from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.loading.clips import ClipLoader, ClipVideo
+from posefleet_trainer.loading.frame_store import FrameStore
+from posefleet_trainer.loading.labelled import LabelledLoader
+from posefleet_trainer.loading.loader import TrainingLoader
+from posefleet_trainer.loading.probe import probe_devices
+from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.training.plan import Plan
+from posefleet_trainer.video.index import build_index
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything on this node's disk; it stays there until the process ends."""
+
+    training: FrameStore
+    validation: FrameStore
+    clips: list[ClipVideo]
+
+
+def open_data(context: Context, prepared: Prepared, cache: NodeCache) -> TrainingData:
+    """Fetch the labelled frames and, if an unsupervised loss is on, the proxies of the videos.
+
+    Raises:
+        InvalidInput: there is nothing to train on.
+        StoreUnreachable: the store did not answer.
+    """
+    spec = context.job.spec
+    image = image_size(spec)
+    stored = prepared.frames_archive
+    archive = FrameArchive(_fetch(context, cache, stored))
+    sets = split_frames(prepared.frames, spec.dataset.split, spec.training.seed)
+
+    def frames_of(wanted: SetName) -> list[Frame]:
+        return [frame for frame, name in zip(prepared.frames, sets, strict=True) if name == wanted]
+
+    if not frames_of("train"):
+        raise InvalidInput("no labelled frame is left to train on: label more, or lower dataset.split")
+    clips = [_clip_video(context, cache, video) for video in prepared.clip_videos] if wants_clips(spec) else []
+    return TrainingData(
+        training=FrameStore(archive, frames_of("train"), image),
+        validation=FrameStore(archive, frames_of("validation"), image),
+        clips=clips,
+    )
+
+
+def open_loader(context: Context, data: TrainingData, plan: Plan, first_step: int, threads: int) -> TrainingLoader:
+    """The batches of this rank from ``first_step`` on, made where this machine can."""
+    rank, seed, image = context.rank, context.job.spec.training.seed, data.training.image
+    devices = probe_devices(rank.local_index, data.clips[0] if data.clips else None, image)
+    labelled = LabelledLoader(
+        data.training, plan.frame_share(rank.index), seed, first_step, device_id=devices.frames, threads=threads
+    )
+    clips = None
+    if data.clips:
+        begins = max(first_step, plan.first_clip_step)
+        share = plan.clip_share(rank.index)
+        clips = ClipLoader(
+            data.clips, plan.clip_length, image, share, seed, begins, device_id=devices.clips, threads=threads
+        )
+    return TrainingLoader(
+        labelled, clips, first_step=first_step, first_clip_step=plan.first_clip_step, steps=plan.steps
+    )
+
+
+def image_size(spec: Spec) -> Grid:
+    """The size that the network sees."""
+    return Grid(spec.model.image_size.height, spec.model.image_size.width)
+
+
+def _clip_video(context: Context, cache: NodeCache, video: Video) -> ClipVideo:
+    assert video.proxy is not None, "prepare makes a proxy of every video that clips come from"
+    path = _fetch(context, cache, video.proxy)
+    return ClipVideo(path, build_index(path, video.source.path), video.source.path, Grid(video.height, video.width))
+
+
+def _fetch(context: Context, cache: NodeCache, stored: StoredFile) -> Path:
+    return cache.fetch(context.prepared, stored.key, stored.size_bytes, stored.sha256)

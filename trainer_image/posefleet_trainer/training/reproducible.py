@@ -1,0 +1,25 @@
+"""Settings of this process without which the same training would not give the same weights."""
+
+import os
+
+import cv2
+import torch
+
+from posefleet_trainer.context import Context
+
+
+def compute_threads(context: Context) -> int:
+    """CPU threads of this rank: of the job's own numbers, because sums depend on it and machines differ."""
+    return max(1, context.job.spec.resources.cpus_per_node // context.rank.local_world)
+
+
+def make_reproducible(threads: int) -> None:
+    """Compute with ``threads`` threads, and by algorithms whose sums have one order."""
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(1)
+    # Read by cuBLAS when it starts; without it some products have no fixed order.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.set_float32_matmul_precision("high")
