@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from posefleet_trainer.video.decode import VideoReader, read_clip, read_frames
+from posefleet_trainer.video.index import VideoIndex, build_index
+from posefleet_trainer.video.resize import resize
+
+from unit.trainer.video.recordings import HEIGHT, KINDS, WIDTH, Recording, decode_all
+
+
+def indexed(path: Path) -> VideoIndex:
+    return build_index(path, path.name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clips_anywhere_are_exact(kind: str, tmp_path: Path):
+    recording, suffix = KINDS[kind]
+    path = recording.save(tmp_path / f"video.{suffix}")
+    index, truth = indexed(path), decode_all(path)
+
+    for start in range(0, 35, 3):
+        assert np.array_equal(read_clip(path, index, start, 5), truth[start : start + 5])
+
+
+def test_one_open_reader_serves_any_order(tmp_path: Path):
+    path = KINDS["h264 with B-frames"][0].save(tmp_path / "video.mp4")
+    truth = decode_all(path)
+    reader = VideoReader(path, indexed(path))
+
+    for start in (30, 0, 36, 17, 18, 35, 2):
+        assert np.array_equal(reader.clip(start, 4), truth[start : start + 4])
+    reader.close()
+
+
+def test_all_frames_in_order_with_several_threads(tmp_path: Path):
+    path = Recording().save(tmp_path / "video.mp4")
+    index = indexed(path)
+    assert np.array_equal(list(read_frames(path, index, 0, index.frames, threads=2)), decode_all(path))
+
+
+def test_frames_come_resized_by_the_common_filter(tmp_path: Path):
+    path = Recording().save(tmp_path / "video.mp4")
+    clip = read_clip(path, indexed(path), 7, 2, size=(48, 32))
+    assert clip.shape == (2, 48, 32, 3)
+    assert np.array_equal(clip, [resize(frame, (48, 32)) for frame in decode_all(path)[7:9]])
+
+
+def test_no_frames_are_read_beyond_the_end(tmp_path: Path):
+    path = Recording(frames=5).save(tmp_path / "video.mp4")
+    with pytest.raises(ValueError, match="has 5 frames"):
+        read_clip(path, indexed(path), 3, 4)
+
+
+def test_damaged_frame_is_replaced_by_the_one_before_it(tmp_path: Path):
+    path = Recording(codec="mjpeg", pixels="yuvj420p").save(tmp_path / "video.mp4")
+    truth = decode_all(path)
+    destroy_packet(path, 10)
+    index = indexed(path)
+
+    frames = list(read_frames(path, index, 0, index.frames))
+
+    assert index.seekable
+    assert np.array_equal(frames, [*truth[:10], truth[9], *truth[11:]])
+
+
+def test_clip_that_begins_with_a_damaged_frame_shows_the_one_before_it(tmp_path: Path):
+    path = Recording(codec="mjpeg", pixels="yuvj420p").save(tmp_path / "video.mp4")
+    truth = decode_all(path)
+    destroy_packet(path, 10)
+    assert np.array_equal(read_clip(path, indexed(path), 10, 3), [truth[9], *truth[11:13]])
+
+
+def test_frame_at_the_end_that_cannot_be_decoded_is_not_counted(tmp_path: Path):
+    path = Recording(codec="mjpeg", pixels="yuvj420p").save(tmp_path / "video.mp4")
+    destroy_packet(path, 39)
+    index = indexed(path)
+    assert index.frames == len(list(read_frames(path, index, 0, index.frames))) == 39
+
+
+def destroy_packet(path: Path, number: int) -> None:
+    """Overwrite the bytes of one packet by zeros."""
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][number]
+        place, size = packet.pos, packet.size
+    content = bytearray(path.read_bytes())
+    content[place : place + size] = bytes(size)
+    path.write_bytes(content)
+
+
+def test_full_range_colours_are_kept(tmp_path: Path):
+    path = Recording(codec="mjpeg", pixels="yuvj420p", options={"q:v": "2"}).save(tmp_path / "video.avi")
+    frame = read_clip(path, indexed(path), 0, 1)[0]
+    assert frame.shape == (HEIGHT, WIDTH, 3)
+    assert np.abs(frame[40, 10].astype(int) - (250, 200, 30)).max() < 25
+    assert np.abs(frame[80, 100].astype(int) - 40).max() < 10

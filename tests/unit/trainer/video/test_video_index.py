@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.video.container import UnreadableVideo
+from posefleet_trainer.video.index import VideoIndex, build_index
+
+from unit.trainer.video.recordings import HEIGHT, KINDS, WIDTH, Recording, decode_all
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_index_counts_the_frames_that_a_decoder_gives(kind: str, tmp_path: Path):
+    recording, suffix = KINDS[kind]
+    path = recording.save(tmp_path / f"video.{suffix}")
+
+    index = build_index(path, "videos/video")
+
+    assert index.frames == len(decode_all(path)) == recording.frames
+    assert (index.width, index.height) == (WIDTH, HEIGHT)
+
+
+def test_index_knows_key_frames_and_a_variable_rate(tmp_path: Path):
+    path = KINDS["variable frame rate"][0].save(tmp_path / "video.mp4")
+
+    index = build_index(path, "videos/video.mp4")
+
+    steps = np.unique(np.diff(index.pts))
+    assert len(steps) > 2
+    assert [index.number_of(int(key)) for key in index.key_pts] == [0, 12, 24, 36]
+    assert index.frames_per_second == pytest.approx(40 / (10 * 0.154), rel=0.05)
+
+
+def test_index_survives_being_saved(tmp_path: Path):
+    index = build_index(Recording().save(tmp_path / "video.mp4"), "videos/ä.mp4")
+    index.save(tmp_path / "index.npz")
+
+    loaded = VideoIndex.load(tmp_path / "index.npz")
+
+    assert (loaded.name, loaded.frames, loaded.frames_per_second) == (index.name, index.frames, index.frames_per_second)
+    assert np.array_equal(loaded.pts, index.pts)
+    assert np.array_equal(loaded.key_pts, index.key_pts)
+
+
+def test_number_of_a_timestamp_between_two_frames_is_none(tmp_path: Path):
+    index = build_index(Recording().save(tmp_path / "video.mp4"), "video.mp4")
+    assert index.number_of(int(index.pts[3])) == 3
+    assert index.number_of(int(index.pts[3]) + 1) is None
+    assert index.number_of(int(index.pts[-1]) + 10**6) is None
+    assert index.number_of(None) is None
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InvalidInput) as refused:
+        build_index(path, "videos/video.mp4")
+    return str(refused.value)
+
+
+def test_empty_file_is_refused_by_name(tmp_path: Path):
+    path = tmp_path / "video.mp4"
+    path.touch()
+    assert refusal(path).startswith("videos/video.mp4 has 0 bytes; upload it again")
+
+
+def test_text_named_mp4_is_refused_as_text(tmp_path: Path):
+    path = tmp_path / "video.mp4"
+    path.write_text("this is no video\n" * 10)
+    assert refusal(path).startswith("videos/video.mp4 is text, not a video; replace it")
+
+
+def test_random_bytes_are_refused(tmp_path: Path):
+    path = tmp_path / "video.mp4"
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+    assert "is not a video, or damaged" in refusal(path)
+
+
+def test_playlist_that_names_other_files_is_not_opened(tmp_path: Path):
+    Recording().save(tmp_path / "secret.ts")
+    path = tmp_path / "video.mp4"
+    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\nsecret.ts\n#EXT-X-ENDLIST\n")
+    assert "is text, not a video" in refusal(path)
+
+
+def test_audio_alone_is_refused(tmp_path: Path):
+    import av
+
+    path = tmp_path / "video.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=48000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
+        frame.rate = 48000
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    assert "has no video stream" in refusal(path)
+
+
+def test_codec_that_nobody_knows_is_refused_with_a_way_out(tmp_path: Path):
+    path = Recording().save(tmp_path / "video.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1"))
+    assert "ffmpeg -i FILE -c:v libx264" in refusal(path)
+
+
+def test_video_whose_frames_are_all_damaged_is_refused(tmp_path: Path):
+    path = Recording(container_options={"movflags": "faststart"}).save(tmp_path / "video.mp4")
+    content = path.read_bytes()
+    start = content.index(b"mdat") + 4
+    path.write_bytes(content[:start] + bytes(len(content) - start))
+    assert "has no frame that can be decoded" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "recording"),
+    [
+        ("mp4", Recording()),
+        ("mp4", Recording(container_options={"movflags": "faststart"})),
+        ("avi", Recording(codec="mjpeg", pixels="yuvj420p")),
+        ("mkv", Recording()),
+    ],
+)
+def test_truncated_video_is_refused(suffix: str, recording: Recording, tmp_path: Path):
+    path = recording.save(tmp_path / f"video.{suffix}")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+
+    with pytest.raises(UnreadableVideo, match=r"videos/video.mp4 is truncated.*upload it again"):
+        build_index(path, "videos/video.mp4")
