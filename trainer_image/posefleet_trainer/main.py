@@ -38,14 +38,15 @@ def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
         first_alone(context.rank.index, context.rank.world, lambda: prepare(context))
     if stages == ("prepare",):
         return None
-    from posefleet_trainer.evaluation.predict import predict
-    from posefleet_trainer.report.run import report
     from posefleet_trainer.training.run import train
 
     prepared = load_prepared(context)
     model = train(context, prepared)
     if "predict" not in stages:
         return None
+    from posefleet_trainer.evaluation.predict import predict
+    from posefleet_trainer.report.run import report
+
     predictions = predict(context, prepared, model)
     return report(context, prepared, model, predictions) if "report" in stages else None
 
