@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from posefleet_trainer.errors import InvalidInput
@@ -14,6 +15,16 @@ from posefleet_trainer.telemetry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_M
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+
+
+@dataclass
+class Entry:
+    """One content in the cache, whole or growing."""
+
+    lock: Path
+    paths: list[Path] = field(default_factory=list)
+    size_bytes: int = 0
+    last_use: float = 0.0
 
 
 class NodeCache:
@@ -108,32 +119,37 @@ class NodeCache:
 
     def _evict_until(self, limit: int) -> int:
         """Delete unused files, the longest unused first, until ``limit`` bytes or fewer lie here; how many do."""
-        files = sorted(self._present(), key=lambda entry: entry[0])
-        used = sum(size for _, size, _ in files)
-        for _, size, path in files:
+        entries = sorted(self._entries().values(), key=lambda entry: entry.last_use)
+        used = sum(entry.size_bytes for entry in entries)
+        for entry in entries:
             if used <= limit:
                 break
-            if self._evict(path):
-                used -= size
+            if self._evict(entry):
+                used -= entry.size_bytes
         return used
 
-    def _present(self) -> list[tuple[float, int, Path]]:
-        """(last use, bytes, path) of each file; one that vanishes meanwhile counts no more."""
-        found = []
+    def _entries(self) -> dict[Path, Entry]:
+        """What lies here, by lock: a file that is renamed while this looks counts once."""
+        entries: dict[Path, Entry] = {}
         for path in self._files.iterdir():
             try:
                 status = path.stat()
             except FileNotFoundError:
                 continue
-            found.append((status.st_mtime, status.st_size, path))
-        return found
+            lock = self._lock_path(path)
+            entry = entries.setdefault(lock, Entry(lock))
+            entry.paths.append(path)
+            entry.size_bytes = max(entry.size_bytes, status.st_size)
+            entry.last_use = max(entry.last_use, status.st_mtime)
+        return entries
 
-    def _evict(self, path: Path) -> bool:
-        lock = FileLock(self._lock_path(path))
+    def _evict(self, entry: Entry) -> bool:
+        lock = FileLock(entry.lock)
         try:
             if not lock.try_hold():
                 return False
-            path.unlink(missing_ok=True)
+            for path in entry.paths:
+                path.unlink(missing_ok=True)
             return True
         finally:
             lock.close()

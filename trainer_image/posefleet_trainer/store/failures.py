@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from minio.error import InvalidResponseError, S3Error, ServerError
 
@@ -56,7 +57,17 @@ class Request:
 
 
 #: What ``explain`` understands.
-STORE_ERRORS = (S3Error, InvalidResponseError, ServerError, NoAnswer, CertificateRefused, SpeaksPlainHttp)
+STORE_ERRORS = (
+    S3Error,
+    InvalidResponseError,
+    ServerError,
+    NoAnswer,
+    CertificateRefused,
+    SpeaksPlainHttp,
+    # The S3 client's own words for an answer that is no XML, or not the XML that was to be expected.
+    ParseError,
+    ValueError,
+)
 
 
 def explain(error: Exception, request: Request) -> TrainerError:

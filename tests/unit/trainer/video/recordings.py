@@ -37,20 +37,25 @@ class Recording:
         return path
 
 
+#: A key frame every 12 frames, and nowhere else.
+REGULAR = {"g": "12", "sc_threshold": "0"}
 KINDS = {
-    "h264 with B-frames": (Recording(options={"bf": "3", "g": "12", "sc_threshold": "0"}), "mp4"),
+    "h264 with B-frames": (Recording(options={"bf": "3", **REGULAR}), "mp4"),
     "h264 with one key frame": (Recording(options={"g": "1000"}), "mp4"),
     "h264 with open groups": (Recording(options={"g": "10", "x264-params": "open-gop=1:bframes=3"}), "mp4"),
-    "variable frame rate": (Recording(gaps_ms=(10, 70, 33, 41), options={"g": "12", "sc_threshold": "0"}), "mp4"),
-    "yuv444p": (Recording(pixels="yuv444p", options={"g": "12", "sc_threshold": "0"}), "mp4"),
+    "variable frame rate": (Recording(gaps_ms=(10, 70, 33, 41), options=REGULAR), "mp4"),
+    "yuv444p": (Recording(pixels="yuv444p", options=REGULAR), "mp4"),
     "hevc": (Recording(codec="libx265", options={"x265-params": "log-level=none:keyint=12"}), "mp4"),
     "mpeg4 in mp4": (Recording(codec="mpeg4", options={"bf": "2"}), "mp4"),
     "mpeg4 in avi": (Recording(codec="mpeg4", options={"bf": "2"}), "avi"),
     "h264 in avi": (Recording(), "avi"),
     "mjpeg": (Recording(codec="mjpeg", pixels="yuvj420p"), "avi"),
     "vp9": (Recording(codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8", "g": "12"}), "mkv"),
-    "transport stream": (Recording(options={"g": "12", "sc_threshold": "0"}), "ts"),
-    "fragmented mp4": (Recording(options={"g": "12", "sc_threshold": "0"}, container_options={"movflags": "frag_keyframe"}), "mp4"),
+    "transport stream": (Recording(options=REGULAR), "ts"),
+    "fragmented mp4": (
+        Recording(options=REGULAR, container_options={"movflags": "frag_keyframe"}),
+        "mp4",
+    ),
 }
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from posefleet_trainer.video.index import build_index
 from posefleet_trainer.video.packets import clip_packets
-
 from unit.trainer.video.recordings import KINDS, decode_all
 
 SEEKABLE = ["h264 with B-frames", "h264 with one key frame", "h264 with open groups", "variable frame rate", "hevc"]

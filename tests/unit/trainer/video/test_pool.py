@@ -2,9 +2,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+
 from posefleet_trainer.video.index import build_index
 from posefleet_trainer.video.pool import ClipReader
-
 from unit.trainer.video.recordings import Recording, decode_all
 
 

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from posefleet_trainer.video.decode import read_frames
 from posefleet_trainer.video.index import build_index
 from posefleet_trainer.video.proxy import GOP_FRAMES, write_proxy
-
 from unit.trainer.video.recordings import KINDS, Recording, decode_all
 
 

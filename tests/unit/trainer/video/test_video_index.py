@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.video.container import UnreadableVideo
 from posefleet_trainer.video.index import VideoIndex, build_index
-
 from unit.trainer.video.recordings import HEIGHT, KINDS, WIDTH, Recording, decode_all
 
 
