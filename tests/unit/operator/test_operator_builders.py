@@ -1,0 +1,184 @@
+"""What the operator creates."""
+
+import json
+
+import pytest
+
+from posefleet_api.constants import JOB_FILE
+from posefleet_api.job import parse_job
+from posefleet_operator.builders.attempt_job import attempt_job
+from posefleet_operator.builders.attempt_service import attempt_service
+from posefleet_operator.builders.job_config import job_config
+from posefleet_operator.builders.names import rendezvous_port
+from posefleet_operator.builders.prepare_job import prepare_job
+from posefleet_operator.children import Manifest
+from unit.operator.builders import SETTINGS, JobBuilder, a_job
+
+
+def attempt(job: JobBuilder, number: int = 2) -> Manifest:
+    return attempt_job(job.parsed(), number, SETTINGS)
+
+
+def pod_of(manifest: Manifest) -> Manifest:
+    pod: Manifest = manifest["spec"]["template"]["spec"]
+    return pod
+
+
+def container_of(manifest: Manifest) -> Manifest:
+    (container,) = pod_of(manifest)["containers"]
+    return dict(container)
+
+
+def environment_of(manifest: Manifest) -> dict[str, object]:
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container_of(manifest)["env"]}
+
+
+def test_an_attempt_is_a_gang_of_its_own_name() -> None:
+    manifest = attempt(a_job().with_gpus(4, nodes=3))
+
+    assert manifest["metadata"]["name"] == "reaching-a2"
+    spec = manifest["spec"]
+    assert (spec["completions"], spec["parallelism"], spec["completionMode"], spec["backoffLimit"]) == (
+        3,
+        3,
+        "Indexed",
+        0,
+    )
+    assert spec["podReplacementPolicy"] == "Failed"
+    assert not spec["suspend"]
+    assert pod_of(manifest)["restartPolicy"] == "Never"
+
+
+def test_ranks_find_rank_0_by_a_name_that_the_service_serves_early() -> None:
+    manifest, service = attempt(a_job()), attempt_service(a_job().parsed(), 2)
+
+    assert environment_of(manifest)["MASTER_ADDR"] == "reaching-a2-0.reaching-a2"
+    assert pod_of(manifest)["subdomain"] == service["metadata"]["name"] == "reaching-a2"
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"]
+    labels = manifest["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+
+
+def test_rendezvous_ports_differ_between_attempts_and_jobs() -> None:
+    ports = {rendezvous_port(uid, number) for uid in ("a", "b", "c") for number in range(1, 5)}
+    assert len(ports) == 12
+    assert all(20_000 <= port < 30_000 for port in ports)
+
+
+def test_a_gang_gets_what_it_asked_for() -> None:
+    resources = {"nodes": 2, "gpusPerNode": 4, "gpuModel": "NVIDIA-A100", "cpusPerNode": 16, "memoryPerNode": "64Gi"}
+    manifest = attempt(a_job().with_spec(resources=resources))
+
+    wanted = {"cpu": "16", "memory": "64Gi", "nvidia.com/gpu": "4"}
+    assert container_of(manifest)["resources"] == {"requests": wanted, "limits": wanted}
+    assert pod_of(manifest)["nodeSelector"] == {"nvidia.com/gpu.product": "NVIDIA-A100"}
+    assert environment_of(manifest)["POSEFLEET_NODES"] == "2"
+    assert environment_of(manifest)["POSEFLEET_PROCESSES_PER_NODE"] == "4"
+
+
+def test_a_gang_without_gpus_asks_for_none_and_runs_one_process_a_pod() -> None:
+    manifest = attempt(a_job().with_gpus(0))
+
+    assert "nvidia.com/gpu" not in container_of(manifest)["resources"]["limits"]
+    assert environment_of(manifest)["POSEFLEET_PROCESSES_PER_NODE"] == "1"
+
+
+def test_preparation_takes_no_gpu_and_asks_for_little() -> None:
+    manifest = prepare_job(a_job().with_gpus(8, nodes=4).parsed(), 1, SETTINGS)
+
+    assert container_of(manifest)["resources"]["requests"] == {"cpu": "500m", "memory": str(2**30)}
+    assert "nvidia.com/gpu" not in container_of(manifest)["resources"]["limits"]
+    assert container_of(manifest)["command"] == ["posefleet-trainer", JOB_FILE, "--stages", "prepare"]
+    assert environment_of(manifest)["POSEFLEET_NODES"] == "1"
+
+
+def test_a_queue_is_named_to_kueue_and_the_gang_is_kueues_to_release() -> None:
+    manifest = attempt(a_job().with_spec(queue="lab-queue"))
+
+    assert manifest["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "lab-queue"
+    assert manifest["spec"]["suspend"]
+
+
+def test_pods_keep_to_the_restricted_standard() -> None:
+    for manifest in (attempt(a_job()), prepare_job(a_job().parsed(), 1, SETTINGS)):
+        pod, container = pod_of(manifest), container_of(manifest)
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_credentials_are_references_and_nothing_else() -> None:
+    manifest = attempt(a_job())
+
+    secret = {"secretKeyRef": {"name": "lab-s3", "key": "AWS_SECRET_ACCESS_KEY"}}
+    assert environment_of(manifest)["AWS_SECRET_ACCESS_KEY"] == secret
+    token = environment_of(manifest)["AWS_SESSION_TOKEN"]
+    assert token == {"secretKeyRef": {"name": "lab-s3", "key": "AWS_SESSION_TOKEN", "optional": True}}
+
+
+def test_anonymous_and_local_jobs_have_no_credentials() -> None:
+    job = a_job().with_spec(storage=None, dataset={"uri": "file:///data/"}, output={"uri": "file:///out/"})
+    manifest = job.manifest()
+    del manifest["spec"]["storage"]
+
+    built = attempt_job(parse_job(manifest), 1, SETTINGS)
+    assert "AWS_ACCESS_KEY_ID" not in environment_of(built)
+
+
+def test_a_private_authority_is_mounted_beside_the_job() -> None:
+    storage = {"endpoint": "https://minio:9000", "caSecret": "lab-ca"}
+    manifest = attempt(a_job().with_spec(storage=storage))
+
+    assert environment_of(manifest)["POSEFLEET_CA_FILE"] == "/etc/posefleet/ca/ca.crt"
+    (volume,) = [v for v in pod_of(manifest)["volumes"] if "projected" in v]
+    assert {"secret": {"name": "lab-ca", "items": [{"key": "ca.crt", "path": "ca/ca.crt"}]}} in volume["projected"][
+        "sources"
+    ]
+
+
+def test_the_pod_template_is_added_and_cannot_take_away_what_a_trainer_needs() -> None:
+    template = {
+        "labels": {"team": "neuro", "posefleet.io/job": "other"},
+        "annotations": {"note": "x"},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"operator": "Exists"}],
+        "env": [{"name": "NCCL_DEBUG", "value": "INFO"}],
+        "volumes": [{"name": "data", "hostPath": {"path": "/data"}}],
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+        "serviceAccountName": "trainer",
+        "priorityClassName": "low",
+        "imagePullSecrets": [{"name": "registry"}],
+    }
+    manifest = attempt(a_job().with_spec(podTemplate=template, resources={"gpuModel": "T4"}))
+    metadata, pod = manifest["spec"]["template"]["metadata"], pod_of(manifest)
+
+    assert metadata["labels"]["team"] == "neuro"
+    assert metadata["labels"]["posefleet.io/job"] == "reaching"
+    assert pod["nodeSelector"] == {"disk": "ssd", "nvidia.com/gpu.product": "T4"}
+    assert pod["tolerations"] == [{"operator": "Exists"}]
+    assert environment_of(manifest)["NCCL_DEBUG"] == "INFO"
+    assert {"name": "data", "mountPath": "/data"} in container_of(manifest)["volumeMounts"]
+    assert (pod["serviceAccountName"], pod["priorityClassName"]) == ("trainer", "low")
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_the_trainer_reads_its_job_with_every_default() -> None:
+    manifest = job_config(a_job().parsed(), "attempt", 2)
+    told = json.loads(manifest["data"]["job.json"])
+
+    assert told["spec"]["training"]["epochs"] == 300
+    assert parse_job(told).spec == a_job().parsed().spec
+
+
+@pytest.mark.parametrize("build", [lambda j: attempt_job(j, 1, SETTINGS), lambda j: attempt_service(j, 1)])
+def test_children_belong_to_their_job(build) -> None:
+    (owner,) = build(a_job().parsed())["metadata"]["ownerReferences"]
+
+    assert (owner["uid"], owner["controller"], owner["blockOwnerDeletion"]) == ("uid-1", True, True)

@@ -1,0 +1,102 @@
+"""What the operator remembers of the cluster."""
+
+from typing import Any
+
+from posefleet_operator.cache import Cache
+from posefleet_operator.children import Manifest
+from unit.operator.builders import a_job, a_pod
+
+KEY = ("lab", "reaching")
+
+
+def at_version(manifest: Manifest, version: int, **metadata: Any) -> Manifest:
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": str(version), **metadata}}
+
+
+def test_an_older_version_does_not_replace_a_newer_one() -> None:
+    cache = Cache()
+    cache.training_jobs.apply("MODIFIED", at_version(a_job().manifest(), 9))
+    cache.training_jobs.apply("MODIFIED", at_version(a_job().manifest(), 8))
+
+    held = cache.training_jobs.get(KEY)
+    assert held is not None
+    assert held["metadata"]["resourceVersion"] == "9"
+
+
+def test_a_deleted_job_is_gone() -> None:
+    cache = Cache()
+    cache.training_jobs.apply("ADDED", at_version(a_job().manifest(), 9))
+    cache.training_jobs.apply("DELETED", at_version(a_job().manifest(), 10))
+
+    assert cache.training_jobs.get(KEY) is None
+
+
+def test_children_are_found_by_their_job() -> None:
+    cache = Cache()
+    assert cache.child_jobs.apply("ADDED", a_job().attempt_manifest(1)) == KEY
+    assert cache.pods.apply("ADDED", a_pod().manifest) == KEY
+
+    assert [job.identity.name for job in cache.child_jobs.of(KEY)] == ["reaching-a1"]
+    assert cache.child_jobs.of(("lab", "other")) == ()
+
+
+def test_a_deleted_pod_keeps_its_last_words_until_they_are_taken_note_of() -> None:
+    cache = Cache()
+    cache.pods.apply("DELETED", at_version(a_pod().ended(75).manifest, 9))
+    (pod,) = cache.pods.of(KEY)
+    assert pod.gone
+    assert not pod.active
+    assert pod.end is not None
+    assert pod.end.exit_code == 75
+
+    cache.pods.settle(KEY, lambda _: True)
+    assert cache.pods.of(KEY) == ()
+
+
+def test_a_list_drops_what_was_deleted_unseen() -> None:
+    cache = Cache()
+    cache.training_jobs.apply("ADDED", at_version(a_job().manifest(), 5))
+    cache.child_jobs.apply("ADDED", at_version(a_job().attempt_manifest(1), 5))
+    cache.pods.apply("ADDED", at_version(a_pod().running().manifest, 5))
+
+    assert cache.training_jobs.take_list([], 9) == {KEY}
+    assert cache.child_jobs.take_list([], 9) == {KEY}
+    assert cache.pods.take_list([], 9) == {KEY}
+    assert cache.training_jobs.get(KEY) is None
+    assert cache.child_jobs.of(KEY) == ()
+    assert [pod.gone for pod in cache.pods.of(KEY)] == [True]
+
+
+def test_a_list_keeps_what_is_newer_than_itself() -> None:
+    cache = Cache()
+    cache.child_jobs.apply("ADDED", at_version(a_job().attempt_manifest(1), 12))
+    cache.child_jobs.take_list([], 9)
+
+    assert len(cache.child_jobs.of(KEY)) == 1
+
+
+def test_a_list_does_not_bring_back_what_was_deleted_while_it_was_read() -> None:
+    cache = Cache()
+    manifest = at_version(a_job().attempt_manifest(1), 5)
+    cache.child_jobs.apply("ADDED", manifest)
+    cache.child_jobs.begin_listing()
+    cache.child_jobs.apply("DELETED", at_version(manifest, 10))
+    cache.child_jobs.take_list([manifest], 9)
+
+    assert cache.child_jobs.of(KEY) == ()
+
+
+def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
+    cache = Cache()
+    cache.training_jobs.apply("ADDED", at_version(a_job().manifest(), 5))
+    cache.training_jobs.take_list([], 9, "elsewhere")
+
+    assert cache.training_jobs.get(KEY) is not None
+
+
+def test_a_namesake_is_another_child() -> None:
+    cache = Cache()
+    cache.pods.apply("ADDED", at_version(a_pod().running().manifest, 9, uid="new"))
+    cache.pods.apply("DELETED", at_version(a_pod().running().manifest, 10, uid="old"))
+
+    assert [pod.gone for pod in cache.pods.of(KEY)] == [False]

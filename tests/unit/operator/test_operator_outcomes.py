@@ -1,0 +1,95 @@
+"""How attempts ended, from what their pods leave behind."""
+
+import pytest
+
+from posefleet_api.outcomes import TerminationMessage
+from posefleet_operator.policies.outcomes import ending_of_gang, ending_of_pod
+from unit.operator.builders import PodBuilder, a_job, a_pod
+
+
+def rank(number: int) -> PodBuilder:
+    return a_pod(a_job().with_gpus(1, nodes=3), 1, number)
+
+
+def gang(*pods: PodBuilder, nodes: int = 3, job_gone: bool = False) -> tuple[str, str]:
+    ending = ending_of_gang([pod.seen for pod in pods], nodes, job_gone)
+    return ending.outcome, ending.reason
+
+
+@pytest.mark.parametrize(
+    ("pod", "outcome", "reason"),
+    [
+        (rank(0).ended(0), "Succeeded", "Completed"),
+        (rank(0).ended(78), "InvalidInput", "InvalidInput"),
+        (rank(0).ended(75), "Preempted", "Preempted"),
+        (rank(0).ended(75).disrupted(), "Preempted", "EvictionByEvictionAPI"),
+        (rank(0).ended(75).deleted(), "Preempted", "PodDeleted"),
+        (rank(0).ended(69), "Preempted", "StoreUnreachable"),
+        (rank(0).ended(76), "Failed", "PeerLost"),
+        (rank(0).ended(1), "Failed", "Error"),
+        (rank(0).ended(137), "Failed", "Killed"),
+        (rank(0).ended(137, reason="OOMKilled"), "Failed", "OOMKilled"),
+        (rank(0).ended(137).disrupted(), "Preempted", "EvictionByEvictionAPI"),
+        (rank(0).ended(137).deleted(), "Preempted", "PodDeleted"),
+        (rank(0).ended(143).deleted(), "Preempted", "PodDeleted"),
+        (rank(0).ended(143), "Failed", "Error"),
+        (rank(0).lost("NodeLost"), "Preempted", "NodeLost"),
+        (rank(0).lost("UnexpectedAdmissionError", "no GPU"), "Preempted", "UnexpectedAdmissionError"),
+        (rank(0).lost("Evicted", 'Usage of EmptyDir volume "posefleet-cache" exceeds the limit'), "Failed", "Evicted"),
+        (rank(0).lost("Evicted", "The node was low on resource: memory."), "Preempted", "Evicted"),
+        (rank(0).ended(1, TerminationMessage(reason="NonFiniteLoss", message="NaN")), "Failed", "NonFiniteLoss"),
+    ],
+)
+def test_a_pods_end_has_an_outcome_and_a_reason(pod: PodBuilder, outcome: str, reason: str) -> None:
+    ending = ending_of_pod(pod.seen)
+
+    assert (ending.outcome, ending.reason) == (outcome, reason)
+    assert ending.message
+
+
+def test_a_killed_pod_is_explained() -> None:
+    assert "killed (exit 137)" in ending_of_pod(rank(0).ended(137).seen).message
+    assert "memoryPerNode" in ending_of_pod(rank(0).ended(137, reason="OOMKilled").seen).message
+
+
+def test_what_a_trainer_says_that_is_no_json_is_quoted_by_its_last_line() -> None:
+    text = "Traceback\n  File ...\nValueError: boom"
+    assert ending_of_pod(rank(0).ended(1, text).seen).message.endswith("ValueError: boom")
+
+
+def test_a_gang_succeeds_when_every_pod_has() -> None:
+    assert gang(rank(0).ended(0), rank(1).ended(0), rank(2).ended(0))[0] == "Succeeded"
+    assert gang(rank(0).ended(0), rank(1).ended(0))[0] != "Succeeded"
+
+
+def test_peer_lost_is_never_the_cause_when_another_pod_knows_more() -> None:
+    assert gang(rank(0).ended(76, seconds_ago=9), rank(1).ended(137, seconds_ago=8)) == ("Failed", "Killed")
+
+
+def test_ranks_that_only_lost_a_deleted_peer_were_preempted() -> None:
+    assert gang(rank(0).ended(76), rank(1).ended(76)) == ("Preempted", "PodDeleted")
+    assert gang(rank(0).ended(76), job_gone=True) == ("Preempted", "JobDeleted")
+
+
+def test_ranks_that_all_lost_each_other_failed() -> None:
+    assert gang(rank(0).ended(76), rank(1).ended(76), rank(2).ended(76)) == ("Failed", "PeerLost")
+
+
+def test_the_first_failure_is_the_cause_and_pods_stopped_for_it_are_not() -> None:
+    stopped = rank(1).ended(75, seconds_ago=3).deleted(5)
+    assert gang(rank(0).ended(1, seconds_ago=5), stopped) == ("Failed", "Error")
+    assert gang(rank(0).ended(1, seconds_ago=3), stopped) == ("Failed", "Error")
+
+
+def test_a_preemption_that_breaks_another_rank_stays_a_preemption() -> None:
+    assert gang(rank(0).ended(1, seconds_ago=2), rank(1).ended(75, seconds_ago=5).deleted())[0] == "Preempted"
+    assert gang(rank(0).ended(1, seconds_ago=5), rank(1).ended(75, seconds_ago=5).disrupted())[0] == "Preempted"
+
+
+def test_invalid_input_of_any_rank_decides() -> None:
+    assert gang(rank(0).ended(1, seconds_ago=9), rank(1).ended(78, seconds_ago=1))[0] == "InvalidInput"
+
+
+def test_a_gang_without_any_trace_was_deleted() -> None:
+    assert gang() == ("Preempted", "PodDeleted")
+    assert gang(job_gone=True) == ("Preempted", "JobDeleted")
