@@ -12,7 +12,7 @@ import yaml
 
 from posefleet_demo.installation import TRAINER_IMAGE, install, running_operator
 from posefleet_demo.kubectl import Kubectl, KubectlRefused
-from posefleet_demo.project import NotAProject, check_project, synthesize, upload_project
+from posefleet_demo.project import NotAProject, check_project, synthesize, upload_folder
 from posefleet_demo.results import download_results, median_pixel_error
 from posefleet_demo.stay import stay
 from posefleet_demo.steps import console, step
@@ -95,7 +95,7 @@ def _upload(cluster: Cluster, project: Path | None) -> Path:
     with step(f"upload {folder.name} to the object store"):
         for bucket in (_DATA_BUCKET, _RESULTS_BUCKET):
             cluster.store.create_bucket(bucket)
-        upload_project(cluster.store.client(), folder, _DATA_BUCKET)
+        upload_folder(cluster.store.client(), folder, _DATA_BUCKET)
     return folder
 
 

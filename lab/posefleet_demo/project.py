@@ -31,15 +31,13 @@ def check_project(folder: Path) -> None:
         raise NotAProject(f"{folder} has no {_LABELS}; a Lightning Pose project has one at its top")
 
 
-def upload_project(client: Minio, folder: Path, bucket: str) -> tuple[int, int]:
-    """Put every file that a job reads into ``bucket``; how many files and bytes."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
-    for path in files:
-        client.fput_object(bucket, path.relative_to(folder).as_posix(), str(path))
-    return len(files), sum(path.stat().st_size for path in files)
+def upload_folder(client: Minio, folder: Path, bucket: str, prefix: str = "") -> None:
+    """Put every file that a job may read into ``bucket``."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not _stays_here(path.relative_to(folder)):
+            client.fput_object(bucket, prefix + path.relative_to(folder).as_posix(), str(path))
 
 
-def _is_hidden(path: Path, folder: Path) -> bool:
-    inside = path.relative_to(folder)
+def _stays_here(inside: Path) -> bool:
     # The truth is for measuring the result and must not lie where the training could read it.
     return inside.parts[0] == "truth" or any(part.startswith(".") for part in inside.parts)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import kubeconfig
-from .component import Component, ProcessIdentity
+from .component import Component
 from .control_plane import ControlPlane
 from .errors import LabError, StateError
 from .node.images import Image
@@ -133,7 +133,6 @@ class Cluster:
                 self.store.start()
             else:
                 self.control_plane.restart(component, crash=crash)
-        self._write_state()
 
     def service_account_kubeconfig(self, namespace: str, account: str, path: Path | None = None) -> Path:
         """Write a kubeconfig with which a program runs as a service account, with that account's RBAC.
@@ -164,34 +163,27 @@ class Cluster:
         self.stop()
 
     def _start_parts(self) -> None:
+        self._write_state()
         with self._step("control plane"):
             self.control_plane.start()
-            self._write_state()
         if self._store is not None:
             with self._step(f"object store ({self._store.vendor})"):
                 self._store.start()
-                self._write_state()
         for node in self.nodes:
             with self._step(f"node {node.name}"):
                 node.start()
-                self._write_state()
 
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:
         begun = time.monotonic()
-        try:
-            yield
-        finally:
-            self._write_state()
+        yield
         self._report(f"{what}: {time.monotonic() - begun:.1f} s")
 
     def _write_state(self) -> None:
-        running = {c.name: c.identity for c in self.components if c.identity is not None}
         state = ClusterState(
             name=self.name,
             kubeconfig=str(self.kubeconfig),
-            components=running,
-            keeper=ProcessIdentity.of(self._keeper.pid) if self._keeper else None,
+            pid_files={component.name: str(component.pid_file) for component in self.components},
             store=self._store.environment() if self._store else {},
             console=self._store.console if self._store else None,
         )

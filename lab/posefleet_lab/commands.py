@@ -51,9 +51,10 @@ def down(options: argparse.Namespace) -> int:
 def status(options: argparse.Namespace) -> int:
     """Print what runs; exit code 1 if anything does not."""
     state = _state(options)
-    running = state.running()
+    running, processes = state.running(), state.processes()
     for name, alive in running.items():
-        say(f"{name:20} {'running' if alive else 'ended':8} pid {state.components[name].pid}")
+        pid = f"pid {processes[name].pid}" if name in processes else ""
+        say(f"{name:20} {'running' if alive else 'ended':8} {pid}")
     say(f"{'kubeconfig':20} {state.kubeconfig}")
     if state.store:
         say(f"{'store':20} {state.store['AWS_ENDPOINT_URL']}")

@@ -1,11 +1,12 @@
 """A long-running program of the lab: its log, its pid, its end."""
 
+import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .errors import ComponentError
@@ -24,6 +25,18 @@ class ProcessIdentity:
     def of(cls, pid: int) -> "ProcessIdentity":
         """Identify the running process ``pid``."""
         return cls(pid, _start_ticks(pid))
+
+    @classmethod
+    def read(cls, file: Path) -> "ProcessIdentity | None":
+        """Return what ``write`` wrote, None if it never did."""
+        try:
+            return cls(**json.loads(file.read_text()))
+        except FileNotFoundError:
+            return None
+
+    def write(self, file: Path) -> None:
+        """Write a pid file."""
+        file.write_text(json.dumps(asdict(self)))
 
     def alive(self) -> bool:
         """Tell whether it still runs; a zombie does not."""
@@ -56,12 +69,16 @@ class Component:
     directory: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
-    identity: ProcessIdentity | None = None
 
     @property
     def log(self) -> Path:
         """Return the file with its standard output and error."""
         return self.directory / f"{self.name}.log"
+
+    @property
+    def pid_file(self) -> Path:
+        """Return the file that names its last process."""
+        return self.directory / f"{self.name}.pid"
 
     def start(self) -> None:
         """Start the program; what it writes is added to the log."""
@@ -76,7 +93,7 @@ class Component:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.identity = ProcessIdentity.of(self._process.pid)
+        ProcessIdentity.of(self._process.pid).write(self.pid_file)
 
     def wait_until(self, ready: Callable[[], bool], what: str, timeout_seconds: float = 60.0) -> None:
         """Wait for a condition; raise ComponentError with the log's end if the program ends or time is up."""

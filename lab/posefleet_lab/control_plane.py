@@ -32,30 +32,28 @@ class ControlPlane:
         self.authority = CertificateAuthority()
         self.server = f"https://127.0.0.1:{free_port()}"
         self.kubeconfig = directory / "kubeconfig"
-        self._binary = binary
         self._pki = directory / "pki"
         self._etcd_port, self._etcd_peer_port = free_port(), free_port()
         self._secure_ports = {"controller-manager": free_port(), "scheduler": free_port()}
-        self._components: dict[str, Component] = {}
-
-    @property
-    def components(self) -> list[Component]:
-        """Return the running programs, in the order of their start."""
-        return list(self._components.values())
-
-    def start(self) -> None:
-        """Start everything and return when the API server, the controllers and the scheduler are ready."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._write_credentials()
-        commands = {
+        options = {
             "etcd": self._etcd(),
             "apiserver": self._apiserver(),
             "controller-manager": self._controller_manager(),
             "scheduler": self._scheduler(),
         }
         self._components = {
-            name: Component(name, [str(self._binary), name, *commands[name]], self.directory) for name in _START_ORDER
+            name: Component(name, [str(binary), name, *options[name]], directory) for name in _START_ORDER
         }
+
+    @property
+    def components(self) -> list[Component]:
+        """Return the programs, in the order of their start."""
+        return list(self._components.values())
+
+    def start(self) -> None:
+        """Start everything and return when the API server, the controllers and the scheduler are ready."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._write_credentials()
         for name in _START_ORDER:
             self._start(name)
         for name in ("controller-manager", "scheduler"):

@@ -53,30 +53,30 @@ class ProcessNode:
             images={key: _image(image) for key, image in (images or {}).items()},
             isolate=isolate,
         )
-        self._component: Component | None = None
+        command = [sys.executable, "-m", "posefleet_lab.node", str(directory / "node.json")]
+        self._prepared = False
+        self._component = Component(name, command, directory, {"PYTHONPATH": str(GO_MODULES)})
 
     @property
     def components(self) -> list[Component]:
-        """Return the running programs."""
-        return [self._component] if self._component else []
+        """Return the agent's program."""
+        return [self._component]
 
     def start(self) -> None:
         """Start the agent and return when pods can be scheduled to the node."""
-        if self._component is None:
-            self._component = self._prepare()
+        if not self._prepared:
+            self._prepare()
         self._ready_file.unlink(missing_ok=True)
         self._component.start()
         self._component.wait_until(self._is_ready, "ready")
 
     def stop(self) -> None:
         """Stop the agent; every container's processes end with it."""
-        if self._component is not None:
-            self._component.stop()
+        self._component.stop()
 
     def kill(self) -> None:
         """End the agent with SIGKILL; every container's processes end with it."""
-        if self._component is not None:
-            self._component.kill()
+        self._component.kill()
 
     def restart(self, *, crash: bool = False) -> None:
         """Stop or kill the agent and start it again; its pods are those of a machine that was restarted."""
@@ -87,17 +87,14 @@ class ProcessNode:
     def _ready_file(self) -> Path:
         return self._config.ready_file
 
-    def _prepare(self) -> Component:
+    def _prepare(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         pair = self._control_plane.authority.issue(f"system:node:{self.name}", hosts=["127.0.0.1"])
         pair.write(self.directory / "pki", "node")
         user = f"system:node:{self.name}"
         self._control_plane.client_kubeconfig(user, ["system:masters"], Path(self._config.kubeconfig))
-        configuration = self.directory / "node.json"
-        self._config.write(configuration)
-        command = [sys.executable, "-m", "posefleet_lab.node", str(configuration)]
-        environment = {"PYTHONPATH": str(GO_MODULES)}
-        return Component(self.name, command, self.directory, environment)
+        self._config.write(self.directory / "node.json")
+        self._prepared = True
 
     def _is_ready(self) -> bool:
         if not self._ready_file.exists():

@@ -16,11 +16,12 @@ def shut_down(directory: Path) -> bool:
     state = ClusterState.read(directory)
     if state is None:
         return False
-    first = [identity for name, identity in state.components.items() if name not in _LAST]
+    processes = state.processes()
+    first = [identity for name, identity in processes.items() if name not in _LAST]
     stop_processes(first, _GRACE_SECONDS)
     for name in _LAST:
-        if name in state.components:
-            stop_processes([state.components[name]], _GRACE_SECONDS)
+        if name in processes:
+            stop_processes([processes[name]], _GRACE_SECONDS)
     ClusterState.forget(directory)
     return True
 

@@ -16,8 +16,7 @@ class ClusterState:
 
     name: str
     kubeconfig: str
-    components: dict[str, ProcessIdentity]
-    keeper: ProcessIdentity | None = None
+    pid_files: dict[str, str]
     store: dict[str, str] = field(default_factory=dict)
     console: str | None = None
 
@@ -33,8 +32,6 @@ class ClusterState:
             data = json.loads((directory / _FILE).read_text())
         except FileNotFoundError:
             return None
-        data["components"] = {name: ProcessIdentity(**one) for name, one in data["components"].items()}
-        data["keeper"] = ProcessIdentity(**data["keeper"]) if data["keeper"] else None
         return cls(**data)
 
     @staticmethod
@@ -44,4 +41,10 @@ class ClusterState:
 
     def running(self) -> dict[str, bool]:
         """Tell for each component whether it runs."""
-        return {name: identity.alive() for name, identity in self.components.items()}
+        processes = self.processes()
+        return {name: name in processes and processes[name].alive() for name in self.pid_files}
+
+    def processes(self) -> dict[str, ProcessIdentity]:
+        """Return each component's last process."""
+        found = {name: ProcessIdentity.read(Path(file)) for name, file in self.pid_files.items()}
+        return {name: identity for name, identity in found.items() if identity is not None}

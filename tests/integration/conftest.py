@@ -1,6 +1,7 @@
 """A cluster for the whole test run, and a fresh namespace for each test."""
 
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from posefleet_lab.cluster import Cluster
 from posefleet_lab.store import ObjectStore
 
 TRAINER_IMAGE = "posefleet-trainer:lab"
+ACCOUNT_SECONDS = 10.0
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +39,13 @@ def kube(cluster: Cluster) -> client.ApiClient:
 
 @pytest.fixture
 def namespace(kube: client.ApiClient) -> Iterator[str]:
-    """A namespace of the test's own, deleted after it."""
+    """A namespace of the test's own, with its default service account; deleted after the test."""
     core = client.CoreV1Api(kube)
     name = f"test-{uuid.uuid4().hex[:8]}"
     core.create_namespace({"metadata": {"name": name}})
+    deadline = time.monotonic() + ACCOUNT_SECONDS
+    while not core.list_namespaced_service_account(name).items:
+        assert time.monotonic() < deadline, f"no default service account in {name} after {ACCOUNT_SECONDS} s"
+        time.sleep(0.02)
     yield name
     core.delete_namespace(name)

@@ -3,6 +3,7 @@
 import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,6 +32,7 @@ class ObjectStore(ABC):
 
     vendor: ClassVar[str]
     region = "us-east-1"
+    stop_grace_seconds = 10.0
     console: str | None = None
 
     def __init__(self, directory: Path) -> None:
@@ -38,7 +40,6 @@ class ObjectStore(ABC):
         self.credentials = Credentials.generate()
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        self._component: Component | None = None
 
     @property
     def access_key(self) -> str:
@@ -52,26 +53,27 @@ class ObjectStore(ABC):
 
     @property
     def components(self) -> list[Component]:
-        """Return the running programs."""
-        return [self._component] if self._component else []
+        """Return the server's program."""
+        return [self._component]
+
+    @cached_property
+    def _component(self) -> Component:
+        return Component(self.vendor, self._command(), self.directory, self._variables())
 
     def start(self) -> None:
         """Start the server and return when it answers; start it again after ``stop`` or ``kill``."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self._component is None:
-            self._component = self._make_component()
+        self._prepare()
         self._component.start()
         self._component.wait_until(self._ready, "ready", timeout_seconds=90)
 
     def stop(self) -> None:
         """Stop the server and keep its data."""
-        if self._component is not None:
-            self._component.stop()
+        self._component.stop(self.stop_grace_seconds)
 
     def kill(self) -> None:
         """End the server with SIGKILL and keep its data."""
-        if self._component is not None:
-            self._component.kill()
+        self._component.kill()
 
     def client(self, credentials: Credentials | None = None, *, retries: int = 3) -> Minio:
         """Return an S3 client, of the administrator unless ``credentials`` say otherwise."""
@@ -107,14 +109,18 @@ class ObjectStore(ABC):
         """Create a user who may list and read one bucket and write nowhere."""
 
     @abstractmethod
-    def _make_component(self) -> Component:
-        """Return the server's program."""
+    def _command(self) -> list[str]:
+        """Return the server's command."""
 
-    @abstractmethod
+    def _variables(self) -> dict[str, str]:
+        """Return the server's own environment variables."""
+        return {}
+
+    def _prepare(self) -> None:  # noqa: B027 - most servers expect nothing
+        """Make what the server expects to find at its start."""
+
     def _ready(self) -> bool:
         """Tell whether the server takes S3 requests."""
-
-    def _lists_buckets(self) -> bool:
         try:
             self.client(retries=0).list_buckets()
         except Exception:  # noqa: BLE001, RUF100 - whatever it is, it is not ready

@@ -6,7 +6,6 @@ from pathlib import Path
 from minio.credentials.providers import StaticProvider
 from minio.minioadmin import MinioAdmin
 
-from ..component import Component
 from ..ports import free_port
 from ..tools import binaries
 from ..tools.build_once import Report, quiet
@@ -38,8 +37,8 @@ class MinioStore(ObjectStore):
         host = self.endpoint.removeprefix("http://")
         return MinioAdmin(endpoint=host, credentials=provider, secure=False)
 
-    def _make_component(self) -> Component:
-        command = [
+    def _command(self) -> list[str]:
+        return [
             str(self._binary),
             "server",
             "--quiet",
@@ -47,16 +46,14 @@ class MinioStore(ObjectStore):
             f"--console-address=127.0.0.1:{self._console_port}",
             str(self.directory / "data"),
         ]
-        environment = {
+
+    def _variables(self) -> dict[str, str]:
+        return {
             "MINIO_ROOT_USER": self.access_key,
             "MINIO_ROOT_PASSWORD": self.secret_key,
             "MINIO_UPDATE": "off",
             "MINIO_CALLHOME_ENABLE": "off",
         }
-        return Component("minio", command, self.directory, environment)
-
-    def _ready(self) -> bool:
-        return self._lists_buckets()
 
 
 def _read_only(bucket: str) -> dict[str, object]:

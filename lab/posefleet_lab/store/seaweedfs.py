@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..component import Component
+from urllib3 import PoolManager
+
 from ..kubeconfig import write_private
 from ..ports import free_port
 from ..tools import binaries
@@ -18,6 +19,7 @@ class SeaweedStore(ObjectStore):
     """One process with SeaweedFS's master, volume server, filer and S3 gateway."""
 
     vendor = "seaweedfs"
+    stop_grace_seconds = 2.0  # it waits for connections that its own parts keep open
 
     def __init__(self, directory: Path, report: Report = quiet) -> None:
         super().__init__(directory)
@@ -31,20 +33,22 @@ class SeaweedStore(ObjectStore):
         user = Credentials.generate()
         self._identities.append(_identity(user.access_key, user, [f"Read:{bucket}", f"List:{bucket}"]))
         self._write_identities()
-        if self._component is not None and self._component.alive():
+        if self._component.alive():
             self.stop()
             self.start()
         return user
 
-    def _make_component(self) -> Component:
+    def _prepare(self) -> None:
         self._write_identities()
         (self.directory / "data").mkdir(exist_ok=True)
+
+    def _command(self) -> list[str]:
         servers = [
             option
             for server, (port, grpc) in self._ports.items()
             for option in (f"-{server}.port={port}", f"-{server}.port.grpc={grpc}")
         ]
-        command = [
+        return [
             str(self._binary),
             "server",
             f"-dir={self.directory / 'data'}",
@@ -59,6 +63,7 @@ class SeaweedStore(ObjectStore):
             f"-s3.config={self._config}",
             "-s3.autoCreateBucket=false",
             "-master.telemetry=false",
+            "-master.electionTimeout=1s",
             "-master.volumeSizeLimitMB=256",
             "-volume.max=0",
             "-volume.preStopSeconds=0",
@@ -66,7 +71,15 @@ class SeaweedStore(ObjectStore):
             f"-s3.localSocket={self.directory / 's3.sock'}",
             *servers,
         ]
-        return Component("seaweedfs", command, self.directory)
+
+    def _ready(self) -> bool:
+        return super()._ready() and self._has_volume_server()
+
+    def _has_volume_server(self) -> bool:
+        """Tell whether the master knows the volume server; before that no object can be read."""
+        url = f"http://127.0.0.1:{self._ports['master'][0]}/dir/status"
+        answer = PoolManager().request("GET", url, retries=False, timeout=2)
+        return bool(answer.json()["Topology"].get("Max"))
 
     @property
     def _config(self) -> Path:
@@ -74,9 +87,6 @@ class SeaweedStore(ObjectStore):
 
     def _write_identities(self) -> None:
         write_private(self._config, json.dumps({"identities": self._identities}))
-
-    def _ready(self) -> bool:
-        return self._lists_buckets()
 
 
 def _identity(name: str, credentials: Credentials, actions: list[str]) -> dict[str, Any]:

@@ -8,7 +8,11 @@ from .build_once import Report, quiet
 
 def kubelab(report: Report = quiet) -> Path:
     """Return the binary with the Kubernetes control plane."""
-    return golang.build("kubelab", ".", report)
+    version = golang.required_version("kubelab", "k8s.io/kubernetes")
+    major, minor, _ = version.removeprefix("v").split(".")
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    variables = {f"k8s.io/component-base/version.{name}": value for name, value in values.items()}
+    return golang.build("kubelab", ".", report, variables)
 
 
 def minio(report: Report = quiet) -> Path:

