@@ -14,7 +14,7 @@ import yaml
 
 from posefleet_api.constants import ENV_CACHE_BYTES, ENV_CACHE_DIRECTORY, ENV_POD_IP, TRAINER_PORT
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, parse_job
-from posefleet_api.outcomes import ExitCode
+from posefleet_api.outcomes import ExitCode, TerminationReason
 from posefleet_api.status import Artifacts
 from posefleet_api.values import quantity_bytes
 from posefleet_trainer.context import Context, Rank
@@ -54,15 +54,15 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
         _log.error("%s: %s", reason, sentence)
         write_termination_log(compose_message(reason, sentence, progress.report()))
         _leave(code)
-    done = "Prepared" if prepares_only else "Completed"
+    done: TerminationReason = "Prepared" if prepares_only else "Completed"
     write_termination_log(compose_message(done, "", progress.report(), artifacts))
     _leave(ExitCode.SUCCEEDED)
 
 
 def _stop_at_once(number: int, frame: FrameType | None) -> NoReturn:
-    """Until training has something to save, being asked to stop just ends the process."""
+    """Outside of training and predicting, which look for it themselves, being asked to stop just ends the process."""
     del number, frame
-    raise Preempted("asked to stop before there was anything to save")
+    raise Preempted("asked to stop; what the store has is kept")
 
 
 def _leave(code: int) -> NoReturn:

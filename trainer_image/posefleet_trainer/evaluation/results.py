@@ -1,0 +1,82 @@
+"""What predicting gives: poses with their confidence, and how far they are from what they should be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posefleet_trainer.dataset.prepared import Frame, Video
+from posefleet_trainer.dataset.split import SetName
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """Predicted keypoints of several frames."""
+
+    points: Floats
+    """(frame, keypoint, xy) in source pixels."""
+    confidence: Floats
+    """(frame, keypoint), 0 to 1."""
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Poses"]) -> "Poses":
+        """Several parts, one after the other."""
+        return cls(np.concatenate([p.points for p in parts]), np.concatenate([p.confidence for p in parts]))
+
+    @classmethod
+    def none(cls, keypoints: int) -> "Poses":
+        """Of no frame."""
+        return cls(np.zeros((0, keypoints, 2), np.float32), np.zeros((0, keypoints), np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class PcaErrors:
+    """Distance to the plane of plausible poses; one column for each of ``keypoints``."""
+
+    keypoints: list[int]
+    pixels: Floats
+    """(frame, column) in source pixels, NaN where a point of the pose is missing."""
+    epsilon_pixels: float
+    """What 99 % of the training labels stay below."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResults:
+    """The labelled frames."""
+
+    frames: list[Frame]
+    sets: list[SetName]
+    poses: Poses
+    pixel_error: Floats
+    """(frame, keypoint): distance to the label in source pixels, NaN where there is none."""
+    single_view: PcaErrors | None
+    multi_view: PcaErrors | None
+
+
+@dataclass(frozen=True, eq=False)
+class VideoResults:
+    """One predicted video."""
+
+    name: str
+    """Of its files in the output folder."""
+    video: Video
+    poses: Poses
+    temporal_norm: Floats
+    """(frame, keypoint): distance to the frame before in source pixels, NaN for the first."""
+    single_view: PcaErrors | None
+    multi_view: PcaErrors | None
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Everything that the report shows; the same on every rank."""
+
+    keypoints: list[str]
+    frames: FrameResults
+    videos: list[VideoResults]
