@@ -30,9 +30,9 @@ class Split(ApiModel):
         )
     }
 
-    validation: Annotated[Share, Field(strict=False)] = 0.1
+    validation: Share = 0.1
     """Share of the labelled frames that measure the training but are not trained on."""
-    test: Annotated[Share, Field(strict=False)] = 0.1
+    test: Share = 0.1
     """Share of the labelled frames that are looked at only in the end."""
 
     @model_validator(mode="after")

@@ -70,7 +70,7 @@ class Model(ApiModel):
     """The size that frames are resized to before the network sees them."""
 
 
-Weight = Annotated[PositiveNumber, Field(strict=False, le=1000)]
+Weight = Annotated[PositiveNumber, Field(le=1000)]
 
 
 class TemporalLoss(ApiModel):
@@ -78,7 +78,7 @@ class TemporalLoss(ApiModel):
 
     weight: Weight = 1.0
     """Multiplies the loss's default strength."""
-    epsilon_pixels: Annotated[float, Field(ge=0, strict=False)] = 20.0
+    epsilon_pixels: Annotated[float, Field(ge=0)] = 20.0
     """Jumps up to this many pixels of the source video are free."""
 
 
@@ -87,7 +87,7 @@ class SingleViewPcaLoss(ApiModel):
 
     weight: Weight = 1.0
     """Multiplies the loss's default strength."""
-    components: Annotated[float, Field(gt=0, le=1000, strict=False)] = 0.99
+    components: Annotated[float, Field(gt=0, le=1000)] = 0.99
     """Below 1: keep as many components as explain this share of the labels' variance. From 1: so many."""
     keypoints: Annotated[list[KeypointRef], Field(max_length=512)] = []
     """The keypoints (names, or numbers from 0) that the loss sees. Empty: all."""

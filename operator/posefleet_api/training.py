@@ -17,7 +17,7 @@ class Training(ApiModel):
     """Labelled frames a rank and step."""
     clip_length: Annotated[int, Field(ge=2, le=256)] = 16
     """Consecutive unlabelled frames a rank and step, when an unsupervised loss is on."""
-    learning_rate: Annotated[PositiveNumber, Field(strict=False, le=10)] = 1e-3
+    learning_rate: Annotated[PositiveNumber, Field(le=10)] = 1e-3
     """Peak learning rate of Adam."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """auto is bf16 on a GPU and fp32 on a CPU."""
@@ -30,7 +30,7 @@ class Training(ApiModel):
 class Checkpoint(ApiModel):
     """How often training is saved, and what it starts from."""
 
-    every_minutes: Annotated[PositiveNumber, Field(strict=False, le=10_080)] = 10.0
+    every_minutes: Annotated[PositiveNumber, Field(le=10_080)] = 10.0
     """Minutes between checkpoints: the most work that a crash can cost."""
     keep: Annotated[int, Field(ge=1, le=100)] = 3
     """Checkpoints that stay in the store while the job runs."""

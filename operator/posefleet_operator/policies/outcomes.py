@@ -13,7 +13,7 @@ from posefleet_operator.children import ChildPod, Termination
 _MAX_RAW_TEXT = 500
 _SIGKILL, _SIGTERM = 137, 143
 _NAMED_ENDINGS: dict[int, tuple[AttemptOutcome, str, str]] = {
-    ExitCode.SUCCEEDED: ("Succeeded", "Completed", "training, prediction and report are done"),
+    ExitCode.SUCCEEDED: ("Succeeded", "Completed", "done"),
     ExitCode.INVALID_INPUT: ("InvalidInput", "InvalidInput", "the manifest or the data set is wrong"),
     ExitCode.STORE_UNREACHABLE: ("Preempted", "StoreUnreachable", "the object store did not answer"),
     ExitCode.PEER_LOST: ("Failed", "PeerLost", "the other ranks went away"),

@@ -1,7 +1,7 @@
 """A trainer that only acts: it says and does what the test's script tells it, as fast as a test needs.
 
 The script is JSON in the variable ACT: from ``prepare`` or ``<attempt>/<rank>`` or ``<attempt>`` to what is done
-there: ``after`` seconds end with code ``exit`` and termination message ``message``, or ``kill`` oneself. Without
+there: ``after`` seconds end with code ``exit`` and termination message ``message``. Without
 a script a pod runs until SIGTERM and ends with 75, as a real one does.
 """
 
@@ -28,10 +28,8 @@ def main() -> None:
         serve_progress(attempt, part)
     sys.stdout.write(f"acting {stages} attempt {attempt} rank {rank}: {part}\n")
     sys.stdout.flush()
-    if stopped.wait(part.get("after", 0.2 if "exit" in part or "kill" in part else 3600)):
+    if stopped.wait(part.get("after", 0.2 if "exit" in part else 3600)):
         end(75, {"reason": "Preempted", "message": "asked to stop"})
-    if "kill" in part:
-        os.kill(os.getpid(), part["kill"])
     end(part.get("exit", 0), part.get("message"))
 
 

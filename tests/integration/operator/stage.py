@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,10 +84,24 @@ class Stage:
             time.sleep(0.1)
         return status
 
+    def wait_until_gone(self, name: str) -> None:
+        """Until the API server no longer has the job."""
+        wait_until(lambda: name not in self.kubectl("get", "ptj", "-o", "name"), what=f"{name} gone")
+
     def pods(self, name: str, attempt: int) -> list[Any]:
         """The pods of an attempt."""
         selector = f"posefleet.io/job={name},posefleet.io/component=attempt,posefleet.io/attempt={attempt}"
         return self.core.list_namespaced_pod(self.namespace, label_selector=selector).items
+
+    def wait_until_acting(self, name: str, attempt: int) -> None:
+        """Until every pod of the attempt is past its start; before that, the first process of a container is deaf
+        to SIGTERM."""
+        self.wait_for_phase(name, "Running")
+        for pod in self.pods(name, attempt):
+            wait_until(partial(self._has_begun, pod.metadata.name), what="a line of its log")
+
+    def _has_begun(self, pod: str) -> bool:
+        return "acting" in self.core.read_namespaced_pod_log(pod, self.namespace)
 
     def events(self, name: str) -> list[tuple[str, str]]:
         """Type and reason of the job's events, in the order of their time."""
