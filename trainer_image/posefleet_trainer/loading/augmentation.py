@@ -68,12 +68,10 @@ def _draw(random: np.random.Generator, image: Grid, strength: Strength) -> Augme
     # The scale's logarithm is uniform: halving is as likely as doubling.
     scale = np.exp(random.uniform(*np.log(strength.scale)))
     matrix = about_centre(
-        image.height,
-        image.width,
+        image,
         degrees=random.uniform(-strength.rotation_degrees, strength.rotation_degrees),
         scale=float(scale),
-        shift_x=random.uniform(-strength.shift, strength.shift),
-        shift_y=random.uniform(-strength.shift, strength.shift),
+        shift=random.uniform(-strength.shift, strength.shift, 2),
     )
     size = np.array([image.height, image.width])
     brightness, contrast = 1 + random.uniform(-1, 1, 2) * (strength.brightness, strength.contrast)

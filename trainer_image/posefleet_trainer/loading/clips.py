@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from nvidia.dali import Pipeline, fn
+from nvidia.dali import fn
+from nvidia.dali.pipeline import Pipeline
 
 from posefleet_trainer.loading.affine import inverse
 from posefleet_trainer.loading.augmentation import clip_augmentation, noise_bank
@@ -42,12 +44,12 @@ class ClipLoader:
     def __init__(
         self,
         videos: Sequence[ClipVideo],
-        clip_length: int,
-        image: Grid,
         share: Share,
         seed: int,
         first_step: int,
         *,
+        clip_length: int,
+        image: Grid,
         device_id: int | None,
         threads: int,
     ) -> None:
@@ -99,18 +101,18 @@ class ClipLoader:
                 packets, start, *inputs = fn.external_source(source=self._ahead, num_outputs=2 + PARAMETERS)
                 frames = decoded_by_nvdec(packets, start, self._length, image)
             noise = noise_bank(self._seed, image)
-            pipeline.set_outputs(varied(frames, inputs, device, image, noise, "FHWC"))
+            pipeline.set_outputs(varied(frames, inputs, device, noise, layout="FHWC"))
         pipeline.build()
         return pipeline
 
-    def _frames(self, step: int) -> tuple[list[np.ndarray], ...]:
+    def _frames(self, step: int) -> tuple[list[Any], ...]:
         sample, place = self._clip_of(step)
         video = self._videos[place.video]
         size = (self._image.height, self._image.width)
         frames = self._reader.clip(video.path, video.index, place.start, self._length, size)
         return [frames], *parameters([clip_augmentation(self._seed, sample, self._image)])
 
-    def _packets(self, step: int) -> tuple[list[np.ndarray], ...]:
+    def _packets(self, step: int) -> tuple[list[Any], ...]:
         sample, place = self._clip_of(step)
         video = self._videos[place.video]
         packets, start = packet_inputs(video, place.start, self._length)
@@ -123,7 +125,7 @@ def packet_inputs(video: ClipVideo, start: int, length: int) -> tuple[list[np.nd
     return [np.frombuffer(packets, dtype=np.uint8)], [np.array(before, dtype=np.int32)]
 
 
-def decoded_by_nvdec(packets: object, start: object, length: int, image: Grid) -> object:
+def decoded_by_nvdec(packets: Any, start: Any, length: int, image: Grid) -> Any:
     """The node of frames (frame, height, width, 3), RGB bytes of the size ``image``, decoded on the GPU."""
     frames = fn.decoders.video(
         packets, device="mixed", start_frame=start, sequence_length=length, build_index=False, pad_mode="none"

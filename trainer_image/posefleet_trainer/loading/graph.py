@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from nvidia.dali import Pipeline, fn, types
+from nvidia.dali import fn
+from nvidia.dali.pipeline import Pipeline
+from nvidia.dali.types import Constant, DALIDataType, DALIInterpType
 
 from posefleet_trainer.loading.affine import inverse, with_corner_origin
 from posefleet_trainer.loading.augmentation import Augmentation
-from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.models.network import PIXEL_MEAN, PIXEL_STD
 
 Device = Literal["cpu", "gpu"]
@@ -25,7 +26,7 @@ _QUEUE_DEPTH = 2
 PARAMETERS = 7
 
 
-def parameters(augmentations: Sequence[Augmentation]) -> tuple[list[np.ndarray], ...]:
+def parameters(augmentations: Sequence[Augmentation]) -> tuple[list[Any], ...]:
     """The inputs of ``varied`` for a batch: one list a parameter, one array a sample."""
     return (
         [inverse(with_corner_origin(a.matrix)).astype(np.float32) for a in augmentations],
@@ -38,26 +39,31 @@ def parameters(augmentations: Sequence[Augmentation]) -> tuple[list[np.ndarray],
     )
 
 
-def varied(frames: Any, inputs: Sequence[Any], device: Device, image: Grid, noise: np.ndarray, layout: str) -> Any:
+def varied(frames: Any, inputs: Sequence[Any], device: Device, noise: np.ndarray, *, layout: str) -> Any:
     """The node of augmented, normalised frames, float32, in the layout that came in (``HWC`` or ``FHWC``).
 
     Args:
-        frames: the node of frames of the size ``image``, as bytes.
+        frames: the node of frames as bytes.
         inputs: the nodes of ``parameters``.
         device: where it is computed.
-        image: the size of the images.
-        noise: ``noise_bank``.
+        noise: ``noise_bank`` of the frames' size.
         layout: of the frames.
     """
     matrix, brightness, contrast, sigma, place, anchors, shapes = inputs
-    frames = fn.warp_affine(frames, matrix=matrix, inverse_map=True, fill_value=0, interp_type=types.INTERP_LINEAR)
+    frames = fn.warp_affine(
+        frames, matrix=matrix, inverse_map=True, fill_value=0, interp_type=DALIInterpType.INTERP_LINEAR
+    )
     frames = fn.brightness_contrast(frames, brightness=brightness, contrast=contrast)
     frames = fn.erase(frames, anchor=anchors, shape=shapes, axis_names="HW", fill_value=_DROPPED_GREY)
-    bank = types.Constant(noise, device=device)
-    grain = fn.slice(bank, start=place, shape=[image.height, image.width], axes=[0, 1])
+    bank = Constant(noise, device=device)
+    grain = fn.slice(bank, start=place, shape=[side // 2 for side in noise.shape[:2]], axes=[0, 1])
     spread = sigma.gpu() if device == "gpu" else sigma
     return fn.crop_mirror_normalize(
-        frames + grain * spread, dtype=types.FLOAT, output_layout=layout, mean=list(PIXEL_MEAN), std=list(PIXEL_STD)
+        frames + grain * spread,
+        dtype=DALIDataType.FLOAT,
+        output_layout=layout,
+        mean=list(PIXEL_MEAN),
+        std=list(PIXEL_STD),
     )
 
 

@@ -1,8 +1,11 @@
 """Labelled frames: from the archive to augmented batches, through DALI on the CPU or on a GPU."""
 
+from typing import Any
+
 import numpy as np
 import torch
-from nvidia.dali import Pipeline, fn, types
+from nvidia.dali import fn, types
+from nvidia.dali.pipeline import Pipeline
 
 from posefleet_trainer.loading.affine import apply
 from posefleet_trainer.loading.augmentation import Augmentation, frame_augmentation, noise_bank
@@ -40,9 +43,8 @@ class LabelledLoader:
         samples = self._share.samples(self._step)
         self._step += 1
         frames = [self._sampler.frame(sample) for sample in samples]
-        points = [
-            self._points(frame, self._augmentation(sample)) for frame, sample in zip(frames, samples, strict=True)
-        ]
+        pairs = zip(frames, samples, strict=True)
+        points = [self._points(frame, self._augmentation(sample)) for frame, sample in pairs]
         return FrameBatch(
             images=to_torch(images).permute(0, 3, 1, 2),
             points=torch.from_numpy(np.stack(points)),
@@ -58,21 +60,22 @@ class LabelledLoader:
         pipeline = new_pipeline(self._share.per_step, threads, device_id)
         with pipeline:
             layout = ["HWC" if device == "cpu" else ""] + [""] * PARAMETERS
+            frames: Any
             frames, *inputs = fn.external_source(source=self._ahead, num_outputs=1 + PARAMETERS, layout=layout)
             if device == "gpu":
-                frames = fn.decoders.image(frames, device="mixed", output_type=types.RGB)
+                frames = fn.decoders.image(frames, device="mixed", output_type=types.DALIImageType.RGB)
                 frames = fn.resize(frames, resize_y=image.height, resize_x=image.width, antialias=True)
             noise = noise_bank(self._seed, image)
-            pipeline.set_outputs(varied(frames, inputs, device, image, noise, "HWC"))
+            pipeline.set_outputs(varied(frames, inputs, device, noise, layout="HWC"))
         pipeline.build()
         return pipeline
 
-    def _pictures(self, step: int) -> tuple[list[np.ndarray], ...]:
+    def _pictures(self, step: int) -> tuple[list[Any], ...]:
         samples = self._share.samples(step)
         pictures = [self._store.picture(self._sampler.frame(sample)) for sample in samples]
         return pictures, *parameters([self._augmentation(sample) for sample in samples])
 
-    def _files(self, step: int) -> tuple[list[np.ndarray], ...]:
+    def _files(self, step: int) -> tuple[list[Any], ...]:
         samples = self._share.samples(step)
         paths = [self._store.frames[self._sampler.frame(sample)].path for sample in samples]
         files = [np.frombuffer(self._store.archive.encoded(path), dtype=np.uint8) for path in paths]

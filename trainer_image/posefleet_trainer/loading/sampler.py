@@ -25,7 +25,7 @@ class Share:
     """Samples a rank and step."""
 
     def samples(self, step: int) -> list[int]:
-        """The global numbers of this rank's samples in ``step``: those that leave ``rank`` when divided by ``world``."""
+        """The global numbers of this rank's samples in ``step``: those equal to ``rank`` modulo ``world``."""
         first = step * self.per_step * self.world
         return [first + self.rank + self.world * position for position in range(self.per_step)]
 

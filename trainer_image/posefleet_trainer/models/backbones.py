@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import timm
 import torch
@@ -53,12 +54,12 @@ class Backbone(nn.Module):
     def __init__(self, name: str, image: Grid, weights: Mapping[str, torch.Tensor] | None = None) -> None:
         super().__init__()
         encoder = ENCODERS[name]
-        sized = {"img_size": (image.height, image.width)} if encoder.reads_fixed_size else {}
-        options = {"features_only": True, **sized}
+        sized: dict[str, Any] = {"img_size": (image.height, image.width)} if encoder.reads_fixed_size else {}
+        options: dict[str, Any] = {"features_only": True, **sized}
         if weights is not None:
             options |= {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": dict(weights)}}
-        self.features = timm.create_model(encoder.timm_name, **options)
-        info = self.features.feature_info
+        self.features: Any = timm.create_model(encoder.timm_name, **options)
+        info: Any = self.features.feature_info
         self._levels = _levels(info.reduction())
         self.reductions = [info.reduction()[level] for level in self._levels]
         self.channels = [info.channels()[level] for level in self._levels]

@@ -35,7 +35,8 @@ class Grid:
 
 def rescale(points: Points, ratio: Points) -> Points:
     """``points`` (..., xy) on a grid that has ``ratio`` (broadcastable, xy) times as many pixels along each axis."""
-    return (points + 0.5) * ratio - 0.5
+    rescaled: Points = (points + 0.5) * ratio - 0.5
+    return rescaled
 
 
 def between(points: Points, source: Grid, target: Grid) -> Points:
@@ -43,4 +44,5 @@ def between(points: Points, source: Grid, target: Grid) -> Points:
     ratio = source.ratio_to(target)
     if isinstance(points, torch.Tensor):
         return rescale(points, points.new_tensor(ratio))
-    return rescale(points, np.asarray(ratio, dtype=points.dtype))
+    rescaled: Points = rescale(points, np.asarray(ratio, dtype=points.dtype))
+    return rescaled

@@ -39,6 +39,7 @@ class HeatmapHead(nn.Module):
         self.out = nn.Conv2d(width, keypoints, 1)
         # Small logits: training starts from flat heatmaps, not from random peaks.
         nn.init.normal_(self.out.weight, std=1e-3)
+        assert self.out.bias is not None
         nn.init.zeros_(self.out.bias)
 
     def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -30,7 +30,7 @@ class PoseNetwork(nn.Module):
         super().__init__()
         self.backbone = Backbone(backbone, image, weights)
         self.head = HeatmapHead(self.backbone.channels, self.backbone.reductions, keypoints)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (frame, keypoint, height / 4, width / 4) of normalised ``images`` (frame, 3, height, width)."""

@@ -1,4 +1,4 @@
-"""What the ranks tell each other besides gradients: a few numbers, on the CPU. Nothing is sent where there is one rank."""
+"""What the ranks tell each other besides gradients: a few numbers, on the CPU. A rank that is alone sends nothing."""
 
 from collections.abc import Sequence
 from typing import Any

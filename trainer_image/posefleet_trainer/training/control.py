@@ -66,6 +66,7 @@ class StepControl(pl.Callback):
 
     def __init__(
         self,
+        *,
         plan: Plan,
         history: History,
         measure: Callable[[], float | None],

@@ -68,7 +68,14 @@ def open_loader(context: Context, data: TrainingData, plan: Plan, first_step: in
         begins = max(first_step, plan.first_clip_step)
         share = plan.clip_share(rank.index)
         clips = ClipLoader(
-            data.clips, plan.clip_length, image, share, seed, begins, device_id=devices.clips, threads=threads
+            data.clips,
+            share,
+            seed,
+            begins,
+            clip_length=plan.clip_length,
+            image=image,
+            device_id=devices.clips,
+            threads=threads,
         )
     return TrainingLoader(
         labelled, clips, first_step=first_step, first_clip_step=plan.first_clip_step, steps=plan.steps

@@ -4,6 +4,7 @@ import os
 
 import cv2
 import torch
+from torch.utils import deterministic
 
 from posefleet_trainer.context import Context
 
@@ -21,5 +22,5 @@ def make_reproducible(threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set up when torch starts
     torch.set_float32_matmul_precision("high")

@@ -148,7 +148,15 @@ class _Run:
             )
 
         clock = CheckpointClock(60.0 * self._spec.checkpoint.every_minutes)
-        return StepControl(self._plan, self._history, measure, writer, clock, request, reporter)
+        return StepControl(
+            plan=self._plan,
+            history=self._history,
+            measure=measure,
+            writer=writer,
+            clock=clock,
+            request=request,
+            reporter=reporter,
+        )
 
     def _finish(self, module: PoseModule) -> TrainedModel:
         """The weights after the last step are the model: chosen by the schedule, not by a few validation frames."""

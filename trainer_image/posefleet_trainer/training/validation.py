@@ -46,4 +46,5 @@ def _distances(network: PoseNetwork, store: FrameStore, frames: Sequence[int], d
         offset = between(image_points, store.image, source) - store.labels(frame)
         errors.append(np.linalg.norm(offset, axis=-1))
     distances = np.concatenate(errors)
-    return distances[np.isfinite(distances)]
+    known: np.ndarray = distances[np.isfinite(distances)]
+    return known
