@@ -45,10 +45,13 @@ def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
     if "predict" not in stages:
         return None
     from posefleet_trainer.evaluation.predict import predict
-    from posefleet_trainer.report.run import report
 
     predictions = predict(context, prepared, model)
-    return report(context, prepared, model, predictions) if "report" in stages else None
+    if "report" not in stages:
+        return None
+    from posefleet_trainer.report.run import report
+
+    return report(context, prepared, model, predictions)
 
 
 def _parser() -> argparse.ArgumentParser:
