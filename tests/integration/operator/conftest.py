@@ -10,7 +10,8 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from integration.operator.stage import CRD, OperatorProcess, Stage
+from integration.operator.stage import CRD, OperatorProcess, Stage, wait_until
+from posefleet_api.constants import GROUP, PLURAL, VERSION
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.node.images import Image
 
@@ -37,7 +38,16 @@ def theatre_client(theatre: Cluster) -> client.ApiClient:
     """An administrator's client; the CRD is installed from ``crds/``."""
     api = config.new_client_from_config(str(theatre.kubeconfig))
     client.ApiextensionsV1Api(api).create_custom_resource_definition(yaml.safe_load(CRD.read_text()))
+    wait_until(lambda: _serves_training_jobs(api), what="the new kind is served")
     return api
+
+
+def _serves_training_jobs(api: client.ApiClient) -> bool:
+    try:
+        client.CustomObjectsApi(api).list_cluster_custom_object(GROUP, VERSION, PLURAL)
+    except client.ApiException:
+        return False
+    return True
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def account(stage: Stage, tmp_path: Path) -> Iterator[Path]:
     stage.kubectl("apply", "-f", str(RBAC), "-n", "posefleet")
     path = tmp_path / "operator.kubeconfig"
     yield stage.cluster.service_account_kubeconfig("posefleet", "posefleet-operator", path)
-    stage.kubectl("delete", "-f", str(RBAC), "-n", "posefleet", "--wait=false")
+    stage.kubectl("delete", "-f", str(RBAC), "-n", "posefleet")
 
 
 @pytest.mark.parametrize("everywhere", [False, True], ids=["one namespace", "all namespaces"])

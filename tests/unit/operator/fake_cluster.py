@@ -1,0 +1,70 @@
+"""An API server of dicts, for what writes to it; it fails and conflicts when told to."""
+
+from posefleet_operator.children import Manifest
+from posefleet_operator.client import ApiError
+from posefleet_operator.kinds import Kind
+
+
+class FakeCluster:
+    """Keeps objects by kind and name, checks versions as the API server does, and remembers every write."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], Manifest] = {}
+        self.writes: list[str] = []
+        self.version = 100
+        #: What the next requests fail with.
+        self.failures: list[ApiError] = []
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+        self._fail()
+        return self._held(kind, name)
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        self._fail()
+        name = manifest["metadata"]["name"]
+        if (kind.kind, name) in self.objects:
+            raise ApiError(409, "AlreadyExists", name)
+        return self._store("create", kind, manifest)
+
+    async def replace(self, kind: Kind, manifest: Manifest) -> Manifest:
+        self._fail()
+        self._compare(self._held(kind, manifest["metadata"]["name"]), manifest)
+        return self._store("replace", kind, manifest)
+
+    async def apply(self, kind: Kind, manifest: Manifest, subresource: str = "") -> Manifest:
+        self._fail()
+        if subresource:
+            held = self._held(kind, manifest["metadata"]["name"])
+            self._compare(held, manifest)
+            return self._store(f"apply {subresource} of", kind, {**held, "status": manifest["status"]})
+        return self._store("apply", kind, manifest)
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str = "", foreground: bool = False) -> None:
+        self._fail()
+        self._held(kind, name)
+        del self.objects[kind.kind, name]
+        self.writes.append(f"delete {kind.kind} {name}")
+
+    def put(self, manifest: Manifest) -> None:
+        """An object that somebody else has written."""
+        self.version += 1
+        metadata = {**manifest["metadata"], "resourceVersion": str(self.version)}
+        self.objects[manifest["kind"], metadata["name"]] = {**manifest, "metadata": metadata}
+
+    def _held(self, kind: Kind, name: str) -> Manifest:
+        if (kind.kind, name) not in self.objects:
+            raise ApiError(404, "NotFound", name)
+        return self.objects[kind.kind, name]
+
+    def _compare(self, held: Manifest, manifest: Manifest) -> None:
+        if held["metadata"]["resourceVersion"] != manifest["metadata"].get("resourceVersion"):
+            raise ApiError(409, "Conflict", "the object has been modified")
+
+    def _store(self, verb: str, kind: Kind, manifest: Manifest) -> Manifest:
+        self.put(manifest)
+        self.writes.append(f"{verb} {kind.kind} {manifest['metadata']['name']}")
+        return self.objects[kind.kind, manifest["metadata"]["name"]]
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)

@@ -1,0 +1,121 @@
+"""Performing a plan, in the order that makes a kill harmless."""
+
+from dataclasses import replace
+
+import pytest
+
+from posefleet_operator.apply import Performer, Refused
+from posefleet_operator.cache import Cache
+from posefleet_operator.client import ApiError
+from posefleet_operator.election import NotLeading
+from posefleet_operator.observation import Observation
+from posefleet_operator.reconcile import reconcile
+from unit.operator.builders import JobBuilder, a_job
+from unit.operator.fake_cluster import FakeCluster
+
+KEY = ("lab", "reaching")
+
+
+class Bench:
+    def __init__(self, job: JobBuilder) -> None:
+        self.cluster, self.cache = FakeCluster(), Cache()
+        self.cluster.put(job.manifest())
+        self.cache.training_jobs.apply("ADDED", self.cluster.objects["PoseTrainingJob", "reaching"])
+        self.leads = True
+        self.performer = Performer(self.cluster, self.cache, self._may_write, "operator-1")
+        self.builder = job
+
+    def _may_write(self) -> None:
+        if not self.leads:
+            raise NotLeading
+
+    def seen(self) -> Observation:
+        manifest = self.cache.training_jobs.get(KEY)
+        assert manifest is not None
+        return replace(self.builder.seen(), manifest=manifest, child_jobs=self.cache.child_jobs.of(KEY))
+
+    async def turn(self) -> None:
+        seen = self.seen()
+        await self.performer.perform(seen, reconcile(seen), write_status=True)
+
+
+async def test_children_and_events_come_before_the_status() -> None:
+    bench = Bench(a_job().prepared())
+    await bench.turn()
+
+    assert [write.rsplit(" ", 1)[0] for write in bench.cluster.writes] == [
+        "apply ConfigMap", "apply Service", "create Job", "create Event", "apply status of PoseTrainingJob",
+    ]  # fmt: skip
+
+
+async def test_a_job_reads_its_own_writes() -> None:
+    bench = Bench(a_job().prepared())
+    await bench.turn()
+
+    assert bench.seen().status.attempt == 1
+    assert [job.identity.name for job in bench.cache.child_jobs.of(KEY)] == ["reaching-a1"]
+
+
+async def test_an_unchanged_status_is_not_written() -> None:
+    bench = Bench(a_job().prepared())
+    await bench.turn()
+    writes = len(bench.cluster.writes)
+    await bench.turn()
+    await bench.turn()
+
+    assert len(bench.cluster.writes) <= writes + 1  # the waiting reason once
+
+
+async def test_what_exists_already_is_no_error() -> None:
+    bench = Bench(a_job().prepared())
+    bench.cluster.put(a_job().prepared().attempt_manifest(1))
+    await bench.turn()
+
+    assert bench.seen().status.attempt == 1
+
+
+async def test_a_namesakes_child_is_not_taken_for_ones_own() -> None:
+    bench = Bench(a_job().prepared())
+    bench.cluster.put(replace(a_job(), uid="uid-0").attempt_manifest(1))
+    with pytest.raises(ApiError):
+        await bench.turn()
+
+    assert bench.seen().status.attempt is None
+
+
+async def test_a_status_based_on_an_old_version_is_refused_and_looked_at_again() -> None:
+    bench = Bench(a_job().prepared())
+    bench.cluster.put(a_job().prepared().with_status(failed_attempts=2).manifest())
+    with pytest.raises(ApiError):
+        await bench.turn()
+
+    assert bench.seen().status.failed_attempts == 2
+
+
+async def test_a_job_that_is_gone_is_forgotten() -> None:
+    bench = Bench(a_job().prepared())
+    del bench.cluster.objects["PoseTrainingJob", "reaching"]
+    with pytest.raises(ApiError):
+        await bench.turn()
+
+    assert bench.cache.training_jobs.get(KEY) is None
+
+
+async def test_a_refused_child_is_told_apart_from_an_outage() -> None:
+    bench = Bench(a_job().prepared())
+    bench.cluster.failures = [ApiError(403, "Forbidden", "exceeded quota")]
+    with pytest.raises(Refused, match="exceeded quota"):
+        await bench.turn()
+
+    bench.cluster.failures = [ApiError(0, "Unreachable", "no answer")]
+    with pytest.raises(ApiError):
+        await bench.turn()
+
+
+async def test_nobody_writes_who_does_not_lead() -> None:
+    bench = Bench(a_job().prepared())
+    bench.leads = False
+    with pytest.raises(NotLeading):
+        await bench.turn()
+
+    assert bench.cluster.writes == []
