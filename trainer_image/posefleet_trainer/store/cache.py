@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from posefleet_trainer.errors import InvalidInput
@@ -22,7 +22,6 @@ class Entry:
     """One content in the cache, whole or growing."""
 
     lock: Path
-    paths: list[Path] = field(default_factory=list)
     size_bytes: int = 0
     last_use: float = 0.0
 
@@ -30,9 +29,9 @@ class Entry:
 class NodeCache:
     """A content-addressed folder that forgets what was used longest ago.
 
-    Each file has a lock: held while it is downloaded, so that one process does it and the others wait; shared from
-    ``fetch`` to ``release`` (or the process' end), so that no process evicts what another one reads. Several
-    processes and threads may use one directory.
+    Each file has two locks. One is held while it is downloaded, so that one process does it and the others wait. The
+    other is shared from ``fetch`` to ``release`` (or the process' end), so that nobody evicts what is in use or is
+    about to be. Several processes and threads may use one directory.
     """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
@@ -53,9 +52,10 @@ class NodeCache:
             StoreUnreachable: the store did not answer.
         """
         path = self._files / _name(store.uri, key, size_bytes, sha256_or_etag)
-        lock = FileLock(self._lock_path(path))
+        lock = FileLock(self._use_lock(path))
         try:
-            self._share(lock, path, store, StoredObject(key, size_bytes, sha256_or_etag))
+            lock.share()
+            self._ensure(path, store, StoredObject(key, size_bytes, sha256_or_etag))
         except BaseException:
             lock.close()
             raise
@@ -71,22 +71,17 @@ class NodeCache:
             if locks:
                 locks.pop().close()
 
-    def _share(self, lock: FileLock, path: Path, store: Store, wanted: StoredObject) -> None:
-        """End with ``lock`` shared and ``path`` there."""
-        lock.share()
+    def _ensure(self, path: Path, store: Store, wanted: StoredObject) -> None:
+        """Download ``path`` unless it is there or another process just did; the caller's pin keeps it from then on."""
         if path.exists():
             CACHE_HITS.inc()
             return
-        missed = False
-        while not path.exists():
-            lock.drop()
-            lock.hold()
-            if not path.exists():
-                missed = True
-                self._download(store, wanted, path)
-            # Between held and shared another process may evict the file; then all begins anew.
-            lock.share()
-        (CACHE_MISSES if missed else CACHE_HITS).inc()
+        with held(self._locks / f"{_digest_in(path)}.download"):
+            if path.exists():
+                CACHE_HITS.inc()
+                return
+            CACHE_MISSES.inc()
+            self._download(store, wanted, path)
 
     def _download(self, store: Store, wanted: StoredObject, path: Path) -> None:
         fresh = path.with_name(f"{path.name}.new")
@@ -136,9 +131,8 @@ class NodeCache:
                 status = path.stat()
             except FileNotFoundError:
                 continue
-            lock = self._lock_path(path)
+            lock = self._use_lock(path)
             entry = entries.setdefault(lock, Entry(lock))
-            entry.paths.append(path)
             entry.size_bytes = max(entry.size_bytes, status.st_size)
             entry.last_use = max(entry.last_use, status.st_mtime)
         return entries
@@ -148,14 +142,19 @@ class NodeCache:
         try:
             if not lock.try_hold():
                 return False
-            for path in entry.paths:
+            # By now a part that was seen growing may have become the file.
+            for path in self._files.glob(f"{entry.lock.stem}*"):
                 path.unlink(missing_ok=True)
             return True
         finally:
             lock.close()
 
-    def _lock_path(self, path: Path) -> Path:
-        return self._locks / f"{path.name.partition('.')[0]}.lock"
+    def _use_lock(self, path: Path) -> Path:
+        return self._locks / f"{_digest_in(path)}.use"
+
+
+def _digest_in(path: Path) -> str:
+    return path.name.partition(".")[0]
 
 
 def _name(uri: str, key: str, size_bytes: int, sha256_or_etag: str) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from minio import Minio
 from minio.credentials.credentials import Credentials
 from minio.credentials.providers import Provider
 from minio.error import S3Error
 
-from minio import Minio
 from posefleet_api.constants import ENV_ACCESS_KEY, ENV_CA_FILE, ENV_SECRET_KEY, ENV_SESSION_TOKEN
 from posefleet_api.dataset import Storage
 from posefleet_trainer.store.failures import STORE_ERRORS, WRONG_REGION, Request, explain

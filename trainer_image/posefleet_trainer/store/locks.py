@@ -30,10 +30,6 @@ class FileLock:
             return False
         return True
 
-    def drop(self) -> None:
-        """Let go, and keep the lock for another time."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
     def close(self) -> None:
         """Let go for good."""
         os.close(self._descriptor)

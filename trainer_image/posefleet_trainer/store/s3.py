@@ -6,10 +6,10 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from minio import Minio
 from minio.error import S3Error
 from urllib3.response import BaseHTTPResponse
 
-from minio import Minio
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import StoredObject
 from posefleet_trainer.store.connection import S3Connection
