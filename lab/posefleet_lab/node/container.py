@@ -14,7 +14,7 @@ from .images import Image, image_id
 from .launcher.spec import LaunchSpec
 from .logs import last_lines
 from .memory import until_over_limit
-from .objects import Manifest, key_of, now, uid_of
+from .objects import Manifest, name_of, namespace_of, now, uid_of
 from .probes import Prober
 from .probing import ContainerProbing
 from .process import ContainerProcess, StartError
@@ -152,10 +152,12 @@ class ContainerRunner:
         assert isinstance(self.record.state, Terminated)
         self.record.last = self.record.state
         if seconds:
-            pod = f"{self.name}_{key_of(self.sandbox.pod).replace('/', '_')}"
-            message = f"back-off {seconds:.0f}s restarting failed container={pod}({uid_of(self.sandbox.pod)})"
-            self._wait("CrashLoopBackOff", message)
-            self._event("BackOff", f"Back-off restarting failed container {pod}", warning=True)
+            manifest = self.sandbox.pod
+            pod = f"{name_of(manifest)}_{namespace_of(manifest)}({uid_of(manifest)})"
+            problem = f"back-off {seconds:.0f}s restarting failed container={self.name} pod={pod}"
+            self._wait("CrashLoopBackOff", problem)
+            event = f"Back-off restarting failed container {self.name} in pod {pod}"
+            self._event("BackOff", event, warning=True)
             await asyncio.sleep(seconds)
         self.record.restarts += 1
 

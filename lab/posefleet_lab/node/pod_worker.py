@@ -19,7 +19,7 @@ from .volumes import VolumeError
 _log = logging.getLogger(__name__)
 
 _VOLUME_RETRY_SECONDS = 1.0
-_VOLUME_REFRESH_SECONDS = 30.0
+_VOLUME_REFRESH_SECONDS = 10.0
 
 
 class PodWorker:

@@ -90,7 +90,9 @@ class StatusWriter:
         if status == self._written:
             return
         path = f"/api/v1/namespaces/{namespace_of(self.pod)}/pods/{name_of(self.pod)}/status"
-        body = {"metadata": {"uid": uid_of(self.pod)}, "status": status}
+        # podIPs merge by address: without this a new address would join the old one.
+        addresses = [{"$patch": "replace"}, *status["podIPs"]]
+        body = {"metadata": {"uid": uid_of(self.pod)}, "status": {**status, "podIPs": addresses}}
         answer = await until_reachable(lambda: self._api.patch(path, body))
         self._written = status
         self.pod = {**self.pod, "status": answer.get("status", {})}

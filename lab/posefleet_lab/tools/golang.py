@@ -20,7 +20,8 @@ _ERROR_LINES = 20
 def build(module: str, package: str, report: Report = quiet, variables: Mapping[str, str] | None = None) -> Path:
     """Return the binary of ``package``, built in the committed Go module ``lab/<module>``.
 
-    ``variables`` are set by the linker, such as the version that a program reports. The module's go.mod and go.sum pin every dependency; a change of them, or of its source, builds anew.
+    ``variables`` are set by the linker, such as the version that a program reports. The module's go.mod
+    and go.sum pin every dependency; a change of them, or of its source, builds anew.
     """
     source = GO_MODULES / module
     if not (source / "go.mod").exists():

@@ -92,6 +92,12 @@ class PodHandle:
 
         return eventually(probe, f"{self.name}: {what}", seconds)
 
+    def until_restarted(self) -> client.V1Pod:
+        def restarted(pod: client.V1Pod) -> bool:
+            return any(status.restart_count for status in pod.status.container_statuses or [])
+
+        return self.until(restarted, "restarted")
+
     def until_phase(self, phase: str, seconds: float = 30.0) -> client.V1Pod:
         return self.until(lambda pod: pod.status.phase == phase, f"phase {phase}", seconds)
 
