@@ -21,6 +21,10 @@ _CHUNK = 500
 Sink = Callable[[str, str | None, Manifest], None]
 
 
+class WatchEnded(RuntimeError):
+    """Nobody watches the cluster any more."""
+
+
 def registry_of_handlers(deliver: Sink, login: Callable[[], Awaitable[kopf.ConnectionInfo]]) -> kopf.OperatorRegistry:
     """The handlers, in a registry of their own."""
     registry = kopf.OperatorRegistry()
@@ -65,7 +69,11 @@ async def watch(
     deliver: Sink,
     login: Callable[[], Awaitable[kopf.ConnectionInfo]],
 ) -> None:
-    """Hand events to ``deliver``, in the loop of the caller, until cancelled or until kopf gives up."""
+    """Hand events to ``deliver``, in the loop of the caller, until cancelled.
+
+    Raises:
+        WatchEnded: if kopf gives up.
+    """
     loop = asyncio.get_running_loop()
     stop = threading.Event()
 
@@ -80,6 +88,7 @@ async def watch(
     thread = asyncio.create_task(asyncio.to_thread(_run_kopf, settings, registry, stop))
     try:
         await asyncio.shield(thread)
+        raise WatchEnded("kopf has stopped watching")
     finally:
         stop.set()
         await asyncio.wait([thread])

@@ -12,6 +12,8 @@ from posefleet_operator.timestamps import to_timestamp
 
 #: The API server refuses longer texts.
 MAX_MESSAGE = 1024
+MAX_ATTEMPTS = 256
+_WITH_NODES = 16
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,11 @@ class Plan:
         self.update(attempts=[*self.status.attempts[:-1], newest])
 
     def add_attempt(self, attempt: Attempt) -> None:
-        """Begin an attempt; only the newest 256 stay in the status."""
-        self.update(attempt=attempt.number, attempts=[*self.status.attempts, attempt][-256:])
+        """Begin an attempt. Only the newest stay in the status, and the nodes of fewer: an object has its limits."""
+        former = self.status.attempts[-(MAX_ATTEMPTS - 1) :]
+        old, recent = former[:-_WITH_NODES], former[-_WITH_NODES:]
+        kept = [*(past.model_copy(update={"nodes": []}) for past in old), *recent]
+        self.update(attempt=attempt.number, attempts=[*kept, attempt])
 
     def condition(self, kind: ConditionType, status: bool, reason: str, message: str) -> None:
         """Set a condition."""

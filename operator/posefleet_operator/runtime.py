@@ -68,6 +68,7 @@ class Runtime:
         """Have a job looked at soon."""
         if key not in self._workers:
             if self.cache.training_jobs.get(key) is None:
+                self.cache.pods.forget(key)
                 return
             worker = self._workers[key] = _Worker()
             worker.task = asyncio.create_task(self._work(key, worker), name=f"job {key[0]}/{key[1]}")

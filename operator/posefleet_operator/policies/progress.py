@@ -1,16 +1,21 @@
 """What the trainer says of itself, taken into the status."""
 
+import math
+
 from posefleet_api.outcomes import ProgressReport, TerminationMessage
 from posefleet_api.status import Attempt, Checkpoint, Progress, Status
+from posefleet_operator.timestamps import from_timestamp, to_timestamp
 
-_MAX_WARNINGS = 16
+_MAX_WARNINGS, _MAX_WARNING_LENGTH = 16, 1024
 
 
 def with_display(progress: Progress) -> Progress:
-    """``progress`` with the texts of the columns, where the trainer left them empty."""
+    """``progress`` with the texts of the columns, where the trainer left them empty, and without what is no number."""
     display = progress.display or f"{progress.stage} {progress.percent}%"
     eta = progress.eta or (duration(progress.eta_seconds) if progress.eta_seconds is not None else "")
-    return progress.model_copy(update={"display": display, "eta": eta})
+    numbers = {name: getattr(progress, name) for name in ("loss", "frames_per_second", "validation_pixel_error")}
+    unwritable = {name: None for name, value in numbers.items() if value is not None and not math.isfinite(value)}
+    return progress.model_copy(update={"display": display, "eta": eta, **unwritable})
 
 
 def duration(seconds: int) -> str:
@@ -60,7 +65,9 @@ def without_eta(progress: Progress | None) -> Progress | None:
 
 
 def newer(old: Checkpoint | None, new: Checkpoint | None) -> Checkpoint | None:
-    """The checkpoint that training would go on from."""
+    """The checkpoint that training would go on from; one without a time that the API server understands is none."""
+    written = from_timestamp(new.time) if new is not None else None
+    new = new.model_copy(update={"time": to_timestamp(written)}) if new is not None and written is not None else None
     if old is None or new is None:
         return new or old
     return new if new.step >= old.step else old
@@ -87,4 +94,5 @@ def _after_last_words(attempt: Attempt, said: TerminationMessage) -> Attempt:
 
 
 def _merged(old: list[str], new: list[str]) -> list[str]:
-    return [*old, *(text for text in dict.fromkeys(new) if text not in old)][:_MAX_WARNINGS]
+    texts = dict.fromkeys(text[:_MAX_WARNING_LENGTH] for text in new)
+    return [*old, *(text for text in texts if text not in old)][:_MAX_WARNINGS]

@@ -3,7 +3,7 @@
 from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
 from posefleet_api.status import Attempt
 from posefleet_operator.observation import Observation, running_attempt
-from posefleet_operator.plan import Plan, Reference
+from posefleet_operator.plan import MAX_MESSAGE, Plan, Reference
 from posefleet_operator.policies.attempts import counts
 from posefleet_operator.policies.conditions import find_condition
 from posefleet_operator.policies.deadline import seconds_left
@@ -109,7 +109,10 @@ def _as_asked(plan: Plan, ending: Ending) -> Ending:
 
 def _end(seen: Observation, plan: Plan, ending: Ending) -> None:
     plan.update_attempt(
-        end_time=to_timestamp(seen.now), outcome=ending.outcome, reason=ending.reason, message=ending.message[:4096]
+        end_time=to_timestamp(seen.now),
+        outcome=ending.outcome,
+        reason=ending.reason,
+        message=ending.message[:MAX_MESSAGE],
     )
     attempt = plan.status.attempts[-1]
     failed = plan.status.failed_attempts + counts(attempt)

@@ -137,9 +137,15 @@ def test_the_trainers_own_words_are_kept() -> None:
 
 
 def test_an_older_checkpoint_does_not_replace_a_newer_one() -> None:
-    old, new = (Checkpoint(uri="", step=step, time="", sha256="") for step in (10, 20))
+    time = "2026-01-31T11:00:00Z"
+    old, new = (Checkpoint(uri="", step=step, time=time, sha256="") for step in (10, 20))
     assert newer(old, new) == newer(new, old) == new
     assert newer(None, old) == newer(old, None) == old
+
+
+def test_what_the_api_server_would_refuse_never_gets_into_a_status() -> None:
+    assert newer(None, Checkpoint(uri="", step=1, time="yesterday", sha256="")) is None
+    assert with_display(Progress(loss=float("nan"), frames_per_second=float("inf"))).loss is None
 
 
 def test_numbers_can_wait_but_turns_cannot() -> None:
