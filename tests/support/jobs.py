@@ -8,7 +8,7 @@ from typing import Any
 
 from posefleet_demo.kubectl import Kubectl, KubectlRefused
 from posefleet_lab.store import ObjectStore
-
+from posefleet_lab.store.base import Credentials
 from support.waiting import wait_for
 
 FINISHED = ("Succeeded", "Failed")
@@ -31,7 +31,13 @@ def a_manifest(store: ObjectStore, name: str, project: str = "small", **spec: An
             "training": {"epochs": 24, "batchSize": 2, "clipLength": 4, "validateEveryEpochs": 8},
             "checkpoint": {"everyMinutes": 0.03},
             "predict": {"videos": ["videos/*.mp4"], "labelledVideo": False},
-            "resources": {"nodes": 2, "gpusPerNode": 0, "cpusPerNode": 1, "memoryPerNode": "3Gi", "cachePerNode": "1Gi"},
+            "resources": {
+                "nodes": 2,
+                "gpusPerNode": 0,
+                "cpusPerNode": 1,
+                "memoryPerNode": "3Gi",
+                "cachePerNode": "1Gi",
+            },
             "failurePolicy": {"backoffSeconds": 0},
         },
     }
@@ -54,6 +60,16 @@ class Jobs:
         """
         self.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
         return str(manifest["metadata"]["name"])
+
+    def create_secret(self, name: str, credentials: Credentials) -> None:
+        """A Secret as ``storage.credentialsSecret`` wants it."""
+        keys = {"AWS_ACCESS_KEY_ID": credentials.access_key, "AWS_SECRET_ACCESS_KEY": credentials.secret_key}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": keys}
+        self.kubectl("create", "-f", "-", stdin=json.dumps(secret))
+
+    def delete(self, name: str) -> None:
+        """Delete the job; its children go with it."""
+        self.kubectl("delete", "ptj", name, "--wait=false")
 
     def status(self, name: str) -> dict[str, Any]:
         """The job's status; empty while the API server is away."""

@@ -8,17 +8,14 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from posefleet_lab.cluster import Cluster
 from posefleet_lab.ports import free_port
-
 from support.waiting import wait_for
 
 
 class OperatorProcess:
     """``posefleet-operator`` for some namespaces of a cluster."""
 
-    def __init__(self, cluster: Cluster, kubeconfig: Path, namespace: str, image: str, log: Path) -> None:
-        del cluster
+    def __init__(self, kubeconfig: Path, namespace: str, image: str, log: Path) -> None:
         self._port = free_port()
         self._log = log
         self._command = [

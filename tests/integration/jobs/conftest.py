@@ -1,0 +1,5 @@
+"""Whole jobs: real operator, real trainer pods, real store."""
+
+from support.job_fixtures import installed, job_namespace, jobs, operator, small_project
+
+__all__ = ["installed", "job_namespace", "jobs", "operator", "small_project"]
