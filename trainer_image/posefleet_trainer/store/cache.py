@@ -124,15 +124,21 @@ class NodeCache:
         return used
 
     def _entries(self) -> dict[Path, Entry]:
-        """What lies here, by lock: a file that is renamed while this looks counts once."""
+        """What lies here, by lock."""
+        while True:
+            try:
+                return self._scan()
+            except FileNotFoundError:
+                # A file got its final name meanwhile; passing it over would give its place away twice.
+                continue
+
+    def _scan(self) -> dict[Path, Entry]:
         entries: dict[Path, Entry] = {}
         for path in self._files.iterdir():
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
+            status = path.stat()
             lock = self._use_lock(path)
             entry = entries.setdefault(lock, Entry(lock))
+            # The same file under its former and its final name counts once.
             entry.size_bytes = max(entry.size_bytes, status.st_size)
             entry.last_use = max(entry.last_use, status.st_mtime)
         return entries

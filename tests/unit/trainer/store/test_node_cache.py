@@ -190,6 +190,17 @@ def test_part_that_a_killed_process_left_is_replaced(cache: NodeCache, store: Co
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+def test_ranks_that_keep_a_file_do_not_stop_others_from_getting_it(cache: NodeCache, store: CountingStore):
+    together = threading.Barrier(6)
+
+    def use(_: int) -> Path:
+        together.wait(20)
+        return fetch(cache, store, "a.bin")
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len({future.result(20) for future in [pool.submit(use, n) for n in range(6)]}) == 1
+
+
 def test_waiting_reader_gets_the_file_that_another_thread_downloads(cache: NodeCache, store: CountingStore):
     started, go = threading.Event(), threading.Event()
 
