@@ -46,8 +46,8 @@ class Performer:
             await self._delete(seen, reference)
         for manifest in plan.apply:
             await self._apply(seen, manifest)
-        for turn in plan.events:
-            await self._tell(event_manifest(seen, turn, self._instance))
+        for order, turn in enumerate(plan.events):
+            await self._tell(event_manifest(seen, turn, self._instance, order))
         if write_status and plan.status != seen.status:
             await self._write_status(seen, plan)
 
