@@ -9,6 +9,7 @@ from .component import Component
 from .control_plane import ControlPlane
 from .node.config import NodeConfig
 from .node.images import Image
+from .node.launcher.descendants import descendants
 from .paths import GO_MODULES
 from .ports import free_port
 
@@ -83,6 +84,19 @@ class ProcessNode:
         self.kill() if crash else self.stop()
         self.start()
 
+    def pids(self, namespace: str, pod: str, container: str | None = None) -> list[int]:
+        """Return the processes of a pod's containers on this machine, each container's main process first.
+
+        For tests that kill one of them.
+        """
+        pattern = f"{namespace}_{pod}_*/containers/{container or '*'}/launch.json"
+        launched = {str(file) for file in (self.directory / "pods").glob(pattern)}
+        found: list[int] = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and launched & set(_arguments(entry)):
+                found += descendants(int(entry.name))
+        return found
+
     @property
     def _ready_file(self) -> Path:
         return self._config.ready_file
@@ -101,6 +115,13 @@ class ProcessNode:
             return False
         node = self._control_plane.get(f"/api/v1/nodes/{self.name}")
         return node is not None and not (_NOT_READY & {taint["key"] for taint in node["spec"].get("taints") or []})
+
+
+def _arguments(process: Path) -> list[str]:
+    try:
+        return (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []  # it ended while we looked
 
 
 def _image(image: Image | Path) -> Image:

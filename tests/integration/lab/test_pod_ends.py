@@ -1,5 +1,9 @@
 """How pods end: exit codes, signals, grace, memory, deadlines, messages."""
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 from kubernetes import client
 from lab_pods import a_pod, conditions, eventually
@@ -93,6 +97,16 @@ def test_eviction_leaves_the_condition_that_the_api_server_set(kube, namespace):
     handle.until_gone()
 
 
+def test_a_test_can_kill_one_process_of_a_container(cluster, kube, namespace):
+    pod = a_pod("sleep 600; echo survived $?").create(kube, namespace)
+    shell, sleeper = eventually(lambda: _two(cluster.node.pids(namespace, "pod")), "shell and sleep run")
+    assert Path(f"/proc/{sleeper}/comm").read_text() == "sleep\n"
+    os.kill(sleeper, signal.SIGKILL)
+    assert pod.ended().exit_code == 0
+    assert pod.logs().splitlines()[-1] == "survived 137"
+    assert not Path(f"/proc/{shell}").exists()
+
+
 def test_nothing_of_a_container_outlives_its_main_process(kube, namespace, tmp_path):
     tmp_path.chmod(0o777)
     script = "(while :; do date > /shared/beat; sleep 0.05; done) & until [ -e /shared/beat ]; do sleep 0.05; done"
@@ -101,6 +115,10 @@ def test_nothing_of_a_container_outlives_its_main_process(kube, namespace, tmp_p
     (tmp_path / "beat").unlink()
     a_pod("sleep 0.5").named("later").create(kube, namespace).ended()
     assert not (tmp_path / "beat").exists()
+
+
+def _two(pids):
+    return pids if len(pids) == 2 else None
 
 
 def _logs(pod):

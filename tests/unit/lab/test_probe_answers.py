@@ -32,7 +32,7 @@ def a_prober(execute=None, **container):
 
 
 async def test_an_exec_probe_is_healthy_with_exit_code_0():
-    async def execute(command, timeout):
+    async def execute(command, _seconds):
         return (0, "") if command == ["true"] else (1, "not yet")
 
     prober = a_prober(execute)
@@ -42,7 +42,7 @@ async def test_an_exec_probe_is_healthy_with_exit_code_0():
 
 
 async def test_a_slow_probe_fails():
-    async def never(command, timeout):
+    async def never(_command, _seconds):
         await asyncio.Event().wait()
 
     result = await a_prober(never).ask(Probe({"exec": {"command": ["x"]}, "timeoutSeconds": 0.01}))
