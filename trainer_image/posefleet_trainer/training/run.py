@@ -1,8 +1,10 @@
 """The stage train: from prepared data to a trained model, through whatever interrupts it."""
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
+from posefleet_api.status import Checkpoint
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.pose_spaces import fit_pose_spaces
 from posefleet_trainer.dataset.prepared import Prepared
@@ -170,6 +172,10 @@ class _Run:
         )
         if self._context.rank.index == 0:
             manifest = write_model(self._context.output, model, self._plan.steps, self._fingerprint, self._outgoing)
+            time = datetime.now(UTC).isoformat(timespec="seconds")
+            self._context.progress.saved(
+                Checkpoint(uri=manifest.uri, step=manifest.steps, time=time, sha256=manifest.sha256)
+            )
             _log.info("trained %d steps: %s (weights %s)", self._plan.steps, manifest.uri, manifest.weights_sha256)
         wait_for_all()
         return model

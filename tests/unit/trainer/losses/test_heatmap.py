@@ -1,0 +1,43 @@
+import torch
+
+from posefleet_trainer.losses.heatmap import TARGET_SIGMA, HeatmapLoss
+from posefleet_trainer.models.decoding import gaussian_targets, heatmaps_of
+
+POINTS = torch.tensor([[[5.0, 6.0], [20.5, 11.25]]])
+
+
+def test_the_targets_themselves_cost_nothing():
+    assert HeatmapLoss()(gaussian_targets(POINTS, 32, 32, TARGET_SIGMA), POINTS) == 0
+
+
+def test_farther_is_worse_as_long_as_peaks_overlap():
+    near = HeatmapLoss()(gaussian_targets(POINTS + 0.5, 32, 32, TARGET_SIGMA), POINTS)
+    far = HeatmapLoss()(gaussian_targets(POINTS + 1.5, 32, 32, TARGET_SIGMA), POINTS)
+    assert 0 < near < far
+
+
+def test_a_missing_label_has_no_say():
+    one_missing = POINTS.clone()
+    one_missing[0, 1] = torch.nan
+    maps = gaussian_targets(POINTS + 1.0, 32, 32, TARGET_SIGMA)
+
+    alone = HeatmapLoss()(maps[:, :1], POINTS[:, :1])
+
+    assert torch.isclose(HeatmapLoss()(maps, one_missing), alone)
+
+
+def test_no_label_at_all_gives_a_loss_of_zero_with_gradients():
+    logits = torch.randn(1, 2, 16, 16, requires_grad=True)
+    loss = HeatmapLoss()(heatmaps_of(logits), torch.full((1, 2, 2), torch.nan))
+    loss.backward()
+    assert loss == 0
+    assert logits.grad is not None
+    assert (logits.grad == 0).all()
+
+
+def test_larger_maps_do_not_shrink_the_loss():
+    def loss(side: int) -> torch.Tensor:
+        shifted = gaussian_targets(POINTS + 1.0, side, side, TARGET_SIGMA)
+        return HeatmapLoss()(shifted, POINTS)
+
+    assert torch.isclose(loss(32), loss(64), rtol=1e-3)

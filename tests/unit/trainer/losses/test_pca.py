@@ -1,0 +1,70 @@
+import numpy as np
+import torch
+
+from posefleet_trainer.dataset.subspace import fit_multi_view, fit_single_view
+from posefleet_trainer.losses.pca_multi_view import MultiViewPcaLoss
+from posefleet_trainer.losses.pca_single_view import SingleViewPcaLoss
+from posefleet_trainer.losses.subspace import Reprojection
+from unit.trainer.losses.poses import poses_at
+
+RANDOM = np.random.default_rng(3)
+#: Poses of four keypoints that two numbers make.
+BASIS = RANDOM.normal(size=(2, 8))
+
+
+def poses(count: int) -> np.ndarray:
+    return (100 + 15 * RANDOM.normal(size=(count, 2)) @ BASIS).reshape(count, 4, 2)
+
+
+def seen_twice(count: int) -> np.ndarray:
+    """Two body parts in two views: keypoints 0 and 1 from one side, 2 and 3 from the other."""
+    space = 50 * RANDOM.normal(size=(count, 2, 3))
+    one, other = RANDOM.normal(size=(2, 3, 2))
+    return np.concatenate([space @ one, space @ other], axis=1)
+
+
+def as_clip(points: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(points.astype(np.float32))
+
+
+def test_plausible_poses_cost_nothing_in_a_single_view():
+    loss = SingleViewPcaLoss(fit_single_view(poses(60), 2, [0, 1, 2, 3]))
+    assert loss(poses_at(as_clip(poses(10)))) < 1e-3
+
+
+def test_an_implausible_keypoint_costs_and_is_pulled_back():
+    subspace = fit_single_view(poses(60), 2, [0, 1, 2, 3])
+    wrong = poses(1)
+    wrong[0, 2] += 40.0
+    points = as_clip(wrong).requires_grad_()
+
+    loss = SingleViewPcaLoss(subspace)(poses_at(points))
+    loss.backward()
+    mended = points.detach() - 5.0 * points.grad
+
+    assert loss > 1
+    assert SingleViewPcaLoss(subspace)(poses_at(mended)) < loss
+
+
+def test_views_that_agree_cost_nothing_and_one_that_strays_does():
+    seen = seen_twice(60)
+    loss = MultiViewPcaLoss(fit_multi_view(seen, [[0, 1], [2, 3]], 3))
+    strayed = seen[:5].copy()
+    strayed[:, 3, 0] += 60.0
+
+    assert loss(poses_at(as_clip(seen[:5]))) < 1e-2
+    assert loss(poses_at(as_clip(strayed))) > 1
+
+
+def test_distances_are_those_of_the_fitted_subspace():
+    subspace = fit_single_view(poses(60), 2, [0, 1, 2, 3])
+    some = RANDOM.normal(size=(6, 4, 2)) * 50
+    ours = Reprojection(subspace)(as_clip(some)).flatten(1).numpy()
+    assert np.allclose(ours, subspace.error(some), rtol=1e-3)
+
+
+def test_guesses_bring_no_loss_of_their_own():
+    wrong = poses(2)
+    wrong[:, 1] += 50
+    loss = SingleViewPcaLoss(fit_single_view(poses(60), 2, [0, 1, 2, 3]))
+    assert loss(poses_at(as_clip(wrong), confidence=0.01)) == 0

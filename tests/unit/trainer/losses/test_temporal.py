@@ -1,0 +1,28 @@
+import torch
+
+from posefleet_trainer.losses.temporal import TemporalLoss
+from unit.trainer.losses.poses import poses_at
+
+
+def test_a_slow_animal_costs_nothing():
+    points = torch.stack([torch.full((2, 2), 5.0 + 0.5 * t) for t in range(4)])
+    assert TemporalLoss(1.0)(poses_at(points)) == 0
+
+
+def test_a_jump_costs_what_exceeds_epsilon():
+    points = torch.full((3, 1, 2), 5.0)
+    points[2, 0, 0] += 12.0
+    assert torch.isclose(TemporalLoss(2.0)(poses_at(points)), torch.tensor(10.0 / 2))
+
+
+def test_a_guess_is_not_pulled():
+    points = torch.full((2, 1, 2), 5.0)
+    points[1] += 20
+    assert TemporalLoss(2.0)(poses_at(points, confidence=0.01)) == 0
+
+
+def test_a_still_animal_has_gradients_that_are_numbers():
+    points = torch.full((3, 1, 2), 5.0, requires_grad=True)
+    TemporalLoss(0.0)(poses_at(points)).backward()
+    assert points.grad is not None
+    assert points.grad.isfinite().all()
