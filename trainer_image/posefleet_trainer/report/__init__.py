@@ -1,1 +1,1 @@
-"""Labelled videos and the page."""
+"""The labelled videos and the page that a person looks at."""

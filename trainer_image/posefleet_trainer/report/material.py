@@ -1,0 +1,37 @@
+"""What the report is made of."""
+
+from dataclasses import dataclass
+
+from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.keypoints import resolve
+from posefleet_trainer.dataset.prepared import Prepared
+from posefleet_trainer.evaluation.results import Predictions
+from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.report.drawing import Style
+from posefleet_trainer.report.palette import keypoint_colours
+from posefleet_trainer.store.cache import NodeCache
+
+LABELLED_VIDEOS = "labelled_videos"
+PAGE = "report/index.html"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Material:
+    """The job, its results, and how keypoints look."""
+
+    context: Context
+    prepared: Prepared
+    model: TrainedModel
+    predictions: Predictions
+    style: Style
+    cache: NodeCache
+
+    @classmethod
+    def of(cls, context: Context, prepared: Prepared, model: TrainedModel, predictions: Predictions) -> "Material":
+        """With the colours and the skeleton of the job's keypoints."""
+        names = predictions.keypoints
+        pairs = [resolve(pair, names, "dataset.skeleton") for pair in context.job.spec.dataset.skeleton]
+        style = Style(keypoint_colours(len(names)), [(first, second) for first, second in pairs])
+        cache = NodeCache(context.cache_directory, context.cache_bytes)
+        return cls(context, prepared, model, predictions, style, cache)

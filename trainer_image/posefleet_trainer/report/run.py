@@ -1,0 +1,54 @@
+"""The stage report: labelled videos by all ranks, then the page and the summary by rank 0."""
+
+import json
+import logging
+from datetime import UTC, datetime
+
+from posefleet_api.status import Artifacts
+from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.prepared import Prepared
+from posefleet_trainer.distributed import peer_errors
+from posefleet_trainer.evaluation.results import Predictions
+from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.report.material import PAGE, SUMMARY, Material
+from posefleet_trainer.report.page import render_page
+from posefleet_trainer.report.summary import summary
+from posefleet_trainer.report.videos import video_uris, write_labelled_videos
+from posefleet_trainer.training.collectives import wait_for_all
+from posefleet_trainer.training.model_files import MODEL_KEY
+
+_log = logging.getLogger(__name__)
+
+
+def report(context: Context, prepared: Prepared, model: TrainedModel, predictions: Predictions) -> Artifacts:
+    """Write the labelled videos, ``report/index.html`` and ``summary.json`` to the output folder.
+
+    All ranks call it together and return the same: where the results of the whole job are.
+
+    Raises:
+        InvalidInput: a video cannot be decoded.
+        PeerLost: another rank went away.
+    """
+    context.progress.begin("report")
+    material = Material.of(context, prepared, model, predictions)
+    with peer_errors():
+        if context.job.spec.predict.labelled_video:
+            write_labelled_videos(material)
+        if context.rank.index == 0:
+            _write_page(material)
+        wait_for_all()
+    context.progress.update(100)
+    return Artifacts(
+        report=f"{context.output.uri}{PAGE}",
+        predictions=f"{context.output.uri}predictions/",
+        model=f"{context.output.uri}{MODEL_KEY}",
+        labelled_videos=video_uris(material),
+    )
+
+
+def _write_page(material: Material) -> None:
+    output, now = material.context.output, datetime.now(UTC)
+    output.write(SUMMARY, json.dumps(summary(material, now), indent=2).encode(), "application/json")
+    page = render_page(material, now).encode()
+    output.write(PAGE, page, "text/html; charset=utf-8")
+    _log.info("wrote %s%s (%d KiB)", output.uri, PAGE, len(page) // 1024)

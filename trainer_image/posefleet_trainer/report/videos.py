@@ -1,0 +1,88 @@
+"""The labelled videos of a job, shared out over its ranks."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from posefleet_trainer.dataset.prepared import Video
+from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.evaluation.results import VideoResults
+from posefleet_trainer.report.labelled_video import Source, write_labelled_video
+from posefleet_trainer.report.material import LABELLED_VIDEOS, Material
+from posefleet_trainer.training.collectives import total
+from posefleet_trainer.video.container import UnreadableVideo
+from posefleet_trainer.video.index import VideoIndex
+
+#: Ranks meet this often, far below the patience of a collective, however unequal the videos are.
+_MEET_EVERY_SECONDS = 15.0
+#: What remains is the page.
+_PERCENT_OF_VIDEOS = 90.0
+
+
+def video_uris(material: Material) -> list[str]:
+    """Where the labelled videos are."""
+    if not material.context.job.spec.predict.labelled_video:
+        return []
+    output = material.context.output
+    return [f"{output.uri}{LABELLED_VIDEOS}/{results.name}.mp4" for results in material.predictions.videos]
+
+
+def write_labelled_videos(material: Material) -> None:
+    """Write every video with its keypoints drawn in; all ranks call it together. Video i is rank (i mod world)'s.
+
+    Raises:
+        InvalidInput: a video cannot be decoded.
+    """
+    rank = material.context.rank
+    videos = material.predictions.videos
+    frames = max(1, sum(len(results.poses) for results in videos))
+    work = _write(material, videos[rank.index :: rank.world])
+    unfinished, done = True, 0.0
+    while unfinished:
+        mine, left = _work_for_a_while(work)
+        more, ranks_left = total([mine, left])
+        done += more
+        unfinished = ranks_left > 0
+        material.context.progress.update(_PERCENT_OF_VIDEOS * done / frames)
+
+
+def _work_for_a_while(work: Iterator[int]) -> tuple[int, bool]:
+    """How many frames were written, and whether there are more."""
+    until = time.monotonic() + _MEET_EVERY_SECONDS
+    written = 0
+    for frames in work:
+        written += frames
+        if time.monotonic() > until:
+            return written, True
+    return written, False
+
+
+def _write(material: Material, videos: list[VideoResults]) -> Iterator[int]:
+    keypoints, style = material.predictions.keypoints, material.style
+    with TemporaryDirectory(dir=material.context.cache_directory, prefix="labelled-") as folder:
+        for results in videos:
+            target = Path(folder) / f"{results.name}.mp4"
+            with source_of(material, results.video) as (path, index):
+                yield from write_labelled_video(Source(path, index, results.poses), keypoints, style, target)
+            material.context.output.upload(target, f"{LABELLED_VIDEOS}/{results.name}.mp4", "video/mp4")
+            target.unlink()
+
+
+@contextmanager
+def source_of(material: Material, video: Video) -> Iterator[tuple[Path, VideoIndex]]:
+    """A video of the project and its index, on this node for the duration."""
+    context, cache = material.context, material.cache
+    source, stored = video.source, video.index
+    path = cache.fetch(context.project, source.path, source.size_bytes, source.etag)
+    try:
+        index_path = cache.fetch(context.prepared, stored.key, stored.size_bytes, stored.sha256)
+        try:
+            yield path, VideoIndex.load(index_path)
+        finally:
+            cache.release(index_path)
+    except UnreadableVideo as error:
+        raise InvalidInput(f"{context.project.uri}{error}") from error
+    finally:
+        cache.release(path)
