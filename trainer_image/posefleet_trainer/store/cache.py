@@ -71,6 +71,13 @@ class NodeCache:
             if locks:
                 locks.pop().close()
 
+    def close(self) -> None:
+        """Take back every ``fetch``: a stage is over, and the next one needs the space."""
+        with self._pins_lock:
+            for locks in self._pins.values():
+                while locks:
+                    locks.pop().close()
+
     def _ensure(self, path: Path, store: Store, wanted: StoredObject) -> None:
         """Download ``path`` unless it is there or another process just did; the caller's pin keeps it from then on."""
         if path.exists():

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -20,10 +19,9 @@ from posefleet_trainer.store.ranges import download_ranges
 from posefleet_trainer.telemetry.metrics import STORE_BYTES
 
 T = TypeVar("T")
-Page = list[tuple[str, int, str]]
+Listing = list[tuple[str, int, str]]
 """(object name, bytes, tag) each."""
 
-PAGE_LENGTH = 1000
 PART_BYTES = 16 * 2**20
 MAX_PARTS = 10_000
 PARALLEL_PARTS = 4
@@ -51,25 +49,16 @@ class S3Store:
             raise explain(error, request) from error
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Page by page, each page one request that is retried alone."""
-        after = ""
-        while page := self._page(prefix, after):
-            for name, size_bytes, etag in page:
-                key = name.removeprefix(self._root)
-                if not name.endswith("/") and is_safe_key(key):
-                    yield StoredObject(key, size_bytes, etag)
-            if len(page) < PAGE_LENGTH:
-                return
-            after = page[-1][0]
+        """All pages at once; each is a request that is retried alone. Sorted here: not every vendor sorts by key."""
 
-    def _page(self, prefix: str, after: str) -> Page:
-        def work(client: Minio) -> Page:
-            listing = client.list_objects(
-                self._bucket, prefix=self._root + prefix, recursive=True, start_after=after or None
-            )
-            return [(o.object_name or "", o.size or 0, o.etag or "") for o in islice(listing, PAGE_LENGTH)]
+        def work(client: Minio) -> Listing:
+            listed = client.list_objects(self._bucket, prefix=self._root + prefix, recursive=True)
+            return [(o.object_name or "", o.size or 0, o.etag or "") for o in listed]
 
-        return self._call(prefix, "list", work)
+        for name, size_bytes, etag in sorted(self._call(prefix, "list", work)):
+            key = name.removeprefix(self._root)
+            if not name.endswith("/") and is_safe_key(key):
+                yield StoredObject(key, size_bytes, etag)
 
     def find(self, key: str) -> StoredObject | None:
         """One HEAD request."""

@@ -98,6 +98,13 @@ def test_file_in_use_is_never_evicted(cache: NodeCache, store: CountingStore, tm
     assert held.read_bytes() == b"a" * 100
 
 
+def test_closing_gives_all_space_back(cache: NodeCache, store: CountingStore):
+    fetch(cache, store, "a.bin")
+    fetch(cache, store, "b.bin")
+    cache.close()
+    assert fetch(cache, store, "c.bin").read_bytes() == b"c" * 100
+
+
 def test_files_that_are_all_in_use_are_explained(cache: NodeCache, store: CountingStore):
     fetch(cache, store, "a.bin")
     fetch(cache, store, "b.bin")
