@@ -72,7 +72,7 @@ def varied(appearance: Appearance, source: np.random.Generator) -> Appearance:
         **{
             **vars(appearance),
             "back": tuple(float(c) for c in np.array(appearance.back) * tint * shade),
-            "belly": tuple(float(c) for c in np.array(appearance.belly) * tint),
+            "belly": tuple(float(c) for c in np.array(appearance.belly) * (2.0 + tint) / 3.0),
             "light": (right + float(source.uniform(-0.15, 0.15)), down, near),
             "exposure": appearance.exposure * float(source.uniform(0.94, 1.06)),
         }
