@@ -31,15 +31,14 @@ class Style:
 
 
 def draw_pose(image: Image, points: Points, confidence: NDArray[np.floating], style: Style) -> None:
-    """Draw a pose (keypoint, xy), in pixels of ``image``, into it; what the network doubts is faint and hollow."""
-    seen = np.isfinite(points).all(axis=-1)
+    """Draw a pose (keypoint, xy), in pixels of ``image``, into it; what the network doubts is hollow, its lines
+    faint."""
+    seen = np.asarray(np.isfinite(points).all(axis=-1), dtype=np.bool_)
     sure = confidence >= LOW_CONFIDENCE
     radius = mark_radius(image)
     if (doubted := seen & ~sure).any():
         faint = image.copy()
         _draw_bones(faint, points, seen, style, [not (sure[a] and sure[b]) for a, b in style.skeleton], radius)
-        for keypoint in np.flatnonzero(doubted).tolist():
-            _ring(faint, points[keypoint], style.colours[keypoint], radius)
         cv2.addWeighted(faint, _FAINT, image, 1 - _FAINT, 0, dst=image)
     _draw_bones(image, points, seen, style, [bool(sure[a] and sure[b]) for a, b in style.skeleton], radius)
     for keypoint in np.flatnonzero(doubted).tolist():
@@ -69,7 +68,8 @@ def draw_dot(image: Image, point: Points, colour: Colour, radius: float) -> None
 
 def mark_radius(image: Image) -> float:
     """The radius of a keypoint's mark in pixels."""
-    return max(3.0, min(image.shape[0], image.shape[1]) / 130)
+    height, width = image.shape[:2]
+    return max(3.0, min(int(height), int(width)) / 130)
 
 
 def _ring(image: Image, point: Points, colour: Colour, radius: float) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from posefleet_trainer.evaluation.results import Poses
 from posefleet_trainer.models.coordinates import Grid, between
-from posefleet_trainer.report.drawing import Style, draw_pose
+from posefleet_trainer.report.drawing import LOW_CONFIDENCE, Style, draw_pose
 from posefleet_trainer.report.lettering import legend, write_heading
 from posefleet_trainer.video.decode import read_frames
 from posefleet_trainer.video.index import VideoIndex
@@ -21,6 +21,7 @@ from posefleet_trainer.video.resize import Image
 _LEGIBLE_HEIGHT = 640
 _MOST_WIDTH, _MOST_HEIGHT = 1920, 1440
 _YIELD_EVERY = 32
+_NOTE = f"hollow: confidence < {LOW_CONFIDENCE:g}"
 
 _ENCODERS = (
     ("libx264", {"crf": "21", "preset": "veryfast"}),
@@ -49,7 +50,7 @@ def write_labelled_video(source: Source, keypoints: Sequence[str], style: Style,
     index = source.index
     size = canvas_size(Grid(index.height, index.width))
     text = max(13, size.height // 46)
-    panel, top = legend(keypoints, style.colours, size.height, text)
+    panel, top = legend(keypoints, style.colours, size.height, text, _NOTE)
     panel = panel[:, : panel.shape[1] // 2 * 2]
 
     def pictures() -> Iterator[Image]:

@@ -20,18 +20,19 @@ _ROW = 1.6
 """Height of a row in text sizes."""
 
 
-def legend(keypoints: Sequence[str], colours: Sequence[Colour], height: int, size: int) -> tuple[Image, int]:
+def legend(keypoints: Sequence[str], colours: Sequence[Colour], height: int, size: int, note: str) -> tuple[Image, int]:
     """A panel of the given height that names the keypoints, and the height of its free top, for a heading.
 
-    ``size`` is that of the text in pixels. What does not fit into three columns is counted, not shown.
+    ``note`` stands at its foot, and ``size`` is that of the text in pixels. What does not fit into three columns is
+    counted, not shown.
     """
     row, margin = round(size * _ROW), size
     top = round(size * 3.4)
-    rows = max(1, (height - top - margin) // row)
+    rows = max(1, (height - top - 2 * row) // row)
     shown = _shown(keypoints, rows * _MOST_COLUMNS)
     columns = [range(start, min(start + rows, len(shown))) for start in range(0, len(shown), rows)]
     widths = [max(_width(shown[place], size) for place in column) + round(size * 2.4) for column in columns]
-    panel = Pictures.new("RGB", (sum(widths) + 2 * margin, height), _GROUND)
+    panel = Pictures.new("RGB", (max(sum(widths), _width(note, size)) + 2 * margin, height), _GROUND)
     pen = ImageDraw.Draw(panel)
     left = margin
     for column, width in zip(columns, widths, strict=True):
@@ -42,6 +43,7 @@ def legend(keypoints: Sequence[str], colours: Sequence[Colour], height: int, siz
                 pen.ellipse(dot, fill=colours[place])
             pen.text((left + size * 1.2, middle), shown[place], _TEXT, font(size), anchor="lm")
         left += width
+    pen.text((margin, height - row), note, _QUIET, font(round(size * 0.85)), anchor="lm")
     return np.array(panel), top
 
 

@@ -1,10 +1,53 @@
 """The page ``report/index.html``: one file that needs nothing else."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-from posefleet_trainer.report.material import Material
-from posefleet_trainer.report.summary import errors_by_set, warnings_of
+from markupsafe import Markup
+
+from posefleet_trainer.evaluation.results import VideoResults
+from posefleet_trainer.report.curves import training_curves
+from posefleet_trainer.report.drawing import LOW_CONFIDENCE
+from posefleet_trainer.report.error_plot import Series, draw_error_plot
+from posefleet_trainer.report.material import LABELLED_VIDEOS, Material
+from posefleet_trainer.report.palette import hexadecimal
+from posefleet_trainer.report.pictures import SampleFrame, sample_frames, worst_frames
+from posefleet_trainer.report.summary import ErrorOfSet, errors_by_set, warnings_of
+from posefleet_trainer.report.tables import (
+    SET_WORDS,
+    KeypointErrors,
+    KeypointOnVideo,
+    attempts_of,
+    keypoint_errors,
+    keypoints_on_video,
+    manifest_of,
+    planes,
+)
+from posefleet_trainer.report.traces import Trace, error_charts, traces
+from posefleet_trainer.report.versions import versions
+
+_WORST_FRAMES = 8
+#: Keeps the page at a few megabytes, however many videos there are.
+_SHOWN_VIDEOS = 8
+_SAMPLE_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class VideoSection:
+    """What the page shows of one video."""
+
+    results: VideoResults
+    link: str | None
+    """The labelled video, seen from the page."""
+    frames: list[SampleFrame]
+    charts: list[Markup]
+    traces: list[Trace]
+    table: list[KeypointOnVideo]
+    planes: list[str]
 
 
 def render_page(material: Material, now: datetime) -> str:
@@ -12,12 +55,64 @@ def render_page(material: Material, now: datetime) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.get_template("template.html").render(
-        job=material.context.job,
-        written=now,
-        keypoints=material.predictions.keypoints,
-        errors=errors_by_set(material.predictions.frames),
-        warnings=warnings_of(material),
+    environment.filters["pixels"] = lambda value: "—" if value is None else f"{value:.2f}"
+    environment.filters["percent"] = lambda value: "—" if value is None else f"{100 * value:.1f} %"
+    return environment.get_template("template.html").render(**_contents(material, now))
+
+
+def _contents(material: Material, now: datetime) -> dict[str, Any]:
+    job, predictions, model = material.context.job, material.predictions, material.model
+    colours = [hexadecimal(colour) for colour in material.style.colours]
+    errors = errors_by_set(predictions.frames)
+    by_keypoint = keypoint_errors(predictions.keypoints, colours, predictions.frames)
+    return {
+        "job": job,
+        "written": now,
+        "output": material.context.output.uri,
+        "model": model,
+        "last": model.history[-1] if model.history else None,
+        "keypoints": list(zip(predictions.keypoints, colours, strict=True)),
+        "set_words": SET_WORDS,
+        "low_confidence": LOW_CONFIDENCE,
+        "errors": errors,
+        "error_rows": by_keypoint,
+        "error_plot": _error_plot(errors, by_keypoint),
+        "curves": training_curves(model.history),
+        "worst_frames": worst_frames(material, _WORST_FRAMES),
+        "videos": [_video_section(material, results) for results in predictions.videos[:_SHOWN_VIDEOS]],
+        "all_videos": predictions.videos,
+        "warnings": warnings_of(material),
+        "manifest": manifest_of(job),
+        "attempts": attempts_of(job, material.context.progress.report()),
+        "ranks": material.context.rank.world,
+        "versions": versions(),
+    }
+
+
+def _error_plot(errors: Sequence[ErrorOfSet], rows: Sequence[KeypointErrors]) -> Markup:
+    series = [
+        Series(SET_WORDS[error.name], error.name, [row.means[place] for row in rows])
+        for place, error in enumerate(errors)
+    ]
+    return draw_error_plot([row.keypoint for row in rows], [row.colour for row in rows], series)
+
+
+def _video_section(material: Material, results: VideoResults) -> VideoSection:
+    keypoints = material.predictions.keypoints
+    colours = [hexadecimal(colour) for colour in material.style.colours]
+    has_labelled = material.context.job.spec.predict.labelled_video
+    return VideoSection(
+        results=results,
+        link=f"../{LABELLED_VIDEOS}/{quote(results.name)}.mp4" if has_labelled else None,
+        frames=sample_frames(material, results, _SAMPLE_FRAMES),
+        charts=error_charts(material, results),
+        traces=traces(material, results),
+        table=keypoints_on_video(keypoints, colours, results),
+        planes=[name for name, _ in planes(results)],
     )

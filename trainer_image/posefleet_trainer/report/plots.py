@@ -1,0 +1,167 @@
+"""Line plots as inline SVG: small, sharp at any size, and in the page's own colours, light or dark."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from posefleet_trainer.report import svg
+from posefleet_trainer.report.scales import Scale, linear_scale, log_scale, readable, ticks
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 24, 20
+_LABEL_HEIGHT = 15
+
+Numbers = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve; NaN leaves a gap."""
+
+    x: Numbers
+    y: Numbers
+    colour: str
+    """Any CSS colour."""
+    label: str = ""
+    """For a legend; empty for none."""
+    width: float = 1.5
+
+
+@dataclass(frozen=True)
+class Band:
+    """A shaded stretch of the x axis."""
+
+    start: float
+    stop: float
+    strength: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A horizontal line to compare with."""
+
+    y: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A plot of lines over one x axis."""
+
+    title: str
+    lines: Sequence[Line]
+    x_label: str = ""
+    bands: Sequence[Band] = ()
+    rules: Sequence[Rule] = ()
+    logarithmic: bool = False
+    from_zero: bool = False
+    width: int = 520
+    height: int = 150
+    x_range: tuple[float, float] | None = None
+    """That of the lines if None."""
+
+
+def draw_chart(chart: Chart) -> Markup:
+    """``chart`` as an ``<svg>`` element; texts are escaped."""
+    bottom = chart.height - _BOTTOM - (_LABEL_HEIGHT if chart.x_label else 0)
+    x = linear_scale(chart.x_range or _range([line.x for line in chart.lines]), (_LEFT, chart.width - _RIGHT))
+    y = _y_scale(chart, bottom)
+    parts = [
+        svg.text(_LEFT, 13, chart.title, "title"),
+        *(_band(band, x, bottom) for band in chart.bands),
+        *_axes(chart, x, y, bottom),
+        *(_rule(rule, y, chart.width) for rule in chart.rules),
+        *(_path(line, x, y) for line in chart.lines),
+        _keys(chart),
+    ]
+    return svg.picture(chart.width, chart.height, chart.title, parts)
+
+
+def thinned(values: Numbers, most: int) -> tuple[Numbers, Numbers]:
+    """At most ``most`` points (x = index, y) of a series, with the extremes of every stretch, so that no spike is
+    lost."""
+    if len(values) <= most:
+        return np.arange(len(values), dtype=np.float64), values
+    stretches = np.array_split(np.arange(len(values)), most // 2)
+    places = [place for stretch in stretches for place in _extremes(values, stretch)]
+    return np.array(places, dtype=np.float64), values[places]
+
+
+def _extremes(values: Numbers, stretch: NDArray[np.intp]) -> list[int]:
+    part = values[stretch]
+    if np.isnan(part).all():
+        return [int(stretch[0])]
+    return sorted({int(stretch[np.nanargmin(part)]), int(stretch[np.nanargmax(part)])})
+
+
+def _y_scale(chart: Chart, bottom: float) -> Scale:
+    low, high = _range([*(line.y for line in chart.lines), *(np.array([rule.y]) for rule in chart.rules)])
+    if chart.logarithmic and low > 0:
+        return log_scale((low, high), (bottom, _TOP))
+    low = min(0.0, low) if chart.from_zero else low
+    margin = 0.06 * (high - low)
+    return linear_scale((low if chart.from_zero else low - margin, high + margin), (bottom, _TOP))
+
+
+def _range(series: Sequence[Numbers]) -> tuple[float, float]:
+    known = np.concatenate([np.zeros(0), *(np.asarray(one, dtype=np.float64).ravel() for one in series)])
+    known = known[np.isfinite(known)]
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+
+
+def _axes(chart: Chart, x: Scale, y: Scale, bottom: float) -> list[Markup]:
+    right = chart.width - _RIGHT
+    parts = []
+    for value in ticks(y, 4 if chart.height > 110 else 2):
+        height = y.place(value)
+        parts.append(svg.line(_LEFT, height, right, height, "grid"))
+        parts.append(svg.text(_LEFT - 6, height + 3.5, readable(value), "tick end"))
+    for value in ticks(x, 6 if chart.width > 400 else 4):
+        parts.append(svg.line(x.place(value), bottom, x.place(value), bottom + 4, "axis"))
+        parts.append(svg.text(x.place(value), bottom + 15, readable(value), "tick middle"))
+    parts.append(svg.line(_LEFT, bottom, right, bottom, "axis"))
+    if chart.x_label:
+        parts.append(svg.text((_LEFT + right) / 2, chart.height - 4, chart.x_label, "tick middle"))
+    return parts
+
+
+def _path(line: Line, x: Scale, y: Scale) -> Markup:
+    across, up = x.places(line.x), y.places(line.y)
+    known = np.isfinite(across) & np.isfinite(up)
+    words, pen_down = [], False
+    for place in range(len(known)):
+        if known[place]:
+            words.append(f"{'L' if pen_down else 'M'}{across[place]:.1f} {up[place]:.1f}")
+        pen_down = bool(known[place])
+    data = "".join(words)
+    if known.sum() == 1:
+        # A path of one point is seen by its round end alone.
+        data += "h0.01"
+    return Markup('<path d="{}" stroke="{}" stroke-width="{}"/>').format(data, line.colour, line.width)
+
+
+def _band(band: Band, x: Scale, bottom: float) -> Markup:
+    left, right = x.place(band.start), x.place(band.stop)
+    return Markup('<rect class="band" x="{:.1f}" y="{}" width="{:.1f}" height="{:.1f}" opacity="{:.2f}"/>').format(
+        left, _TOP, max(0.5, right - left), bottom - _TOP, band.strength
+    )
+
+
+def _rule(rule: Rule, y: Scale, width: int) -> Markup:
+    height = y.place(rule.y)
+    line = svg.line(_LEFT, height, width - _RIGHT, height, "rule")
+    return line + svg.text(width - _RIGHT - 2, height - 4, rule.label, "rule-label end")
+
+
+def _keys(chart: Chart) -> Markup:
+    """The legend, from the right end of the title's line."""
+    parts, right = [], float(chart.width - _RIGHT)
+    for line in reversed([line for line in chart.lines if line.label]):
+        parts.append(svg.text(right, 13, line.label, "tick end"))
+        right -= 6.2 * len(line.label) + 6
+        parts.append(Markup('<path d="M{:.1f} 9.5h-14" stroke="{}" stroke-width="3"/>').format(right, line.colour))
+        right -= 26
+    return Markup("").join(parts)

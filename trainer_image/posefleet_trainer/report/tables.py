@@ -1,0 +1,112 @@
+"""The tables of the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import yaml
+
+from posefleet_api.job import PoseTrainingJob
+from posefleet_api.outcomes import ProgressReport
+from posefleet_api.status import Attempt
+from posefleet_trainer.dataset.split import SetName
+from posefleet_trainer.evaluation.results import Floats, FrameResults, PcaErrors, VideoResults
+from posefleet_trainer.report.drawing import LOW_CONFIDENCE
+from posefleet_trainer.report.summary import errors_by_set, mean_and_median, rows_of
+
+SET_WORDS: dict[SetName, str] = {
+    "train": "training",
+    "validation": "validation",
+    "test": "test",
+    "outOfDistribution": "out of distribution",
+}
+
+
+@dataclass(frozen=True)
+class KeypointErrors:
+    """A keypoint's errors in each set that has frames."""
+
+    keypoint: str
+    colour: str
+    means: list[float | None]
+    medians: list[float | None]
+
+
+@dataclass(frozen=True)
+class KeypointOnVideo:
+    """A keypoint's plausibility on a video."""
+
+    keypoint: str
+    colour: str
+    confidence: float | None
+    doubtful: float | None
+    """Share of frames below ``LOW_CONFIDENCE``."""
+    median_jump: float | None
+    largest_jump: float | None
+    implausible: list[float | None]
+    """Share of frames above epsilon, for each plane."""
+
+
+def keypoint_errors(keypoints: Sequence[str], colours: Sequence[str], results: FrameResults) -> list[KeypointErrors]:
+    """A row a keypoint; its columns are the sets of ``errors_by_set``."""
+    parts = [results.pixel_error[rows_of(results, error.name)] for error in errors_by_set(results)]
+    rows = []
+    for place, (name, colour) in enumerate(zip(keypoints, colours, strict=True)):
+        measured = [mean_and_median(part[:, place]) for part in parts]
+        rows.append(KeypointErrors(name, colour, [mean for mean, _, _ in measured], [mid for _, mid, _ in measured]))
+    return rows
+
+
+def keypoints_on_video(
+    keypoints: Sequence[str], colours: Sequence[str], results: VideoResults
+) -> list[KeypointOnVideo]:
+    """A row a keypoint; ``implausible`` follows ``planes``."""
+    rows = []
+    for place, (name, colour) in enumerate(zip(keypoints, colours, strict=True)):
+        confidence, jumps = results.poses.confidence[:, place], results.temporal_norm[:, place]
+        known = jumps[np.isfinite(jumps)]
+        rows.append(
+            KeypointOnVideo(
+                name,
+                colour,
+                confidence=float(confidence.mean()) if len(confidence) else None,
+                doubtful=float((confidence < LOW_CONFIDENCE).mean()) if len(confidence) else None,
+                median_jump=float(np.median(known)) if len(known) else None,
+                largest_jump=float(known.max()) if len(known) else None,
+                implausible=[_share_above(errors, place) for _, errors in planes(results)],
+            )
+        )
+    return rows
+
+
+def planes(results: VideoResults) -> list[tuple[str, PcaErrors]]:
+    """The planes of plausible poses that the job has."""
+    named = (("single-view PCA", results.single_view), ("multi-view PCA", results.multi_view))
+    return [(name, errors) for name, errors in named if errors is not None]
+
+
+def attempts_of(job: PoseTrainingJob, present: ProgressReport) -> list[Attempt]:
+    """The attempts that the operator knows, and this one."""
+    earlier = job.status.attempts if job.status else []
+    recorded = next((attempt for attempt in earlier if attempt.number == present.attempt), None)
+    began = recorded or Attempt(number=present.attempt, start_time="")
+    now = began.model_copy(update={"start_step": present.start_step})
+    return [*(attempt for attempt in earlier if attempt.number != present.attempt), now]
+
+
+def manifest_of(job: PoseTrainingJob) -> str:
+    """The job as YAML. What is passed to containers as environment is left out: people put secrets there."""
+    manifest: dict[str, Any] = job.to_dict()
+    manifest.pop("status", None)
+    for variable in manifest["spec"].get("podTemplate", {}).get("env", []):
+        variable.update({"value": "(left out)"} if variable.get("value") else {})
+    return yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _share_above(errors: PcaErrors, keypoint: int) -> float | None:
+    if keypoint not in errors.keypoints:
+        return None
+    pixels: Floats = errors.pixels[:, errors.keypoints.index(keypoint)]
+    known = pixels[np.isfinite(pixels)]
+    return float((known > errors.epsilon_pixels).mean()) if len(known) else None
