@@ -24,11 +24,9 @@ _STOP_SECONDS = 10.0
 
 def install(kubectl: Kubectl, cluster: Cluster) -> None:
     """Create the CRD, the RBAC of the operator, and the scientist's namespace with the store's credentials."""
-    kubectl.apply(
-        *yaml.safe_load_all(_CRD.read_text()),
-        *yaml.safe_load_all(_RBAC.read_text()),
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubectl.namespace}},
-    )
+    for path in (_CRD, _RBAC):
+        kubectl.apply_file(path)
+    kubectl("create", "namespace", kubectl.namespace)
     kubectl("wait", "--for=condition=Established", "crd/posetrainingjobs.posefleet.io", "--timeout=30s")
     environment = cluster.store.environment()
     keys = {name: environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
@@ -43,7 +41,7 @@ def running_operator(cluster: Cluster) -> Iterator[int]:
     port = free_port()
     log = cluster.directory / "operator.log"
     command = [
-        *(sys.executable, "-m", "posefleet_operator.main"),
+        *(sys.executable, "-m", "posefleet_operator"),
         *("--kubeconfig", str(kubeconfig), "--trainer-image", TRAINER_IMAGE),
         *("--http-host", "127.0.0.1", "--http-port", str(port), "--lease-namespace", namespace),
         *("--progress-seconds", "2"),

@@ -21,7 +21,14 @@ class Kubectl:
         Raises:
             KubectlRefused: with what the API server said.
         """
-        command = [str(self.binary), "--kubeconfig", str(self.kubeconfig), "--namespace", self.namespace, *arguments]
+        return self._run(["--namespace", self.namespace, *arguments], stdin)
+
+    def apply_file(self, path: Path) -> None:
+        """Server-side apply of a file whose objects name their own namespaces."""
+        self._run(["apply", "--server-side", "--force-conflicts", "-f", str(path)], None)
+
+    def _run(self, arguments: list[str], stdin: str | None) -> str:
+        command = [str(self.binary), "--kubeconfig", str(self.kubeconfig), *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if done.returncode:
             raise KubectlRefused(done.stderr.strip())

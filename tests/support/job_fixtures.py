@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from kubernetes import client, config
 
 from integration.conftest import TRAINER_IMAGE
@@ -26,7 +25,7 @@ def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The CRD and the operator's RBAC on the cluster; a kubeconfig with the operator's rights."""
     kubectl = Kubectl(binaries.kubectl(), cluster.kubeconfig, "default")
     for path in ("crds/posefleet.io_posetrainingjobs.yaml", "operator/rbac.yaml"):
-        kubectl.apply(*yaml.safe_load_all((_REPOSITORY / path).read_text()))
+        kubectl.apply_file(_REPOSITORY / path)
     kubectl("wait", "--for=condition=Established", "crd/posetrainingjobs.posefleet.io", "--timeout=30s")
     path = tmp_path_factory.mktemp("operator") / "kubeconfig"
     return cluster.service_account_kubeconfig("posefleet", "posefleet-operator", path)

@@ -26,10 +26,10 @@ def a_manifest(store: ObjectStore, name: str, project: str = "small", **spec: An
             "dataset": {"uri": f"s3://{DATA_BUCKET}/{project}/"},
             "storage": {"endpoint": store.endpoint, "credentialsSecret": SECRET},
             "output": {"uri": f"s3://{RESULTS_BUCKET}/{name}/"},
-            "model": {"backbone": "resnet10t", "weights": "none", "imageSize": {"height": 64, "width": 64}},
+            "model": {"backbone": "mobilenetv3_small", "weights": "none", "imageSize": {"height": 64, "width": 64}},
             "losses": {"temporal": {}},
             "training": {"epochs": 24, "batchSize": 2, "clipLength": 4, "validateEveryEpochs": 8},
-            "checkpoint": {"everyMinutes": 0.03},
+            "checkpoint": {"everyMinutes": 0.1},
             "predict": {"videos": ["videos/*.mp4"], "labelledVideo": False},
             "resources": {
                 "nodes": 2,

@@ -19,7 +19,7 @@ class OperatorProcess:
         self._port = free_port()
         self._log = log
         self._command = [
-            *(sys.executable, "-m", "posefleet_operator.main"),
+            *(sys.executable, "-m", "posefleet_operator"),
             *("--kubeconfig", str(kubeconfig), "--trainer-image", image, "--namespaces", namespace),
             *("--http-host", "127.0.0.1", "--http-port", str(self._port)),
             *("--lease-namespace", namespace, "--lease-seconds", "3", "--progress-seconds", "1"),

@@ -1,0 +1,5 @@
+"""``python -m posefleet_operator``."""
+
+from posefleet_operator.main import main
+
+main()
