@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=_natural, default=0, help="equal seeds give equal bytes")
     parser.add_argument("--videos", type=_positive, default=3, help="videos; of several, the last has no labels")
     parser.add_argument("--frames", type=_positive, default=300, help="frames a video")
-    parser.add_argument("--labels", type=_positive, default=50, help="labelled frames in all")
+    parser.add_argument("--labels", type=_positive, default=60, help="labelled frames in all")
     parser.add_argument("--out-of-distribution", type=_positive, default=15, help="labelled frames of another animal")
     parser.add_argument("--size", type=_even_size, default=256, help="side of the square frames in pixels")
     parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes at once")

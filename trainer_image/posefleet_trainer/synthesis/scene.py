@@ -90,7 +90,7 @@ def _draw_belt(picture: Array, scene: Scene, camera: Camera, belt: float) -> Non
     columns = (np.arange(picture.shape[1]) / count - camera.origin[0]) / scale + belt
     rows = np.arange(top, bottom)[:, None] / count
     ribs = 0.5 + 0.5 * np.sin(2.0 * np.pi * columns / 11.0)
-    worn = looked_up(scene.belt_texture, rows * 1.5 + 0 * columns, columns * 2.0 + 0 * rows)
+    worn = looked_up(scene.belt_texture, rows * 1.5, columns * 2.0)
     face = (rows < near).astype(float)
     lit = 0.80 + 0.30 * face + 0.12 * worn + (1 - face) * (0.22 * smooth_step(0.55, 0.75, ribs) - 0.25)
     lit *= 1.0 - 0.3 * smooth_step(near + 6.0, near + 16.0, rows)
@@ -103,7 +103,7 @@ def _draw_tracks(picture: Array, scene: Scene, camera: Camera, belt: float) -> N
     count, scale = scene.oversampling, camera.pixels_per_unit
     columns = (np.arange(picture.shape[1]) / count - camera.origin[0]) / scale + belt
     rows = np.arange(camera.rows[0] * count, camera.rows[1] * count)[:, None] / count
-    worn = looked_up(scene.belt_texture, rows * 0.7 + 0 * columns, columns * 1.2 + 0 * rows)
+    worn = looked_up(scene.belt_texture, rows * 0.7, columns * 1.2)
     view = slice(camera.rows[0] * count, camera.rows[1] * count)
     picture[view] *= (1.0 + 0.055 * worn)[..., None]
     aside = np.abs(rows - camera.origin[1]) / scale

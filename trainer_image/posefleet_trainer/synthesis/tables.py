@@ -14,7 +14,7 @@ SCORER = "synthesis"
 #: How far a person's click lands from the point that was meant, in pixels of a 256-pixel frame.
 _CLICK_DEVIATION = 0.4
 #: How often a person leaves a point out that a prop hides, and one that the animal itself hides.
-_LEFT_OUT_BEHIND_PROP, _LEFT_OUT_BEHIND_BODY = 0.9, 0.25
+_LEFT_OUT_BEHIND_PROP, _LEFT_OUT_BEHIND_BODY = 0.75, 0.15
 
 
 def labels_of(shot: Shot, source: np.random.Generator) -> Array:

@@ -27,7 +27,7 @@ def brushed(source: np.random.Generator, height: int, width: int, length: float)
 
 
 def looked_up(texture: Array, rows: Array, columns: Array) -> Array:
-    """``texture`` at fractional positions of any shape, repeated in both directions."""
+    """``texture`` at fractional positions, repeated in both directions; rows and columns broadcast."""
     height, width = texture.shape
     top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
     down, across = rows - top, columns - left
