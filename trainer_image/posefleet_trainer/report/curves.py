@@ -26,6 +26,8 @@ _WIDE_RANGE = 20.0
 
 def training_curves(history: Sequence[Record]) -> list[Markup]:
     """A plot for each loss, the validation pixel error, and the learning rate."""
+    if not history:
+        return []
     terms = list(dict.fromkeys(term for record in history for term in record["losses"]))
     charts = [
         _curve(history, f"{_TERMS.get(term, term)}, weighted", _column(history, "losses", term), "var(--accent)")
@@ -34,7 +36,7 @@ def training_curves(history: Sequence[Record]) -> list[Markup]:
     errors = _column(history, "validation_pixel_error")
     if np.isfinite(errors).any():
         charts.append(_curve(history, "Validation pixel error, mean", errors, "var(--validation)"))
-    charts.append(_curve(history, "Learning rate", _column(history, "learning_rate"), "var(--quiet)"))
+    charts.append(_curve(history, "Learning rate", _column(history, "learning_rate"), "var(--quiet)", linear=True))
     return charts
 
 
@@ -43,11 +45,22 @@ def _column(history: Sequence[Record], name: str, term: str | None = None) -> ND
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _curve(history: Sequence[Record], title: str, values: NDArray[np.float64], colour: str) -> Markup:
+def _curve(
+    history: Sequence[Record], title: str, values: NDArray[np.float64], colour: str, *, linear: bool = False
+) -> Markup:
     known = np.isfinite(values)
     steps = np.array([record["step"] for record in history], dtype=np.float64)[known]
     places, shown = thinned(values[known], _MOST_POINTS)
     positive = shown[shown > 0]
-    wide = len(positive) == len(shown) > 0 and positive.max() / positive.min() > _WIDE_RANGE
+    wide = not linear and len(positive) == len(shown) > 0 and positive.max() / positive.min() > _WIDE_RANGE
     line = Line(steps[places.astype(int)], shown, colour, width=1.8)
-    return draw_chart(Chart(title, [line], x_label="step", logarithmic=bool(wide), from_zero=True))
+    return draw_chart(
+        Chart(
+            title,
+            [line],
+            x_label="step",
+            logarithmic=bool(wide),
+            from_zero=True,
+            x_range=(0.0, float(history[-1]["step"])),
+        )
+    )

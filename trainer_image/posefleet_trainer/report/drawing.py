@@ -30,12 +30,11 @@ class Style:
     """Pairs of keypoints that a line joins."""
 
 
-def draw_pose(image: Image, points: Points, confidence: NDArray[np.floating], style: Style) -> None:
+def draw_pose(image: Image, points: Points, confidence: NDArray[np.floating], style: Style, radius: float) -> None:
     """Draw a pose (keypoint, xy), in pixels of ``image``, into it; what the network doubts is hollow, its lines
-    faint."""
+    faint. ``radius`` is that of a keypoint's mark in pixels."""
     seen = np.asarray(np.isfinite(points).all(axis=-1), dtype=np.bool_)
     sure = confidence >= LOW_CONFIDENCE
-    radius = mark_radius(image)
     if (doubted := seen & ~sure).any():
         faint = image.copy()
         _draw_bones(faint, points, seen, style, [not (sure[a] and sure[b]) for a, b in style.skeleton], radius)
@@ -47,11 +46,10 @@ def draw_pose(image: Image, points: Points, confidence: NDArray[np.floating], st
         draw_dot(image, points[keypoint], style.colours[keypoint], radius)
 
 
-def draw_label(image: Image, label: Points, point: Points, colour: Colour) -> None:
+def draw_label(image: Image, label: Points, point: Points, colour: Colour, radius: float) -> None:
     """A cross where a person saw the keypoint, and a line from it to where the network did."""
     if not np.isfinite(label).all():
         return
-    radius = mark_radius(image)
     if np.isfinite(point).all():
         cv2.line(image, _fixed(label), _fixed(point), colour, max(1, round(radius / 4)), cv2.LINE_AA, _SHIFT)
     for shade, thickness in ((_OUTLINE, radius * 0.9), ((255, 255, 255), radius * 0.4)):
@@ -64,12 +62,6 @@ def draw_dot(image: Image, point: Points, colour: Colour, radius: float) -> None
     """A filled disc with a dark rim, so that it stands out from any ground."""
     cv2.circle(image, _fixed(point), _length(radius + max(1.0, radius / 4)), _OUTLINE, -1, cv2.LINE_AA, _SHIFT)
     cv2.circle(image, _fixed(point), _length(radius), colour, -1, cv2.LINE_AA, _SHIFT)
-
-
-def mark_radius(image: Image) -> float:
-    """The radius of a keypoint's mark in pixels."""
-    height, width = image.shape[:2]
-    return max(3.0, min(int(height), int(width)) / 130)
 
 
 def _ring(image: Image, point: Points, colour: Colour, radius: float) -> None:

@@ -50,6 +50,7 @@ def write_labelled_video(source: Source, keypoints: Sequence[str], style: Style,
     index = source.index
     size = canvas_size(Grid(index.height, index.width))
     text = max(13, size.height // 46)
+    radius = max(3.5, min(size.height, size.width) / 130)
     panel, top = legend(keypoints, style.colours, size.height, text, _NOTE)
     panel = panel[:, : panel.shape[1] // 2 * 2]
 
@@ -58,7 +59,7 @@ def write_labelled_video(source: Source, keypoints: Sequence[str], style: Style,
         for number, frame in enumerate(frames):
             picture = frame.copy()
             points = between(source.poses.points[number], Grid(index.height, index.width), size)
-            draw_pose(picture, points, source.poses.confidence[number], style)
+            draw_pose(picture, points, source.poses.confidence[number], style, radius)
             write_heading(panel, top, text, number, number / max(index.frames_per_second, 1e-6))
             yield np.concatenate([picture, panel], axis=1)
 

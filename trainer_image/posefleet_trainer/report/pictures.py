@@ -13,7 +13,7 @@ from posefleet_trainer.dataset.pose_spaces import points_of
 from posefleet_trainer.dataset.split import SetName
 from posefleet_trainer.evaluation.results import FrameResults, VideoResults
 from posefleet_trainer.models.coordinates import Grid, between
-from posefleet_trainer.report.drawing import draw_dot, draw_label, draw_pose, mark_radius
+from posefleet_trainer.report.drawing import draw_dot, draw_label, draw_pose
 from posefleet_trainer.report.material import Material
 from posefleet_trainer.report.videos import source_of
 from posefleet_trainer.video.decode import read_frames
@@ -21,6 +21,9 @@ from posefleet_trainer.video.resize import Image, resize
 
 _LONGEST_SIDE = 640
 _QUALITY = 82
+#: Of a keypoint's mark, for pictures that are shown at half their size or less.
+_RADIUS = 7.5
+_ERROR_RADIUS = 5.0
 #: Frames that were not trained on say more.
 _UNSEEN: tuple[SetName, ...] = ("validation", "test", "outOfDistribution")
 
@@ -86,7 +89,7 @@ def data_uri(image: Image) -> str:
 def _posed(material: Material, frame: Image, results: VideoResults, number: int) -> str:
     image, source, shown = _fitted(frame)
     points = between(results.poses.points[number], source, shown)
-    draw_pose(image, points, results.poses.confidence[number], material.style)
+    draw_pose(image, points, results.poses.confidence[number], material.style, _RADIUS)
     return data_uri(image)
 
 
@@ -97,9 +100,9 @@ def _worst_frame(material: Material, archive: FrameArchive, row: int) -> WorstFr
     points = between(results.poses.points[row], source, shown)
     labels = between(points_of([frame], len(colours))[0], source, shown)
     for keypoint, colour in enumerate(colours):
-        draw_label(image, labels[keypoint], points[keypoint], colour)
+        draw_label(image, labels[keypoint], points[keypoint], colour, _ERROR_RADIUS)
     for keypoint in np.flatnonzero(np.isfinite(errors)).tolist():
-        draw_dot(image, points[keypoint], colours[keypoint], mark_radius(image))
+        draw_dot(image, points[keypoint], colours[keypoint], _ERROR_RADIUS)
     worst = int(np.nanargmax(errors))
     return WorstFrame(
         picture=data_uri(image),

@@ -70,11 +70,11 @@ def draw_chart(chart: Chart) -> Markup:
     x = linear_scale(chart.x_range or _range([line.x for line in chart.lines]), (_LEFT, chart.width - _RIGHT))
     y = _y_scale(chart, bottom)
     parts = [
-        svg.text(_LEFT, 13, chart.title, "title"),
+        svg.text(0, 13, chart.title, "title"),
         *(_band(band, x, bottom) for band in chart.bands),
         *_axes(chart, x, y, bottom),
-        *(_rule(rule, y, chart.width) for rule in chart.rules),
         *(_path(line, x, y) for line in chart.lines),
+        *(_rule(rule, y, chart.width) for rule in chart.rules),
         _keys(chart),
     ]
     return svg.picture(chart.width, chart.height, chart.title, parts)
@@ -115,7 +115,7 @@ def _range(series: Sequence[Numbers]) -> tuple[float, float]:
 def _axes(chart: Chart, x: Scale, y: Scale, bottom: float) -> list[Markup]:
     right = chart.width - _RIGHT
     parts = []
-    for value in ticks(y, 4 if chart.height > 110 else 2):
+    for value in ticks(y, 4 if chart.height > 110 else 3):
         height = y.place(value)
         parts.append(svg.line(_LEFT, height, right, height, "grid"))
         parts.append(svg.text(_LEFT - 6, height + 3.5, readable(value), "tick end"))
@@ -161,7 +161,7 @@ def _keys(chart: Chart) -> Markup:
     parts, right = [], float(chart.width - _RIGHT)
     for line in reversed([line for line in chart.lines if line.label]):
         parts.append(svg.text(right, 13, line.label, "tick end"))
-        right -= 6.2 * len(line.label) + 6
+        right -= 5.8 * len(line.label) + 6
         parts.append(Markup('<path d="M{:.1f} 9.5h-14" stroke="{}" stroke-width="3"/>').format(right, line.colour))
         right -= 26
     return Markup("").join(parts)

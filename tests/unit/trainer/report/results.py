@@ -1,0 +1,82 @@
+"""A tiny project with predictions made up from its labels: enough for every part of a report."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.pose_spaces import points_of
+from posefleet_trainer.dataset.prepare import prepare
+from posefleet_trainer.dataset.prepared import Prepared
+from posefleet_trainer.dataset.split import split_frames
+from posefleet_trainer.evaluation.measures import pixel_error, temporal_norm
+from posefleet_trainer.evaluation.results import FrameResults, PcaErrors, Poses, Predictions, VideoResults
+from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.models.network import PoseNetwork
+from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.report.material import Material
+from unit.trainer.training.tiny import TinyProject, context_of
+
+HISTORY: list[dict[str, Any]] = [
+    {"step": 3 * epoch, "epoch": epoch, "losses": {"heatmap": 0.1 / epoch, "temporal": 0.0}, "learning_rate": 1e-3}
+    | ({"validation_pixel_error": 9.0 / epoch} if epoch % 2 else {})
+    for epoch in range(1, 6)
+]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A prepared project and an untrained network."""
+
+    context: Context
+    prepared: Prepared
+    model: TrainedModel
+
+    @classmethod
+    def on(cls, root: Path) -> "Made":
+        project = TinyProject(video_frames=40)
+        project.write(root)
+        context = context_of(project.job(root), root)
+        prepared = prepare(context)
+        network = PoseNetwork("mobilenetv3_small", Grid(64, 64), len(prepared.keypoints))
+        model = TrainedModel(network, "mobilenetv3_small", list(prepared.keypoints), Grid(64, 64), list(HISTORY))
+        return cls(context, prepared, model)
+
+    def material(self, names: list[str] | None = None, *, sets: set[str] | None = None, videos: int = 1) -> Material:
+        """A report on keypoints ``names``, which take turns at the project's labels; ``sets`` keeps only some."""
+        names = list(self.prepared.keypoints) if names is None else names
+        sources = [place % len(self.prepared.keypoints) for place in range(len(names))]
+        frames = [
+            frame.model_copy(update={"points": [frame.points[source] for source in sources]})
+            for frame in self.prepared.frames
+        ]
+        prepared = self.prepared.model_copy(update={"keypoints": names, "frames": frames})
+        predictions = Predictions(names, self._frames(frames, len(names), sets), self._videos(len(names), videos))
+        return Material.of(self.context, prepared, self.model, predictions)
+
+    def _frames(self, frames: Any, keypoints: int, wanted: set[str] | None) -> FrameResults:
+        spec = self.context.job.spec
+        sets = split_frames(frames, spec.dataset.split, spec.training.seed)
+        kept = [row for row, name in enumerate(sets) if wanted is None or name in wanted]
+        frames, sets = [frames[row] for row in kept], [sets[row] for row in kept]
+        labels = points_of(frames, keypoints)
+        points = (labels + np.random.default_rng(1).normal(0, 4, labels.shape)).astype(np.float32)
+        poses = Poses(points, np.full(points.shape[:2], 0.8, np.float32))
+        return FrameResults(frames, sets, poses, pixel_error(points, labels), None, None)
+
+    def _videos(self, keypoints: int, count: int) -> list[VideoResults]:
+        video = self.prepared.predict_videos[0]
+        poses = made_up_poses(video.frames, keypoints)
+        plane = PcaErrors([0], poses.points[:, :1, 0] * 0.1, 3.0)
+        results = VideoResults("vid", video, poses, temporal_norm(poses.points), plane, None)
+        return [replace(results, name=f"vid{number}" if number else "vid") for number in range(count)]
+
+
+def made_up_poses(frames: int, keypoints: int) -> Poses:
+    """Poses that circle in a picture of 80 x 80 pixels, half of them in doubt."""
+    time = np.arange(frames)[:, None] / 7 + np.arange(keypoints)
+    points = np.stack([40 + 30 * np.cos(time), 40 + 30 * np.sin(time)], axis=-1).astype(np.float32)
+    confidence = np.where(np.arange(frames)[:, None] % 20 < 10, 0.2, 0.9) * np.ones((1, keypoints))
+    return Poses(points, confidence.astype(np.float32))
