@@ -30,7 +30,7 @@ from posefleet_trainer.report.tables import (
 from posefleet_trainer.report.traces import Trace, error_charts, traces
 from posefleet_trainer.report.versions import versions
 
-_WORST_FRAMES = 8
+_WORST_FRAMES = 9
 #: Keeps the page at a few megabytes, however many videos there are.
 _SHOWN_VIDEOS = 8
 _SAMPLE_FRAMES = 4

@@ -101,7 +101,8 @@ def _y_scale(chart: Chart, bottom: float) -> Scale:
     low, high = _range([*(line.y for line in chart.lines), *(np.array([rule.y]) for rule in chart.rules)])
     if chart.logarithmic and low > 0:
         return log_scale((low, high), (bottom, _TOP))
-    low = min(0.0, low) if chart.from_zero else low
+    if chart.from_zero:
+        low, high = min(0.0, low), high if high > 0 else 1.0
     margin = 0.06 * (high - low)
     return linear_scale((low if chart.from_zero else low - margin, high + margin), (bottom, _TOP))
 
@@ -161,7 +162,7 @@ def _keys(chart: Chart) -> Markup:
     parts, right = [], float(chart.width - _RIGHT)
     for line in reversed([line for line in chart.lines if line.label]):
         parts.append(svg.text(right, 13, line.label, "tick end"))
-        right -= 5.8 * len(line.label) + 6
+        right -= 6.2 * len(line.label) + 8
         parts.append(Markup('<path d="M{:.1f} 9.5h-14" stroke="{}" stroke-width="3"/>').format(right, line.colour))
         right -= 26
     return Markup("").join(parts)
