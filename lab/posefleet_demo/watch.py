@@ -47,10 +47,11 @@ class _ChangedLines:
 
     def show(self, table: str) -> None:
         heading, _, row = table.partition("\n")
-        if heading != self._heading:
+        if not self._heading:
             console.print(heading, markup=False)
             self._heading = heading
-        # The age changes every second and says nothing.
-        if row.rsplit(maxsplit=1)[0] != self._row:
+        # The two ages at the end change every second and say nothing.
+        told = row.rsplit(maxsplit=2)[0]
+        if told != self._row:
             console.print(row, markup=False)
-            self._row = row.rsplit(maxsplit=1)[0]
+            self._row = told

@@ -134,7 +134,10 @@ def without_labels(lines: list[str]) -> list[str]:
     ("damage", "told"),
     [
         (lambda folder: (folder / _LABELS).unlink(), [_LABELS, "does not exist", "upload it"]),
-        (replace_labels(lambda lines: lines[3:]), [_LABELS, "header"]),
+        (
+            replace_labels(lambda lines: lines[3:]),
+            [_LABELS, "row 1", "first three rows must begin with scorer, bodyparts and coords"],
+        ),
         (replace_labels(lambda lines: [*lines[:6], lines[6] + ",1.0", *lines[7:]]), [_LABELS, "row 7"]),
         (replace_labels(set_cell(5, 2, "left")), [_LABELS, "row 6", "left"]),
         (lambda folder: (folder / "labeled-data/vid/img003.png").unlink(), ["img003.png", "row", "upload it"]),
