@@ -17,6 +17,8 @@ def compute_threads(context: Context) -> int:
 def make_reproducible(threads: int) -> None:
     """Compute with ``threads`` threads, and by algorithms whose sums have one order."""
     torch.set_num_threads(threads)
+    # Without it Lightning sets the threads again, by the cores of the machine: other sums, and cores fought over.
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     cv2.setNumThreads(1)
     # Read by cuBLAS when it starts; without it some products have no fixed order.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

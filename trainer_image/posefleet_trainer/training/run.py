@@ -45,13 +45,13 @@ def train(context: Context, prepared: Prepared) -> TrainedModel:
         StoreUnreachable: the store was away for longer than its patience.
         PeerLost: another rank went away.
     """
+    make_reproducible(compute_threads(context))
     cache = NodeCache(context.cache_directory, context.cache_bytes)
     fingerprint = training_fingerprint(context.job.spec, prepared)
     done = from_first(find_model(context.output, fingerprint, context.progress) if context.rank.index == 0 else None)
     if done is not None:
         _log.info("training has ended before: %s", done.uri)
         return read_model(context.output, cache, done)
-    make_reproducible(compute_threads(context))
     with stop_request() as request:
         return _Run(context, prepared, cache, fingerprint).train(request)
 
