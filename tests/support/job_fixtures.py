@@ -13,6 +13,7 @@ from posefleet_demo.project import upload_folder
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.store import ObjectStore
 from posefleet_lab.tools import binaries
+from support.bit_identity import Trial
 from support.jobs import DATA_BUCKET, RESULTS_BUCKET, SECRET, Jobs
 from support.operator_process import OperatorProcess
 from unit.trainer.training.tiny import TinyProject
@@ -88,3 +89,9 @@ def _allow_leases(rbac: client.RbacAuthorizationV1Api, namespace: str) -> None:
             "subjects": [{"kind": "ServiceAccount", "name": "posefleet-operator", "namespace": "posefleet"}],
         },
     )
+
+
+@pytest.fixture(scope="module")
+def trial(cluster: Cluster, jobs: Jobs, operator: OperatorProcess) -> Trial:
+    """Disturbs jobs and compares their weights."""
+    return Trial(cluster, jobs, operator)
