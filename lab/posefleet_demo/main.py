@@ -16,6 +16,7 @@ from posefleet_demo.project import NotAProject, check_project, synthesize, uploa
 from posefleet_demo.results import download_results, median_pixel_error
 from posefleet_demo.stay import stay
 from posefleet_demo.steps import console, step
+from posefleet_demo.views import keypoints_of, views_by_name
 from posefleet_demo.watch import watch_job
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.errors import LabError
@@ -46,8 +47,7 @@ def run_demo(project: Path | None, manifest_file: Path | None, *, keep: bool) ->
     """Everything from the cluster to the copied results; whether the job succeeded."""
     if project is not None:
         check_project(project)
-    name = "project" if project else "demo"
-    manifest = yaml.safe_load((manifest_file or _EXAMPLES / f"{name}.yaml").read_text())
+    manifest = _manifest(project, manifest_file)
     directory = Path(tempfile.mkdtemp(prefix="posefleet-demo-"))
     cluster = Cluster(directory, name=directory.name, cpus=_CPUS, images=_images(), report=_report)
     try:
@@ -55,6 +55,18 @@ def run_demo(project: Path | None, manifest_file: Path | None, *, keep: bool) ->
             return _on_cluster(cluster, project, manifest, keep=keep)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _manifest(project: Path | None, chosen: Path | None) -> dict[str, Any]:
+    """The chosen manifest; else the example's, for a project with the views that its keypoints' names tell of."""
+    example = _EXAMPLES / ("demo.yaml" if project is None else "project.yaml")
+    manifest: dict[str, Any] = yaml.safe_load((chosen or example).read_text())
+    if project is not None and chosen is None:
+        labels = project / manifest["spec"]["dataset"].get("labels", "CollectedData.csv")
+        if views := views_by_name(keypoints_of(labels)):
+            manifest["spec"]["losses"]["pcaMultiView"] = {"views": views}
+            console.print(f"multi-view PCA is on: {len(views[0])} body parts are seen in {len(views)} views")
+    return manifest
 
 
 #: What the node may give away. Pods ask for whole CPUs; that two ranks share a small machine with the cluster is fine.
