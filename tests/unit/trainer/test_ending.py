@@ -1,7 +1,7 @@
 import pytest
+
 from posefleet_api.outcomes import MAX_TERMINATION_BYTES, TerminationMessage
 from posefleet_api.status import Artifacts
-
 from posefleet_trainer.ending import compose_message, describe_failure, write_termination_log
 from posefleet_trainer.errors import InvalidInput, NonFiniteLoss, StoreUnreachable
 from posefleet_trainer.telemetry.progress import ProgressTracker
