@@ -7,8 +7,8 @@ from posefleet_trainer.losses.poses import ClipPoses
 from posefleet_trainer.models.decoding import gaussian_targets
 
 
-def poses_at(points: torch.Tensor, confidence: float = 1.0) -> ClipPoses:
-    """A network that is sure of ``points`` (frame, keypoint, xy), with source, image and heatmap pixels alike."""
+def poses_at(points: torch.Tensor, confidence: float = 0.5) -> ClipPoses:
+    """A network that places keypoints at ``points`` (frame, keypoint, xy); all grids have the same pixels."""
     return ClipPoses(
         points=points,
         confidence=torch.full(points.shape[:2], confidence),

@@ -68,3 +68,18 @@ def test_guesses_bring_no_loss_of_their_own():
     wrong[:, 1] += 50
     loss = SingleViewPcaLoss(fit_single_view(poses(60), 2, [0, 1, 2, 3]))
     assert loss(poses_at(as_clip(wrong), confidence=0.01)) == 0
+
+
+def test_what_the_network_is_sure_of_is_not_pulled_by_what_it_is_not():
+    seen = seen_twice(60)
+    strayed = seen[:1].copy()
+    strayed[:, 3] += 60.0
+    points = as_clip(strayed).requires_grad_()
+    poses = poses_at(points)
+    poses.confidence[0, 1] = 1.0
+
+    MultiViewPcaLoss(fit_multi_view(seen, [[0, 1], [2, 3]], 3))(poses).backward()
+
+    assert points.grad is not None
+    assert (points.grad[0, 1] == 0).all()
+    assert (points.grad[0, 3] != 0).any()

@@ -20,7 +20,7 @@ class Desk:
         self.store = FolderStore(root / "output")
         self.cache = NodeCache(root / "cache", 10**8)
         self.progress = ProgressTracker(attempt=1)
-        self.writer = CheckpointWriter(self.store, root / "outgoing", keep, "this training", self.progress)
+        self.writer = CheckpointWriter(self.store, root, keep, "this training", self.progress)
 
     def write(self, *steps: int) -> None:
         for step in steps:
@@ -123,7 +123,7 @@ def test_an_empty_folder_holds_no_checkpoint_and_warns_of_nothing(desk: Desk):
     assert desk.progress.report().warnings == []
 
 
-def test_a_store_that_stays_away_is_noticed_by_training(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+def test_a_store_that_stays_away_is_noticed_by_training(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def away(*_: Any) -> None:
         raise StoreUnreachable("no answer for 600 s")
 
@@ -131,4 +131,4 @@ def test_a_store_that_stays_away_is_noticed_by_training(desk: Desk, monkeypatch:
     desk.writer.begin(1, state(1).content())
     with pytest.raises(StoreUnreachable):
         desk.writer.wait()
-    assert list((desk.writer._directory).iterdir()) == []
+    assert list((tmp_path / "scratch").iterdir()) == []
