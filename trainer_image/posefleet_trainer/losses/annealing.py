@@ -1,7 +1,7 @@
 """When the unsupervised losses come in."""
 
 #: Shares of the training. Before, the network's keypoints are too far off for the losses to say anything true.
-BEGINS, FULL = 0.2, 0.5
+BEGINS, FULL = 0.4, 0.7
 
 
 def annealed(share_done: float) -> float:

@@ -16,8 +16,6 @@ class HeatmapLoss(nn.Module):
     or outside the image after augmentation, count for nothing.
     """
 
-    strength = 1.0
-
     def forward(self, heatmaps: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         """The loss of ``heatmaps`` (frame, keypoint, h, w) for ``points`` (frame, keypoint, xy; NaN: no label)."""
         height, width = heatmaps.shape[-2:]

@@ -13,8 +13,9 @@ class MultiViewPcaLoss(nn.Module):
 
     A point in space has three coordinates, so under (nearly) affine cameras its pictures in all views lie in a
     three-dimensional subspace. After the multi-view PCA loss of Biderman et al. (Nature Methods 2024); epsilon is
-    the 99th percentile of the labels' own distance. Body parts that are a guess in some view bring no loss: their
-    reprojection moves all views.
+    the 99th percentile of the labels' own distance. Each keypoint is pulled in proportion to the network's doubt of
+    it, so that the view that sees a body part well leads the one that does not. Body parts that are a mere guess in
+    some view bring no loss: nothing can be told from their reprojection.
 
     Args:
         subspace: of rows that hold one body part in every view.
@@ -33,4 +34,5 @@ class MultiViewPcaLoss(nn.Module):
         """The loss of one clip."""
         distance = self.reprojection(poses.points)
         seen = poses.certain[:, self.reprojection.keypoints].all(dim=-1, keepdim=True)
-        return mean_where(torch.relu(distance - self.epsilon_pixels), seen.expand_as(distance))
+        excess = torch.relu(distance - self.epsilon_pixels) * poses.doubt[:, self.reprojection.keypoints]
+        return mean_where(excess, seen.expand_as(distance))

@@ -12,8 +12,9 @@ class SingleViewPcaLoss(nn.Module):
     """``mean relu(|k - reprojection of k| - epsilon)`` on the subspace of the labelled poses, in source pixels.
 
     After the pose PCA loss of Biderman et al. (Nature Methods 2024). Fit and loss are in one space, the source
-    frame's pixels; epsilon is the 99th percentile of the labels' own distance. Keypoints that are guesses bring no
-    loss of their own.
+    frame's pixels; epsilon is the 99th percentile of the labels' own distance. Each keypoint is pulled in proportion
+    to the network's doubt of it, towards a reprojection that stands still: where some keypoints are wrong, those that
+    are right must not come to meet them. Keypoints that are mere guesses are not pulled.
 
     Args:
         subspace: of whole poses.
@@ -21,7 +22,7 @@ class SingleViewPcaLoss(nn.Module):
 
     #: Against a heatmap loss of 0.05 (flat maps) to 0.004 (trained): strong enough to pull single keypoints back,
     #: too weak to pull whole poses off their labels.
-    strength = 0.003
+    strength = 0.001
 
     def __init__(self, subspace: PoseSubspace) -> None:
         super().__init__()
@@ -31,4 +32,5 @@ class SingleViewPcaLoss(nn.Module):
     def forward(self, poses: ClipPoses) -> torch.Tensor:
         """The loss of one clip."""
         distance = self.reprojection(poses.points)
-        return mean_where(torch.relu(distance - self.epsilon_pixels), poses.certain[:, self.reprojection.keypoints])
+        excess = torch.relu(distance - self.epsilon_pixels) * poses.doubt[:, self.reprojection.keypoints]
+        return mean_where(excess, poses.certain[:, self.reprojection.keypoints])

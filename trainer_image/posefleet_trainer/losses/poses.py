@@ -26,6 +26,11 @@ class ClipPoses:
         """(frame, keypoint): whether the network saw the keypoint at all."""
         return self.confidence.detach() >= LEAST_CONFIDENCE
 
+    @property
+    def doubt(self) -> torch.Tensor:
+        """(frame, keypoint): how much of each heatmap lies elsewhere than at its keypoint, without gradient."""
+        return (1.0 - self.confidence.detach()).clamp(0.0, 1.0)
+
 
 def mean_where(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
     """The mean of ``values`` over the entries that are ``counted``; zero, with a gradient of zero, if none is."""

@@ -8,7 +8,10 @@ from posefleet_trainer.losses.poses import length
 
 
 class Reprojection(nn.Module):
-    """Distance of keypoints to their projection on ``subspace``, in source pixels (``PoseSubspace.error`` in torch)."""
+    """Distance of keypoints to their projection on ``subspace``, in source pixels (``PoseSubspace.error`` in torch).
+
+    The projection has no gradient: each keypoint moves towards where the others (and itself) say that it is.
+    """
 
     keypoints: torch.Tensor
     mean: torch.Tensor
@@ -23,6 +26,7 @@ class Reprojection(nn.Module):
 
     def forward(self, points: torch.Tensor) -> torch.Tensor:
         """Distances (frame, row, point) of ``points`` (frame, keypoint, xy); rows as in ``subspace.keypoints``."""
-        offset = points[:, self.keypoints].flatten(-2) - self.mean
-        residual = offset - offset @ self.components.T @ self.components
-        return length(residual.unflatten(-1, (-1, 2)))
+        vectors = points[:, self.keypoints]
+        offset = vectors.detach().flatten(-2) - self.mean
+        plausible = self.mean + offset @ self.components.T @ self.components
+        return length(vectors - plausible.unflatten(-1, (-1, 2)))

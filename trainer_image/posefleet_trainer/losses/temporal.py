@@ -18,7 +18,7 @@ class TemporalLoss(nn.Module):
 
     #: Against a heatmap loss of 0.05 (flat maps) to 0.004 (trained): strong enough to pull single keypoints back,
     #: too weak to pull whole poses off their labels.
-    strength = 0.001
+    strength = 0.0003
 
     def __init__(self, epsilon_pixels: float) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ class UnimodalLoss(nn.Module):
     network is unsure of is left alone. After the unimodality loss of Lightning Pose.
     """
 
-    strength = 1.0
+    strength = 0.1
 
     def __init__(self) -> None:
         super().__init__()

@@ -51,11 +51,8 @@ class TrainedModel:
         return points, confidence
 
     def _predict(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        on_gpu = self.device != "cpu"
         images = normalised(frames.to(self.device, non_blocking=True))
-        with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu):
-            logits = self.network(images)
-        points, confidence = decode(heatmaps_of(logits))
+        points, confidence = decode(heatmaps_of(self.network(images)))
         return between(points, self.image_size.heatmap, self.image_size), confidence
 
     def save(self, path: Path) -> None:

@@ -22,6 +22,7 @@ from posefleet_trainer.training.checkpoint_manifest import (
     manifest_key,
     step_of_manifest,
 )
+from posefleet_trainer.training.scratch import scratch_folder
 
 _log = logging.getLogger(__name__)
 #: A checkpoint that is this long on its way is worth a word to the job's author.
@@ -44,7 +45,6 @@ class CheckpointWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
         self._began = 0.0
-        directory.mkdir(parents=True, exist_ok=True)
 
     @property
     def busy(self) -> bool:
@@ -85,12 +85,10 @@ class CheckpointWriter:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _write(self, step: int, content: dict[str, Any], began: float) -> None:
-        path = self._directory / f"step-{step}.ckpt"
-        try:
+        with scratch_folder(self._directory) as folder:
+            path = folder / "checkpoint"
             torch.save(content, path)
             manifest = self._upload(step, path)
-        finally:
-            path.unlink(missing_ok=True)
         encoded = manifest.to_json().encode()
         self._output.write(manifest_key(step), encoded, "application/json")
         self._output.write(LATEST_KEY, encoded, "application/json")

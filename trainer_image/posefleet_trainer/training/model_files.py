@@ -12,6 +12,7 @@ from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.files import sha256_of
 from posefleet_trainer.telemetry.progress import ProgressTracker
+from posefleet_trainer.training.scratch import scratch_folder
 
 MODEL_KEY = "model/model.pt"
 MANIFEST_KEY = "model/model.json"
@@ -33,9 +34,8 @@ class ModelManifest(ApiModel):
 
 def write_model(output: Store, model: TrainedModel, steps: int, fingerprint: str, directory: Path) -> ModelManifest:
     """Put the model into the output folder: the file, then its manifest."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "model.pt"
-    try:
+    with scratch_folder(directory) as folder:
+        path = folder / "model.pt"
         model.save(path)
         manifest = ModelManifest(
             uri=f"{output.uri}{MODEL_KEY}",
@@ -46,8 +46,6 @@ def write_model(output: Store, model: TrainedModel, steps: int, fingerprint: str
             fingerprint=fingerprint,
         )
         output.upload(path, MODEL_KEY)
-    finally:
-        path.unlink(missing_ok=True)
     output.write(MANIFEST_KEY, manifest.to_json().encode(), "application/json")
     return manifest
 

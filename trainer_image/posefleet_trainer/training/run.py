@@ -2,7 +2,6 @@
 
 import logging
 from datetime import UTC, datetime
-from pathlib import Path
 
 from posefleet_api.status import Checkpoint
 from posefleet_trainer.context import Context
@@ -69,7 +68,6 @@ class _Run:
         self._plan = self._new_plan()
         self._start: Start = find_start(context, prepared, cache, fingerprint)
         self._history = History(self._start.state.history if self._start.state else None)
-        self._outgoing: Path = context.cache_directory / "outgoing"
 
     def train(self, request: StopRequest) -> TrainedModel:
         """Run the remaining steps and leave the model in the output folder."""
@@ -136,7 +134,9 @@ class _Run:
         if self._context.rank.index != 0:
             return None
         keep = self._spec.checkpoint.keep
-        return CheckpointWriter(self._context.output, self._outgoing, keep, self._fingerprint, self._context.progress)
+        return CheckpointWriter(
+            self._context.output, self._context.cache_directory, keep, self._fingerprint, self._context.progress
+        )
 
     def _control(
         self, module: PoseModule, writer: CheckpointWriter | None, request: StopRequest, reporter: Reporter
@@ -171,11 +171,13 @@ class _Run:
             self._history.records,
         )
         if self._context.rank.index == 0:
-            manifest = write_model(self._context.output, model, self._plan.steps, self._fingerprint, self._outgoing)
-            time = datetime.now(UTC).isoformat(timespec="seconds")
-            self._context.progress.saved(
-                Checkpoint(uri=manifest.uri, step=manifest.steps, time=time, sha256=manifest.sha256)
-            )
-            _log.info("trained %d steps: %s (weights %s)", self._plan.steps, manifest.uri, manifest.weights_sha256)
+            self._write(model)
         wait_for_all()
         return model
+
+    def _write(self, model: TrainedModel) -> None:
+        context, steps = self._context, self._plan.steps
+        manifest = write_model(context.output, model, steps, self._fingerprint, context.cache_directory)
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        context.progress.saved(Checkpoint(uri=manifest.uri, step=steps, time=time, sha256=manifest.sha256))
+        _log.info("trained %d steps: %s (weights %s)", steps, manifest.uri, manifest.weights_sha256)

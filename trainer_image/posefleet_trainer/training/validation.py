@@ -36,9 +36,7 @@ def validation_pixel_error(
 def _distances(network: PoseNetwork, store: FrameStore, frames: Sequence[int], device: torch.device) -> np.ndarray:
     """The distance of every labelled keypoint of ``frames``, in source pixels."""
     pictures = torch.from_numpy(np.stack([store.picture(frame) for frame in frames])).to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        logits = network(normalised(pictures))
-    points, _ = decode(heatmaps_of(logits))
+    points, _ = decode(heatmaps_of(network(normalised(pictures))))
     predicted = between(points, store.image.heatmap, store.image).cpu().numpy()
     errors = []
     for frame, image_points in zip(frames, predicted, strict=True):
