@@ -50,7 +50,7 @@ class Video(ApiModel):
     height: int
     frames: int
     frames_per_second: float
-    proxy: StoredFile | None
+    proxy: StoredFile | None = None
     """The video at training size with short GOPs (only for videos that unsupervised losses read)."""
     proxy_index: StoredFile | None = None
     """The key-frame index of the proxy."""

@@ -18,7 +18,7 @@ from posefleet_trainer.loading.probe import probe_devices
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.training.plan import Plan
-from posefleet_trainer.video.index import build_index
+from posefleet_trainer.video.index import VideoIndex
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,10 @@ def image_size(spec: Spec) -> Grid:
 
 def _clip_video(context: Context, cache: NodeCache, video: Video) -> ClipVideo:
     assert video.proxy is not None, "prepare makes a proxy of every video that clips come from"
+    assert video.proxy_index is not None
     path = _fetch(context, cache, video.proxy)
-    return ClipVideo(path, build_index(path, video.source.path), video.source.path, Grid(video.height, video.width))
+    index = VideoIndex.load(_fetch(context, cache, video.proxy_index))
+    return ClipVideo(path, index, video.source.path, Grid(video.height, video.width))
 
 
 def _fetch(context: Context, cache: NodeCache, stored: StoredFile) -> Path:

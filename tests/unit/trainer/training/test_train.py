@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.load import load_prepared
 from posefleet_trainer.dataset.prepare import prepare
 from posefleet_trainer.errors import NonFiniteLoss, Preempted
 from posefleet_trainer.loading.batches import TrainingBatch
@@ -34,7 +35,7 @@ def a_context(root: Path, output: str = "output", **project: Any) -> Context:
 
 
 def trained(context: Context) -> TrainedModel:
-    return train(context, prepare(context))
+    return train(context, load_prepared(context))
 
 
 def manifest(root: Path, output: str = "output") -> dict[str, Any]:
