@@ -1,6 +1,7 @@
 """Axes: where a value lies, and which values to write beside it."""
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,8 @@ class Scale:
         numbers = np.asarray(values, dtype=np.float64)
         if self.logarithmic:
             positive = np.where(numbers > 0, numbers, np.nan)
-            share = np.log(positive / self.low) / math.log(self.high / self.low)
+            low, high = math.log(self.low), math.log(self.high)
+            share = (np.log(positive) - low) / (high - low)
         else:
             share = (numbers - self.low) / (self.high - self.low)
         return np.asarray(self.start + share * (self.stop - self.start), dtype=np.float64)
@@ -43,8 +45,9 @@ def linear_scale(values: tuple[float, float], places: tuple[float, float]) -> Sc
 
 def log_scale(values: tuple[float, float], places: tuple[float, float]) -> Scale:
     """The same by logarithms, of values above 0, with some air."""
-    low, high = values[0] / 1.15, values[1] * 1.15
-    return Scale(low, high, *places, logarithmic=True)
+    # The least normal number: below it nothing can be divided.
+    low, high = (max(value, sys.float_info.min * 2) for value in values)
+    return Scale(low / 1.15, min(high, sys.float_info.max / 2) * 1.15, *places, logarithmic=True)
 
 
 def ticks(scale: Scale, about: int) -> list[float]:
