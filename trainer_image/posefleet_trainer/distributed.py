@@ -4,6 +4,7 @@ torch is imported inside: a job of one process that only prepares does without i
 """
 
 import logging
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -39,9 +40,20 @@ def process_group(world: int) -> Iterator[None]:
 
     with peer_errors():
         backend = "cpu:gloo,cuda:nccl" if _has_cuda() else "gloo"
-        dist.init_process_group(backend, init_method="env://", timeout=JOIN_TIMEOUT)
+        with _killable():
+            dist.init_process_group(backend, init_method="env://", timeout=JOIN_TIMEOUT)
         yield
     dist.destroy_process_group()
+
+
+@contextmanager
+def _killable() -> Iterator[None]:
+    """SIGTERM ends the process at once: the join waits for peers where Python's own handlers do not run."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _has_cuda() -> bool:

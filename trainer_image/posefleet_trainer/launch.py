@@ -43,8 +43,10 @@ class _Process:
     message_file: Path
 
     def exit_code(self) -> int:
-        """As a shell has it: 128 + n for signal n."""
+        """As a shell has it, 128 + n for signal n; but a rank that SIGTERM ends was asked to stop before it trained."""
         code = self.popen.returncode
+        if code == -signal.SIGTERM:
+            return ExitCode.PREEMPTED
         return 128 - code if code < 0 else code
 
 
@@ -143,6 +145,8 @@ def _telling(code: int) -> int:
 def _leave_message(verdict: _Process) -> None:
     if verdict.message_file.exists():
         message = TerminationMessage.model_validate_json(verdict.message_file.read_bytes())
+    elif verdict.exit_code() == ExitCode.PREEMPTED:
+        message = TerminationMessage(reason="Preempted", message="asked to stop before training began")
     else:
         message = TerminationMessage(reason="Error", message=_sudden_end(verdict))
     write_termination_log(message)

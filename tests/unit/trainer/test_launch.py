@@ -87,6 +87,12 @@ def test_sigterm_reaches_every_rank(tmp_path):
     assert process.wait(20) == ExitCode.PREEMPTED
 
 
+def test_a_rank_that_is_stopped_before_it_listens_counts_as_preempted(tmp_path):
+    process = start(tmp_path, [{"signal": signal.SIGTERM, "reason": "x"}, {"code": 76, "reason": "PeerLost"}])
+    assert process.wait(20) == ExitCode.PREEMPTED
+    assert verdict(tmp_path).reason == "Preempted"
+
+
 def test_ranks_count_over_nodes():
     environment = {"POSEFLEET_NODES": "3", "POSEFLEET_PROCESSES_PER_NODE": "2", "JOB_COMPLETION_INDEX": "1"}
     ranked = rank_environments(environment)
