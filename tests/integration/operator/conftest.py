@@ -23,7 +23,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     programs = directory / "image" / "bin"
     programs.mkdir(parents=True)
     text = Path(__file__).with_name("acting_trainer.py").read_text()
-    # Not the virtual environment's Python, which is out of sight where it lies under /tmp: pods have a /tmp of their own.
+    # Not the virtual environment's Python: where that lies under /tmp pods, with a /tmp of their own, do not see it.
     python = Path(sys.executable).resolve()
     (programs / "posefleet-trainer").write_text(f"#!{python}\n{text}")
     (programs / "posefleet-trainer").chmod(0o755)
