@@ -44,11 +44,6 @@ class OperatorProcess:
         """Everything it has logged."""
         return self._log.read_text()
 
-    def metrics(self) -> str:
-        """What Prometheus would read."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
-            return str(answer.read().decode())
-
     def _end(self, number: int) -> None:
         if self._process is not None:
             self._process.send_signal(number)

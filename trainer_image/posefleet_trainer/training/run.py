@@ -51,8 +51,12 @@ def train(context: Context, prepared: Prepared) -> TrainedModel:
     if done is not None:
         _log.info("training has ended before: %s", done.uri)
         return read_model(context.output, cache, done)
-    with stop_request() as request:
-        return _Run(context, prepared, cache, fingerprint).train(request)
+    try:
+        with stop_request() as request:
+            return _Run(context, prepared, cache, fingerprint).train(request)
+    finally:
+        # What training read may be evicted for the videos that are predicted next.
+        cache.close()
 
 
 class _Run:
