@@ -1,127 +1,138 @@
-"""Prometheus metrics of the operator.
+"""Prometheus metrics of the operator: what happens, counted. What jobs are like just now is in ``job_series.py``.
 
-Jobs are counted at the moment of a scrape from what is in the cache, so a job that is gone leaves no series.
+docs/metrics.md lists them all. The label ``training_job`` names the PoseTrainingJob, for ``job`` is Prometheus' own.
 """
 
-from collections import Counter
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
+from importlib.metadata import version
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client import Counter as CounterMetric
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
-from posefleet_api.status import FINISHED_PHASES, Attempt, Status
+from posefleet_api.outcomes import TerminationReason
+from posefleet_api.status import Attempt, Status
+from posefleet_operator.apply import Refused
+from posefleet_operator.asking import Asker
 from posefleet_operator.cache import Jobs
+from posefleet_operator.children import Key
+from posefleet_operator.client import ApiError
+from posefleet_operator.election import NotLeading
+from posefleet_operator.gpu_seconds import GpuSeconds
+from posefleet_operator.job_series import JobSeries
 from posefleet_operator.observation import Observation
-from posefleet_operator.policies.usage import held_gpu_seconds, useful_share
 from posefleet_operator.timestamps import from_timestamp, seconds_between
 
-_RECONCILE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
-_WAIT_BUCKETS = (1, 2, 5, 10, 20, 60, 120, 300, 900, 3600, 14_400, 86_400)
+_RECONCILE_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_WAIT_BUCKETS = (1, 3, 10, 20, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400)
+
+_RECONCILE_ERRORS = ("Conflict", "Unreachable", "Refused", "NotLeading", "ApiError", "Unexpected")
+#: Why attempts end. Whoever evicts a pod may write any reason into it; those not listed here are counted as Other.
+_KNOWN_REASONS = frozenset(get_args(TerminationReason)) | {
+    *("OOMKilled", "Killed", "Evicted", "PodDeleted", "PodLost", "JobDeleted"),
+    *("QueuePreempted", "Suspended", "Stalled", "DeadlineExceeded"),
+    *("PreemptionByScheduler", "DeletionByTaintManager", "EvictionByEvictionAPI", "DeletionByPodGC"),
+    *("TerminationByKubelet", "NodeLost", "NodeShutdown", "Terminated"),
+}
 
 
 class Metrics:
-    """What happens, counted."""
+    """All that one operator process tells Prometheus."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._reconcile = Histogram(
-            "posefleet_reconcile_seconds", "Deciding what is to be done about a job", buckets=_RECONCILE_BUCKETS,
-            registry=self.registry,
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Gauge("posefleet_operator_info", "The operator's version", ["version"], registry=registry).labels(
+            version("posefleet")
+        ).set(1)
+        self._leading = Gauge(
+            "posefleet_operator_leading", "Whether this operator holds the Lease and acts (1) or stands by (0)",
+            registry=registry,
         )  # fmt: skip
-        self._errors = CounterMetric(
-            "posefleet_reconcile_errors", "Reconciles that failed and were tried again", registry=self.registry
+        self._reconcile = Histogram(
+            "posefleet_reconcile_seconds", "One look at a job: deciding what is to be done, and doing it",
+            buckets=_RECONCILE_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self._last_success = Gauge(
+            "posefleet_reconcile_last_success_timestamp_seconds", "When a reconcile last went through",
+            registry=registry,
+        )  # fmt: skip
+        self._errors = Counter(
+            "posefleet_reconcile_errors", "Reconciles that failed and were tried again", ["reason"], registry=registry
         )
+        for reason in _RECONCILE_ERRORS:
+            self._errors.labels(reason)
         self._queue_wait = Histogram(
             "posefleet_queue_wait_seconds", "From an attempt's creation until all its pods run", ["namespace"],
-            buckets=_WAIT_BUCKETS, registry=self.registry,
+            buckets=_WAIT_BUCKETS, registry=registry,
         )  # fmt: skip
         self._first_step = Histogram(
             "posefleet_time_to_first_step_seconds", "From an attempt's creation to its first training step",
-            ["namespace"], buckets=_WAIT_BUCKETS, registry=self.registry,
+            ["namespace"], buckets=_WAIT_BUCKETS, registry=registry,
         )  # fmt: skip
-        self._attempts = CounterMetric(
-            "posefleet_attempts", "Attempts that ended", ["namespace", "outcome"], registry=self.registry
+        self._attempts = Counter(
+            "posefleet_attempts", "Attempts that ended", ["namespace", "outcome", "reason"], registry=registry
         )
-        self._allocated = CounterMetric(
-            "posefleet_allocated_gpu_seconds", "GPU-seconds that ended attempts held", ["namespace"],
-            registry=self.registry,
-        )  # fmt: skip
-        self._useful = CounterMetric(
-            "posefleet_useful_gpu_seconds", "GPU-seconds whose steps no later attempt had to repeat", ["namespace"],
-            registry=self.registry,
-        )  # fmt: skip
+        self._gpu_seconds = GpuSeconds(registry)
 
-    def show_jobs(self, jobs: Jobs) -> "JobsCollector":
-        """Show the jobs of a cache from now on."""
-        collector = JobsCollector(jobs)
-        self.registry.register(collector)
-        return collector
+    def show_jobs(self, jobs: Jobs, asker: Asker) -> JobSeries:
+        """From now on this operator leads: show the jobs of its cache."""
+        series = JobSeries(jobs, asker, known_reason)
+        self.registry.register(series)
+        self._leading.set(1)
+        return series
 
-    def hide_jobs(self, collector: "JobsCollector") -> None:
+    def hide_jobs(self, series: JobSeries) -> None:
         """Show them no longer: another operator leads."""
-        self.registry.unregister(collector)
+        self._leading.set(0)
+        self.registry.unregister(series)
 
     def reconcile_timer(self) -> AbstractContextManager[object]:
         """Times what happens inside."""
         timer: AbstractContextManager[object] = self._reconcile.time()
         return timer
 
-    def reconcile_failed(self) -> None:
+    def reconcile_succeeded(self) -> None:
+        """Note that the operator gets its work done."""
+        self._last_success.set_to_current_time()
+
+    def reconcile_failed(self, error: Exception) -> None:
         """Count a reconcile that is tried again."""
-        self._errors.inc()
+        self._errors.labels(_kind_of(error)).inc()
 
     def status_written(self, seen: Observation, new: Status) -> None:
         """Count what the difference between a job's old status and its new one tells."""
         known = {attempt.number: attempt for attempt in seen.status.attempts}
         for attempt in new.attempts:
-            self._count(seen.key[0], known.get(attempt.number), attempt, new, seen.now)
+            self._count(seen.key[0], known.get(attempt.number), attempt, seen.now)
+        self._gpu_seconds.passed(seen.key, seen.status, new, seen.now)
 
-    def _count(self, namespace: str, old: Attempt | None, attempt: Attempt, status: Status, now: datetime) -> None:
+    def forget(self, key: Key) -> None:
+        """A job is gone."""
+        self._gpu_seconds.forget(key)
+
+    def _count(self, namespace: str, old: Attempt | None, attempt: Attempt, now: datetime) -> None:
         running = from_timestamp(attempt.running_time)
         if running is not None and (old is None or old.running_time is None):
             self._queue_wait.labels(namespace).observe(seconds_between(attempt.start_time, running))
         if old is not None and _has_stepped(attempt) and not _has_stepped(old):
             self._first_step.labels(namespace).observe(seconds_between(attempt.start_time, now))
         if attempt.outcome and not (old and old.outcome):
-            held = held_gpu_seconds(attempt)
-            self._attempts.labels(namespace, attempt.outcome).inc()
-            self._allocated.labels(namespace).inc(held)
-            self._useful.labels(namespace).inc(held * useful_share(attempt, status.last_checkpoint))
+            self._attempts.labels(namespace, attempt.outcome, known_reason(attempt.reason)).inc()
 
 
-class JobsCollector(Collector):
-    """Gauges that are read from the cache when they are asked for."""
+def known_reason(reason: str) -> str:
+    """``reason`` if it is one of the few that metrics tell apart, else Other."""
+    return reason if reason in _KNOWN_REASONS else "Other"
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
 
-    def collect(self) -> Iterator[Metric]:
-        """Jobs by phase, and of every job that is not finished what a person would be woken for."""
-        phases: Counter[tuple[str, str]] = Counter()
-        gpus = GaugeMetricFamily("posefleet_job_gpus", "GPUs that a job holds or asks for", labels=["namespace", "job"])
-        checkpoint = GaugeMetricFamily(
-            "posefleet_job_last_checkpoint_timestamp_seconds", "When the newest checkpoint was complete",
-            labels=["namespace", "job"],
-        )  # fmt: skip
-        for manifest in self._jobs.all():
-            namespace, name = manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
-            status = manifest.get("status") or {}
-            phase = status.get("phase", "Pending")
-            phases[namespace, phase] += 1
-            if phase in FINISHED_PHASES:
-                continue
-            gpus.add_metric([namespace, name], status.get("gpus", 0))
-            saved = from_timestamp((status.get("lastCheckpoint") or {}).get("time"))
-            if saved is not None:
-                checkpoint.add_metric([namespace, name], saved.timestamp())
-        by_phase = GaugeMetricFamily("posefleet_jobs", "Jobs by phase", labels=["namespace", "phase"])
-        for (namespace, phase), count in phases.items():
-            by_phase.add_metric([namespace, phase], count)
-        yield from (by_phase, gpus, checkpoint)
+def _kind_of(error: Exception) -> str:
+    if isinstance(error, ApiError):
+        return {0: "Unreachable", 409: "Conflict"}.get(error.status, "ApiError")
+    if isinstance(error, Refused):
+        return "Refused"
+    return "NotLeading" if isinstance(error, NotLeading) else "Unexpected"
 
 
 def _has_stepped(attempt: Attempt) -> bool:

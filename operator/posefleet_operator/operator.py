@@ -80,7 +80,7 @@ class Operator:
         cache = Cache()
         performer = Performer(cluster, cache, election.require, self._settings.identity)
         runtime = Runtime(cache, performer, self._settings, self._metrics, lambda: datetime.now(UTC))
-        shown = self._metrics.show_jobs(cache.training_jobs)
+        shown = self._metrics.show_jobs(cache.training_jobs, runtime.asker)
         keeping = asyncio.create_task(election.keep())
         acting = asyncio.create_task(self._act(cluster, cache, runtime))
         try:

@@ -95,16 +95,19 @@ class Runtime:
                     await asyncio.wait_for(worker.woken.wait(), seconds)
         self._workers.pop(key, None)
         self.asker.forget(key)
+        self._metrics.forget(key)
         self.cache.pods.forget(key)
 
     async def _turn(self, key: Key, worker: _Worker) -> float:
         """One reconcile; gives the seconds until the next."""
         try:
             async with self._limit:
-                seconds = await self._reconcile(key, worker)
+                with self._metrics.reconcile_timer():
+                    seconds = await self._reconcile(key, worker)
         except Refused as refusal:
             worker.refusal = str(refusal)
             worker.refused_until = asyncio.get_running_loop().time() + _REFUSAL_SECONDS
+            self._metrics.reconcile_failed(refusal)
             logger.warning("%s", refusal)
             return 0.0
         except (ApiError, NotLeading) as error:
@@ -113,11 +116,12 @@ class Runtime:
             logger.exception("reconcile failed")
             return self._retry(worker, error)
         worker.failures = 0
+        self._metrics.reconcile_succeeded()
         return seconds
 
     def _retry(self, worker: _Worker, error: Exception) -> float:
         worker.failures += 1
-        self._metrics.reconcile_failed()
+        self._metrics.reconcile_failed(error)
         conflict = isinstance(error, ApiError) and error.status == 409
         seconds = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** min(worker.failures - 1, 16))
         log = logger.debug if conflict and worker.failures < 5 else logger.warning
@@ -128,8 +132,7 @@ class Runtime:
         seen = self._observe(key, worker)
         if seen is None:
             return 0.0
-        with self._metrics.reconcile_timer():
-            plan = reconcile(seen)
+        plan = reconcile(seen)
         pause = self._pause_before_progress(seen.status, plan.status, worker)
         with job_context(key, plan.status.attempt):
             await self._performer.perform(seen, plan, write_status=pause <= 0)
