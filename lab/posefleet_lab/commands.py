@@ -9,6 +9,8 @@ from typing import TextIO
 
 from .cluster import Cluster
 from .errors import LabError, StateError
+from .images import base_image
+from .requirements import IMAGE_TOOLS, require
 from .shutdown import remove_data, shut_down
 from .state import ClusterState
 
@@ -68,6 +70,13 @@ def env(options: argparse.Namespace) -> int:
     state = _state(options)
     for name, value in {"KUBECONFIG": state.kubeconfig, **state.store}.items():
         say(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def image_base(_options: argparse.Namespace) -> int:
+    """Make sure that buildah's store has the base image, and print its name."""
+    require(IMAGE_TOOLS)
+    say(base_image(lambda line: say(line, file=sys.stderr)).into_buildah())
     return 0
 
 

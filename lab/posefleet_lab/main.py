@@ -48,7 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     }
     for name, text in helps.items():
         subparsers.add_parser(name, help=text).set_defaults(run=getattr(commands, name))
-    for subparser in subparsers.choices.values():
+    clusters = list(subparsers.choices.values())
+    image = subparsers.add_parser("image", help="container images without a registry (root, buildah)")
+    images = image.add_subparsers(required=True, metavar="COMMAND")
+    base = images.add_parser("base", help="make the base image for buildah and print its name")
+    base.set_defaults(run=commands.image_base)
+    for subparser in [*clusters, base]:
         subparser.add_argument("--name", default="lab", help="name of the cluster (default: lab)")
         subparser.add_argument("--directory", type=Path, help="its directory (default: below the cache directory)")
     return parser

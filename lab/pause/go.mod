@@ -1,0 +1,3 @@
+module posefleet.io/lab/pause
+
+go 1.25
