@@ -27,6 +27,8 @@ from posefleet_api.constants import (
 from posefleet_api.outcomes import ExitCode, TerminationMessage
 from posefleet_trainer.ending import write_termination_log
 
+#: Where the ranks of a node put what they count, so that one of them can tell it all.
+ENV_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 #: Once a rank has ended badly the others end by themselves; those that hang are made to.
 PEER_PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.1
@@ -94,7 +96,7 @@ def _free_port() -> int:
 def _start(arguments: Sequence[str], environment: Mapping[str, str], message_file: Path) -> _Process:
     popen = subprocess.Popen(
         [sys.executable, "-m", "posefleet_trainer", *arguments],
-        env={**environment, ENV_TERMINATION_LOG: str(message_file)},
+        env={**environment, ENV_TERMINATION_LOG: str(message_file), ENV_METRICS_DIRECTORY: str(message_file.parent)},
         preexec_fn=_die_with_parent,  # noqa: PLW1509  the launcher has no other thread yet
     )
     return _Process(int(environment["RANK"]), popen, message_file)

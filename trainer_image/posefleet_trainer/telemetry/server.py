@@ -6,8 +6,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from posefleet_trainer.telemetry.metrics import exposition
 from posefleet_trainer.telemetry.progress import ProgressTracker
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def _handler(progress: ProgressTracker) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(generate_latest(), CONTENT_TYPE_LATEST)
+                self._answer(exposition(), CONTENT_TYPE_LATEST)
             elif self.path == "/progress":
                 self._answer(progress.report().to_json().encode(), "application/json")
             else:

@@ -6,7 +6,7 @@ import time
 import torch
 from tqdm import tqdm
 
-from posefleet_trainer.telemetry.metrics import FRAMES, GPU_MEMORY_BYTES, LOSS, VALIDATION_PIXEL_ERROR
+from posefleet_trainer.telemetry.metrics import ERROR_PIXELS, FRAMES, GPU_MEMORY_PEAK_BYTES, LOSS
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.training.plan import Plan
 
@@ -40,7 +40,7 @@ class Reporter:
         mine = self._frames_of(step - 1)
         FRAMES.labels("train").inc(mine)
         if torch.cuda.is_available():
-            GPU_MEMORY_BYTES.set(torch.cuda.max_memory_allocated())
+            GPU_MEMORY_PEAK_BYTES.set(torch.cuda.max_memory_allocated())
         loss = None if self._loss is None else float(f"{self._loss:.4g}")
         self._progress.update(
             100.0 * self._plan.share_done(step),
@@ -56,7 +56,7 @@ class Reporter:
 
     def validated(self, pixel_error: float) -> None:
         """The validation pixel error was measured."""
-        VALIDATION_PIXEL_ERROR.set(pixel_error)
+        ERROR_PIXELS.labels("validation").set(pixel_error)
         percent = float(self._progress.report().progress.percent)
         self._progress.update(percent, validation_pixel_error=float(f"{pixel_error:.4g}"))
 
