@@ -27,13 +27,21 @@ _RECONCILE_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _WAIT_BUCKETS = (1, 3, 10, 20, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400)
 
 _RECONCILE_ERRORS = ("Conflict", "Unreachable", "Refused", "NotLeading", "ApiError", "Unexpected")
-#: Why attempts end. Whoever evicts a pod may write any reason into it; those not listed here are counted as Other.
-_KNOWN_REASONS = frozenset(get_args(TerminationReason)) | {
-    *("OOMKilled", "Killed", "Evicted", "PodDeleted", "PodLost", "JobDeleted"),
-    *("QueuePreempted", "Suspended", "Stalled", "DeadlineExceeded"),
-    *("PreemptionByScheduler", "DeletionByTaintManager", "EvictionByEvictionAPI", "DeletionByPodGC"),
-    *("TerminationByKubelet", "NodeLost", "NodeShutdown", "Terminated"),
+#: Why attempts usually end. Their counts begin at zero: no rate sees the first one of a series that begins at one.
+_USUAL_ENDS: dict[str, tuple[str, ...]] = {
+    "Succeeded": ("Completed",),
+    "Preempted": (
+        *("Preempted", "PodDeleted", "PodLost", "JobDeleted", "StoreUnreachable", "QueuePreempted", "Suspended"),
+        *("PreemptionByScheduler", "EvictionByEvictionAPI", "DeletionByTaintManager", "DeletionByPodGC"),
+        "TerminationByKubelet",
+    ),
+    "InvalidInput": ("InvalidInput",),
+    "Failed": ("Error", "OutOfMemory", "NonFiniteLoss", "PeerLost", "OOMKilled", "Killed", "Evicted"),
+    "Stalled": ("Stalled",),
+    "DeadlineExceeded": ("DeadlineExceeded",),
 }
+#: Whoever evicts a pod may write any reason into it; those not listed here are counted as Other.
+_KNOWN_REASONS = frozenset(get_args(TerminationReason)).union(*_USUAL_ENDS.values())
 
 
 class Metrics:
@@ -75,6 +83,7 @@ class Metrics:
             "posefleet_attempts", "Attempts that ended", ["namespace", "outcome", "reason"], registry=registry
         )
         self._gpu_seconds = GpuSeconds(registry)
+        self._namespaces: set[str] = set()
 
     def show_jobs(self, jobs: Jobs, asker: Asker) -> JobSeries:
         """From now on this operator leads: show the jobs of its cache."""
@@ -103,6 +112,7 @@ class Metrics:
 
     def status_written(self, seen: Observation, new: Status) -> None:
         """Count what the difference between a job's old status and its new one tells."""
+        self._begin(seen.key[0])
         known = {attempt.number: attempt for attempt in seen.status.attempts}
         for attempt in new.attempts:
             self._count(seen.key[0], known.get(attempt.number), attempt, seen.now)
@@ -111,6 +121,17 @@ class Metrics:
     def forget(self, key: Key) -> None:
         """A job is gone."""
         self._gpu_seconds.forget(key)
+
+    def _begin(self, namespace: str) -> None:
+        """Begin a namespace's counts at zero."""
+        if namespace in self._namespaces:
+            return
+        self._namespaces.add(namespace)
+        self._queue_wait.labels(namespace)
+        self._first_step.labels(namespace)
+        for outcome, reasons in _USUAL_ENDS.items():
+            for reason in reasons:
+                self._attempts.labels(namespace, outcome, reason)
 
     def _count(self, namespace: str, old: Attempt | None, attempt: Attempt, now: datetime) -> None:
         running = from_timestamp(attempt.running_time)

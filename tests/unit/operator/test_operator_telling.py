@@ -120,6 +120,13 @@ def test_an_attempt_is_counted_once_by_outcome_and_reason() -> None:
     assert 'posefleet_attempts_total{namespace="lab",outcome="Failed",reason="Other"} 1.0' in lines
 
 
+def test_counts_of_a_namespace_begin_at_zero() -> None:
+    metrics, job = Metrics(), a_job()
+    metrics.status_written(job.seen(), job.status)
+
+    assert 'posefleet_attempts_total{namespace="lab",outcome="Failed",reason="OOMKilled"} 0.0' in exposed(metrics)
+
+
 def gpu_seconds(metrics: Metrics) -> tuple[float, float]:
     values = [
         metrics.registry.get_sample_value(f"posefleet_{kind}_gpu_seconds_total", {"namespace": "lab"}) or 0.0
