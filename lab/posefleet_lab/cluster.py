@@ -1,4 +1,4 @@
-"""A whole cluster: control plane, process nodes and object store in one directory."""
+"""A whole cluster: control plane, nodes and object store in one directory."""
 
 import subprocess
 import sys
@@ -6,14 +6,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from . import kubeconfig
 from .component import Component
+from .container_node import ContainerNode, free_network, remove_footprint
 from .control_plane import ControlPlane
 from .errors import LabError, StateError
 from .node.images import Image
 from .paths import GO_MODULES
 from .process_node import ProcessNode
+from .requirements import CONTAINER_NODE, require
 from .shutdown import remove_data
 from .state import ClusterState
 from .store import ObjectStore, object_store
@@ -22,6 +25,9 @@ from .tools.build_once import Report, quiet
 
 _ACCOUNT_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600
+_STORE_PORT = 9000  # of the store's Service
+
+NodeKind = Literal["process", "container"]
 
 
 class Cluster:
@@ -31,6 +37,10 @@ class Cluster:
     stops it; ``cluster.kubeconfig`` is an administrator's kubeconfig, ``cluster.store`` the object
     store. ``store`` names its vendor, or is None for a cluster without one. ``detached`` clusters
     outlive the process that started them; others end with it, also when it is killed.
+
+    ``node="container"`` takes one real node instead (see ``ContainerNode``; root): ``images``, ``cpus`` and
+    ``isolate`` are for process nodes. API server and store then listen where pods reach them, and pods know the
+    store as ``http://<vendor>.<vendor>:9000`` too.
     """
 
     def __init__(
@@ -38,6 +48,7 @@ class Cluster:
         directory: Path,
         *,
         name: str = "lab",
+        node: NodeKind = "process",
         nodes: int = 1,
         gpus: int = 0,
         cpus: int | None = None,
@@ -57,20 +68,34 @@ class Cluster:
                 f"cluster {state.name!r} is already up in {self.directory}; stop it with "
                 f"`posefleet-lab down --name {state.name}` or start another with --name"
             )
-        self.control_plane = ControlPlane(self.directory / "control-plane", binaries.kubelab(report))
-        self._store = object_store(store, self.directory / "store", report) if store else None
-        self.nodes = [
-            ProcessNode(
-                self.control_plane,
-                self.directory / "nodes" / node_name,
-                name=node_name,
-                gpus=gpus,
-                cpus=cpus,
-                images=images,
-                isolate=isolate,
+        if node == "container":
+            _check_container_options(nodes=nodes, cpus=cpus, images=images)
+            require(CONTAINER_NODE)
+        network = free_network() if node == "container" else None
+        address = network.gateway if network else "127.0.0.1"
+        binary = binaries.kubelab(report)
+        self.control_plane = ControlPlane(self.directory / "control-plane", binary, address)
+        self._store = object_store(store, self.directory / "store", report, address) if store else None
+        self._container_node: ContainerNode | None = None
+        self.nodes: list[ProcessNode | ContainerNode] = []
+        if network:
+            self._container_node = ContainerNode(
+                self.control_plane, self.directory / "node", network, binary=binary, gpus=gpus, report=report
             )
-            for node_name in _node_names(nodes)
-        ]
+            self.nodes.append(self._container_node)
+        else:
+            self.nodes += [
+                ProcessNode(
+                    self.control_plane,
+                    self.directory / "nodes" / node_name,
+                    name=node_name,
+                    gpus=gpus,
+                    cpus=cpus,
+                    images=images,
+                    isolate=isolate,
+                )
+                for node_name in _node_names(nodes)
+            ]
         self._keeper: subprocess.Popen[bytes] | None = None
 
     @property
@@ -86,9 +111,16 @@ class Cluster:
         return self._store
 
     @property
-    def node(self) -> ProcessNode:
+    def node(self) -> ProcessNode | ContainerNode:
         """Return the first node."""
         return self.nodes[0]
+
+    @property
+    def container_node(self) -> ContainerNode:
+        """Return the container node. Raises LabError if the cluster has process nodes."""
+        if self._container_node is None:
+            raise LabError("this cluster has process nodes")
+        return self._container_node
 
     @property
     def components(self) -> list[Component]:
@@ -116,6 +148,7 @@ class Cluster:
         if self._store is not None:
             self._store.stop()
         self.control_plane.stop()
+        remove_footprint(self.directory)
         ClusterState.forget(self.directory)
         if self._keeper is not None:
             self._keeper.communicate()
@@ -164,6 +197,8 @@ class Cluster:
 
     def _start_parts(self) -> None:
         self._write_state()
+        if self._container_node is not None:
+            self._container_node.prepare(self.name, self.directory)
         with self._step("control plane"):
             self.control_plane.start()
         if self._store is not None:
@@ -172,6 +207,8 @@ class Cluster:
         for node in self.nodes:
             with self._step(f"node {node.name}"):
                 node.start()
+        if self._store is not None and self._container_node is not None:
+            self._container_node.publish(self._store.vendor, self._store.vendor, _STORE_PORT, self._store.port)
 
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:
@@ -192,6 +229,14 @@ class Cluster:
 
 def _node_names(count: int) -> list[str]:
     return ["lab-node"] if count == 1 else [f"lab-node-{number}" for number in range(count)]
+
+
+def _check_container_options(*, nodes: int, cpus: int | None, images: Mapping[str, Image | Path] | None) -> None:
+    if nodes != 1 or cpus is not None or images:
+        raise LabError(
+            "a container node is one real machine: leave out the number of nodes and CPUs and the images' virtual "
+            "environments; bring real images in with `posefleet-lab image load`"
+        )
 
 
 def _start_keeper(directory: Path) -> "subprocess.Popen[bytes]":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from .cluster import Cluster
+from .container_node import has_container_node, load_image
 from .errors import LabError, StateError
 from .images import base_image
 from .requirements import IMAGE_TOOLS, require
@@ -26,6 +27,7 @@ def up(options: argparse.Namespace) -> int:
     cluster = Cluster(
         options.directory,
         name=options.name,
+        node=options.node,
         nodes=options.nodes,
         gpus=options.gpus,
         cpus=options.cpus,
@@ -77,6 +79,17 @@ def image_base(_options: argparse.Namespace) -> int:
     """Make sure that buildah's store has the base image, and print its name."""
     require(IMAGE_TOOLS)
     say(base_image(lambda line: say(line, file=sys.stderr)).into_buildah())
+    return 0
+
+
+def image_load(options: argparse.Namespace) -> int:
+    """Import an image of buildah's store into the cluster's container node."""
+    require(IMAGE_TOOLS)
+    state = _state(options)
+    if not has_container_node(options.directory):
+        raise StateError(f"cluster {state.name!r} has process nodes, which take no images")
+    load_image(options.image)
+    say(f"{options.image} is on the node of cluster {state.name}")
     return 0
 
 

@@ -1,9 +1,10 @@
-"""The control plane: etcd, API server, controller-manager and scheduler on loopback ports."""
+"""The control plane: etcd, API server, controller-manager and scheduler on ports of this machine."""
 
 import json
 import ssl
 import urllib.request
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ _START_ORDER = ("etcd", "apiserver", "controller-manager", "scheduler")
 class ControlPlane:
     """A Kubernetes control plane whose every file lies in one directory.
 
-    ``kubeconfig`` is the path of an administrator's kubeconfig once ``start`` has returned.
+    ``kubeconfig`` is the path of an administrator's kubeconfig once ``start`` has returned. The API server
+    listens on ``address``, all else on loopback; pods find it by the Service ``kubernetes`` unless it is loopback.
     """
 
-    def __init__(self, directory: Path, binary: Path) -> None:
+    def __init__(self, directory: Path, binary: Path, address: str = "127.0.0.1") -> None:
         self.directory = directory
         self.authority = CertificateAuthority()
-        self.server = f"https://127.0.0.1:{free_port()}"
+        self._address = address
+        self.server = f"https://{address}:{free_port()}"
         self.kubeconfig = directory / "kubeconfig"
         self._pki = directory / "pki"
         self._etcd_port, self._etcd_peer_port = free_port(), free_port()
@@ -97,11 +100,25 @@ class ControlPlane:
             created: dict[str, Any] = json.load(response)
         return created
 
+    def apply(self, path: str, manifest: dict[str, Any]) -> None:
+        """Create or change an object by server-side apply. Raises OSError."""
+        self._patch(f"{path}?fieldManager=posefleet-lab&force=true", manifest, "application/apply-patch+yaml")
+
+    def merge(self, path: str, change: dict[str, Any]) -> None:
+        """Change an object by a merge patch. Raises OSError."""
+        self._patch(path, change, "application/merge-patch+json")
+
     def client_kubeconfig(self, user: str, groups: list[str], path: Path) -> Path:
         """Write a kubeconfig with a client certificate for ``user`` in ``groups``."""
         pair = self.authority.issue(user, groups)
         text = kubeconfig.with_certificate(self.server, self.authority.certificate, user, pair)
         return kubeconfig.write_private(path, text)
+
+    def _patch(self, path: str, body: dict[str, Any], kind: str) -> None:
+        content = {"Content-Type": kind}
+        request = urllib.request.Request(self.server + path, json.dumps(body).encode(), content, method="PATCH")  # noqa: S310
+        with self._opener().open(request, timeout=10) as response:
+            response.read()
 
     def _component(self, name: str) -> Component:
         if name not in self._components:
@@ -145,7 +162,7 @@ class ControlPlane:
         (pki / "ca.crt").write_bytes(self.authority.certificate)
         local = ["127.0.0.1", "localhost"]
         self._issue("etcd", "etcd", hosts=local)
-        self._issue("serving", "kube-apiserver", hosts=[*local, *_SERVICE_HOSTS])
+        self._issue("serving", "kube-apiserver", hosts=[*local, self._address, *_SERVICE_HOSTS])
         self._issue("kubelet-client", "kube-apiserver-kubelet-client", ["system:masters"])
         admin = self._issue("admin", "admin", ["system:masters"])
         kubeconfig.write_private(pki / "service-accounts.key", signing_key().decode())
@@ -188,9 +205,9 @@ class ControlPlane:
             f"--etcd-certfile={pki}/admin.crt",
             f"--etcd-keyfile={pki}/admin.key",
             f"--secure-port={self.server.rpartition(':')[2]}",
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
-            "--endpoint-reconciler-type=none",
+            f"--bind-address={self._address}",
+            f"--advertise-address={self._address}",
+            f"--endpoint-reconciler-type={'none' if ip_address(self._address).is_loopback else 'lease'}",
             f"--tls-cert-file={pki}/serving.crt",
             f"--tls-private-key-file={pki}/serving.key",
             f"--client-ca-file={pki}/ca.crt",

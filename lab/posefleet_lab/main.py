@@ -30,6 +30,12 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     up = subparsers.add_parser("up", help="start a cluster and leave it running")
     up.set_defaults(run=commands.up)
+    up.add_argument(
+        "--node",
+        choices=["process", "container"],
+        default="process",
+        help="processes of this machine, or real containers for root (default: process)",
+    )
     up.add_argument("--gpus", type=int, default=0, help="pretended nvidia.com/gpu per node (default: 0)")
     up.add_argument("--nodes", type=int, default=1, help="number of process nodes (default: 1)")
     up.add_argument("--cpus", type=int, help="CPUs per node (default: what this machine has)")
@@ -53,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     images = image.add_subparsers(required=True, metavar="COMMAND")
     base = images.add_parser("base", help="make the base image for buildah and print its name")
     base.set_defaults(run=commands.image_base)
-    for subparser in [*clusters, base]:
+    load = images.add_parser("load", help="bring an image of buildah's store onto a container node")
+    load.add_argument("image", metavar="IMAGE", help="such as localhost/trainer:1")
+    load.set_defaults(run=commands.image_load)
+    for subparser in [*clusters, base, load]:
         subparser.add_argument("--name", default="lab", help="name of the cluster (default: lab)")
         subparser.add_argument("--directory", type=Path, help="its directory (default: below the cache directory)")
     return parser

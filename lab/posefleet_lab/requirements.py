@@ -48,6 +48,7 @@ CONTAINER_NODE = Requirements(
         "iptables-save": "iptables",
         "ip": "iproute2",
         "conntrack": "conntrack",
+        "buildah": "buildah",
     },
 )
 MONITORING = Requirements(

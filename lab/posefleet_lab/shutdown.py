@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from .component import stop_processes
+from .container_node import remove_footprint
 from .state import ClusterState
 
 _LAST = ("apiserver", "etcd")
@@ -22,6 +23,7 @@ def shut_down(directory: Path) -> bool:
     for name in _LAST:
         if name in processes:
             stop_processes([processes[name]], _GRACE_SECONDS)
+    remove_footprint(directory)
     ClusterState.forget(directory)
     return True
 

@@ -40,9 +40,9 @@ def debian_mirror(sources: Path) -> str | None:
     for stanza in "\n\n".join(file.read_text() for file in deb822).split("\n\n"):
         fields = {key.lower(): value for key, value in re.findall(r"^(\w+): *(.+)$", stanza, re.MULTILINE)}
         if _SUITE in fields.get("suites", "").split() and "uris" in fields:
-            return fields["uris"].split()[0]
+            return str(fields["uris"].split()[0])
     lists = [sources / "sources.list", *sorted((sources / "sources.list.d").glob("*.list"))]
     for text in (file.read_text() for file in lists if file.exists()):
-        if match := re.search(rf"^deb (?:\[.*?\] )?(\S+) {_SUITE} ", text, re.MULTILINE):
-            return match[1]
+        if found := re.findall(rf"^deb (?:\[.*?\] )?(\S+) {_SUITE} ", text, re.MULTILINE):
+            return str(found[0])
     return None

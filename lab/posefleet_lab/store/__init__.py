@@ -13,10 +13,10 @@ VENDORS = ("minio", "seaweedfs")
 __all__ = ["VENDORS", "Credentials", "MinioStore", "ObjectStore", "SeaweedStore", "object_store"]
 
 
-def object_store(vendor: str, directory: Path, report: Report = quiet) -> ObjectStore:
+def object_store(vendor: str, directory: Path, report: Report = quiet, address: str = "127.0.0.1") -> ObjectStore:
     """Return a stopped store of the vendor ``minio`` or ``seaweedfs`` that keeps its data in ``directory``."""
     if vendor == "minio":
-        return MinioStore(directory, report)
+        return MinioStore(directory, report, address)
     if vendor == "seaweedfs":
-        return SeaweedStore(directory, report)
+        return SeaweedStore(directory, report, address)
     raise LabError(f"there is no store {vendor!r}; there are {', '.join(VENDORS)}")

@@ -28,18 +28,22 @@ class Credentials:
 
 
 class ObjectStore(ABC):
-    """An S3 server with a data directory and a port that outlive ``stop``: start it again and all is there."""
+    """An S3 server on an ``address`` of this machine.
+
+    Its data directory and its port outlive ``stop``: start it again and all is there.
+    """
 
     vendor: ClassVar[str]
     region = "us-east-1"
     stop_grace_seconds = 10.0
     console: str | None = None
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, address: str = "127.0.0.1") -> None:
         self.directory = directory
+        self.address = address
         self.credentials = Credentials.generate()
         self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"http://{address}:{self.port}"
 
     @property
     def access_key(self) -> str:

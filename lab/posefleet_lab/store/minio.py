@@ -17,8 +17,8 @@ class MinioStore(ObjectStore):
 
     vendor = "minio"
 
-    def __init__(self, directory: Path, report: Report = quiet) -> None:
-        super().__init__(directory)
+    def __init__(self, directory: Path, report: Report = quiet, address: str = "127.0.0.1") -> None:
+        super().__init__(directory, address)
         self._binary = binaries.minio(report)
         self._console_port = free_port()
         self.console = f"http://127.0.0.1:{self._console_port}"
@@ -42,7 +42,7 @@ class MinioStore(ObjectStore):
             str(self._binary),
             "server",
             "--quiet",
-            f"--address=127.0.0.1:{self.port}",
+            f"--address={self.address}:{self.port}",
             f"--console-address=127.0.0.1:{self._console_port}",
             str(self.directory / "data"),
         ]

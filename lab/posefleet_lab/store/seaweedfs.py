@@ -21,8 +21,8 @@ class SeaweedStore(ObjectStore):
     vendor = "seaweedfs"
     stop_grace_seconds = 2.0  # it waits for connections that its own parts keep open
 
-    def __init__(self, directory: Path, report: Report = quiet) -> None:
-        super().__init__(directory)
+    def __init__(self, directory: Path, report: Report = quiet, address: str = "127.0.0.1") -> None:
+        super().__init__(directory, address)
         self._binary = binaries.weed(report)
         self._grpc_port = free_port()
         self._ports = {server: (free_port(), free_port()) for server in _SERVERS}
@@ -52,8 +52,8 @@ class SeaweedStore(ObjectStore):
             str(self._binary),
             "server",
             f"-dir={self.directory / 'data'}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
+            f"-ip={self.address}",
+            f"-ip.bind={self.address}",
             "-filer",
             "-s3",
             f"-s3.port={self.port}",
@@ -77,7 +77,7 @@ class SeaweedStore(ObjectStore):
 
     def _has_volume_server(self) -> bool:
         """Tell whether the master knows the volume server; before that no object can be read."""
-        url = f"http://127.0.0.1:{self._ports['master'][0]}/dir/status"
+        url = f"http://{self.address}:{self._ports['master'][0]}/dir/status"
         answer = PoolManager().request("GET", url, retries=False, timeout=2)
         return bool(answer.json()["Topology"].get("Max"))
 

@@ -1,0 +1,92 @@
+"""containerd: its configuration, its images, its containers."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..component import Component
+from ..images import buildah
+from ..images.pause import PAUSE_IMAGE
+from .commands import run, succeeds
+from .footprint import containerd_socket
+from .network import PodNetwork
+
+_NAMESPACE = "k8s.io"  # the kubelet's
+_IMPORT_SECONDS = 300.0
+_CONFIGURATION = """\
+version = 2
+root = "{state}/containerd"
+state = "{run}/state"
+[grpc]
+  address = "{run}/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{state}/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause}"
+  # Without CAP_SYS_RESOURCE runc may not lower a process's oom_score_adj.
+  restrict_oom_score_adj = true
+  netns_mounts_under_state_dir = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{directory}/cni"
+"""
+
+
+def containerd(directory: Path) -> Component:
+    """Return the program; its configuration and log lie in ``directory``."""
+    return Component("containerd", ["containerd", "--config", str(directory / "containerd.toml")], directory)
+
+
+def write_configuration(directory: Path, network: PodNetwork) -> None:
+    """Write what ``containerd`` and CNI's plugins read."""
+    run_directory = containerd_socket().parent
+    run_directory.mkdir(parents=True, exist_ok=True)
+    text = _CONFIGURATION.format(state=directory / "state", run=run_directory, directory=directory, pause=PAUSE_IMAGE)
+    (directory / "containerd.toml").write_text(text)
+    (directory / "cni").mkdir(exist_ok=True)
+    plugins = network.cni_configuration(directory / "state" / "addresses")
+    (directory / "cni" / "10-lab.conflist").write_text(json.dumps(plugins, indent=2))
+
+
+def answers() -> bool:
+    """Tell whether containerd serves."""
+    return containerd_socket().exists() and succeeds(*_ctr("version"), timeout_seconds=5)
+
+
+def import_image(archive: Path) -> None:
+    """Bring an OCI archive into the node's store. Raises LabError."""
+    run(*_ctr("images", "import", str(archive)), timeout_seconds=_IMPORT_SECONDS)
+
+
+def load_image(name: str) -> None:
+    """Import an image of buildah's store into the node's. Raises LabError."""
+    with TemporaryDirectory(prefix="posefleet-image-") as scratch:
+        archive = Path(scratch) / "image.tar"
+        buildah.export(name, archive)
+        import_image(archive)
+
+
+def pids(namespace: str, pod: str, container: str | None = None) -> list[int]:
+    """Return the processes of a pod's containers on this machine, each container's main process first."""
+    labels = {"pod.namespace": namespace, "pod.name": pod, **({"container.name": container} if container else {})}
+    wanted = ",".join(f'labels."io.kubernetes.{key}"=={value}' for key, value in labels.items())
+    found: list[int] = []
+    for identity in run(*_ctr("containers", "list", "--quiet", wanted)).split():
+        if container or not _is_sandbox(identity):
+            found += _processes(identity)
+    return found
+
+
+def _is_sandbox(identity: str) -> bool:
+    return '"io.cri-containerd.kind": "sandbox"' in run(*_ctr("containers", "info", identity))
+
+
+def _processes(identity: str) -> list[int]:
+    if not succeeds(*_ctr("tasks", "ps", identity)):
+        return []  # it has ended
+    lines = run(*_ctr("tasks", "ps", identity)).splitlines()[1:]
+    return [int(line.split()[0]) for line in lines]
+
+
+def _ctr(*arguments: str) -> list[str]:
+    return ["ctr", "--address", str(containerd_socket()), "--namespace", _NAMESPACE, *arguments]

@@ -1,0 +1,140 @@
+"""What a container node leaves on the machine, written down before it is made, so that anyone can remove it.
+
+A machine has room for one such node: the rules of kube-proxy and the pods' control groups are the whole machine's.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from ..component import ProcessIdentity
+from ..errors import StateError
+from ..kubeconfig import write_private
+from . import iptables, sysctls
+from .cgroups import remove_pod_groups
+from .mounts import remove_tree, unmount_below
+from .network import PodNetwork
+from .shims import kill_containers
+
+RUN_DIRECTORY = Path("/run/posefleet-lab")
+_CLAIM = "container-node.json"
+_KUBELET_DEVICES = Path("/var/lib/kubelet/device-plugins")  # the kubelet has no option for it
+_CONTAINER_LOGS = Path("/var/log/containers")
+_CNI_RESULTS = Path("/var/lib/cni/results")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Where a node's files, sockets and network are, and the kernel settings from before it."""
+
+    cluster: str
+    cluster_directory: str
+    directory: str
+    bridge: str
+    subnet: str
+    settings: dict[str, str]
+    pid_files: list[str]
+
+    @property
+    def network(self) -> PodNetwork:
+        """Return the node's network."""
+        return PodNetwork(self.bridge, IPv4Network(self.subnet))
+
+    def runs(self) -> bool:
+        """Tell whether any of the node's programs runs."""
+        identities = [ProcessIdentity.read(Path(file)) for file in self.pid_files]
+        return any(identity is not None and identity.alive() for identity in identities)
+
+    def remove(self) -> None:
+        """Remove everything; each part that is not there is left out. The node's programs must have ended."""
+        directory = Path(self.directory)
+        kill_containers(containerd_socket())
+        for place in (RUN_DIRECTORY, directory):
+            unmount_below(place)
+        self.network.remove()
+        remove_pod_groups()
+        remove_tree(directory / "state")
+        remove_tree(RUN_DIRECTORY / "containerd")
+        self._remove_strays(directory)
+        sysctls.restore(self.settings)
+
+    def _remove_strays(self, directory: Path) -> None:
+        """Remove what kubelet and CNI keep at places of their own choice."""
+        for link in _CONTAINER_LOGS.glob("*.log"):
+            if link.is_symlink() and link.readlink().is_relative_to(directory):
+                link.unlink()
+        for result in _CNI_RESULTS.glob(f"{self.bridge}-*"):
+            result.unlink()
+        for name in ("kubelet.sock", "kubelet_internal_checkpoint"):
+            (_KUBELET_DEVICES / name).unlink(missing_ok=True)
+        for emptied in (_CONTAINER_LOGS, _KUBELET_DEVICES, _KUBELET_DEVICES.parent, _CNI_RESULTS):
+            if emptied.is_dir() and not any(emptied.iterdir()):
+                emptied.rmdir()
+
+
+def containerd_socket() -> Path:
+    """Return the socket of the node's containerd; its path is short, as that of a socket must be."""
+    return RUN_DIRECTORY / "containerd" / "containerd.sock"
+
+
+def claim(footprint: Footprint) -> None:
+    """Take the machine for a node, after removing what a node that crashed left behind.
+
+    Raises StateError if another node runs, or a real Kubernetes node.
+    """
+    with _locked():
+        if (other := _read()) is not None:
+            if other.runs():
+                raise StateError(
+                    f"cluster {other.cluster!r} runs a container node already, and a machine has room for one; wait "
+                    f"for it, or end it with `posefleet-lab down --directory {other.cluster_directory}`"
+                )
+            _remove(other)
+        if iptables.has_proxy_rules():
+            raise StateError(
+                "this machine has the packet filter rules of a kube-proxy, so it is a Kubernetes node already; "
+                "use another machine, or end that node and run `kube-proxy --cleanup`"
+            )
+        write_private(RUN_DIRECTORY / _CLAIM, json.dumps(asdict(footprint), indent=2))
+
+
+def remove_footprint(directory: Path) -> None:
+    """Remove what the container node of the cluster in ``directory`` left, if there is one."""
+    if not has_container_node(directory):
+        return
+    with _locked():
+        if found := _read():
+            _remove(found)
+
+
+def has_container_node(directory: Path) -> bool:
+    """Tell whether the machine is taken for the container node of the cluster in ``directory``."""
+    if not os.access(RUN_DIRECTORY / _CLAIM, os.R_OK):
+        return False  # there is none, or it is root's and we are not
+    found = _read()
+    return found is not None and found.cluster_directory == str(directory.resolve())
+
+
+def _remove(footprint: Footprint) -> None:
+    footprint.remove()
+    (RUN_DIRECTORY / _CLAIM).unlink(missing_ok=True)
+
+
+def _read() -> Footprint | None:
+    try:
+        return Footprint(**json.loads((RUN_DIRECTORY / _CLAIM).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    RUN_DIRECTORY.mkdir(mode=0o711, exist_ok=True)
+    with (RUN_DIRECTORY / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

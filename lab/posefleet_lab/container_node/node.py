@@ -1,0 +1,168 @@
+"""The container node as a whole: what starts in which order, and how it ends."""
+
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from ..component import Component
+from ..control_plane import SERVICE_NETWORK, ControlPlane
+from ..errors import LabError
+from ..images.pause import pause_image
+from ..ports import free_port
+from ..tools.build_once import Report, quiet
+from . import containerd, dns, kubelet, service_proxy, sysctls
+from .endpoints import Port, service_with_endpoints
+from .footprint import Footprint, claim
+from .network import PodNetwork
+
+_NOT_READY = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
+_NODE_SECONDS = 120.0
+_LONGEST_SOCKET_PATH = 107
+
+
+class ContainerNode:
+    """A real kubelet with containerd, kube-proxy and CoreDNS on this machine, which must run as root.
+
+    Everything listens on the bridge of ``network`` or on loopback. NetworkPolicies are accepted and not
+    enforced, and host ports are not served: the bridge plugin knows neither. ``gpus`` are pretended, as
+    an extended resource that no device stands behind. Call ``prepare`` before the control plane starts, for
+    that listens on the bridge too; ``network`` and all else is removed by ``remove_footprint``.
+    """
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        directory: Path,
+        network: PodNetwork,
+        *,
+        binary: Path,
+        name: str = "lab-node",
+        gpus: int = 0,
+        report: Report = quiet,
+    ) -> None:
+        self.name = name
+        self.directory = directory
+        self.network = network
+        self._control_plane, self._gpus, self._report = control_plane, gpus, report
+        self._ports = {server: (free_port(), free_port()) for server in ("kubelet", "proxy", "dns")}
+        self._containerd = containerd.containerd(directory)
+        self._kubelet = kubelet.kubelet(binary, directory, name, network.gateway)
+        self._proxy = service_proxy.service_proxy(binary, directory, name)
+        self._dns = dns.dns(binary, directory)
+
+    @property
+    def components(self) -> list[Component]:
+        """Return the programs, in the order of their start."""
+        return [self._containerd, self._dns, self._proxy, self._kubelet]
+
+    def prepare(self, cluster: str, cluster_directory: Path) -> None:
+        """Take the machine for this node of ``cluster`` and make its bridge. Raises StateError if it is taken."""
+        self._check_socket_paths()
+        footprint = Footprint(
+            cluster=cluster,
+            cluster_directory=str(cluster_directory),
+            directory=str(self.directory),
+            bridge=self.network.bridge,
+            subnet=str(self.network.subnet),
+            settings=sysctls.save(),
+            pid_files=[str(component.pid_file) for component in self.components],
+        )
+        claim(footprint)
+        self.network.create(SERVICE_NETWORK)
+
+    def start(self) -> None:
+        """Start everything and return when pods can be scheduled to the node."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._write_configurations()
+        self._containerd.start()
+        self._containerd.wait_until(containerd.answers, "ready")
+        self.load_archive(pause_image(self._report).file)
+        for component in (self._dns, self._proxy, self._kubelet):
+            component.start()
+        self._apply_dns()
+        self._dns.wait_until(_answers(f"http://127.0.0.1:{self._ports['dns'][0]}/ready"), "ready")
+        self._proxy.wait_until(_answers(f"http://127.0.0.1:{self._ports['proxy'][0]}/livez"), "ready")
+        self._kubelet.wait_until(self._is_registered, "registered", _NODE_SECONDS)
+        self._describe()
+        self._kubelet.wait_until(self._is_ready, "ready", _NODE_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the programs; containers, mounts and network stay for ``remove_footprint``."""
+        for component in reversed(self.components):
+            component.stop()
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop or kill the kubelet and start it again; containers run on."""
+        self._kubelet.kill() if crash else self._kubelet.stop()
+        self._kubelet.start()
+        self._kubelet.wait_until(self._is_ready, "ready", _NODE_SECONDS)
+
+    def pids(self, namespace: str, pod: str, container: str | None = None) -> list[int]:
+        """Return the processes of a pod's containers on this machine, each container's main process first."""
+        return containerd.pids(namespace, pod, container)
+
+    def load_archive(self, archive: Path) -> None:
+        """Import an OCI archive, so that pods can use its image."""
+        containerd.import_image(archive)
+
+    def load_image(self, name: str) -> None:
+        """Import an image of buildah's store, so that pods can use it."""
+        containerd.load_image(name)
+
+    def publish(self, namespace: str, name: str, port: int, target: int) -> None:
+        """Give a server that listens on the bridge the name ``<name>.<namespace>`` in the cluster."""
+        metadata = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        self._control_plane.apply(f"/api/v1/namespaces/{namespace}", metadata)
+        for path, manifest in service_with_endpoints(namespace, name, self.network.gateway, [Port(name, port, target)]):
+            self._control_plane.apply(path, manifest)
+
+    def _check_socket_paths(self) -> None:
+        longest = self.directory / "state" / "kubelet" / "pod-resources" / "kubelet.sock"
+        if len(str(longest)) > _LONGEST_SOCKET_PATH:
+            raise LabError(
+                f"{self.directory} is too long a path for the kubelet's sockets; choose a shorter --directory"
+            )
+
+    def _write_configurations(self) -> None:
+        directory, plane, address = self.directory, self._control_plane, self.network.gateway
+        (directory / "pki").mkdir(exist_ok=True, mode=0o700)
+        containerd.write_configuration(directory, self.network)
+        kubelet.write_configuration(directory, plane, self.name, address, self._ports["kubelet"])
+        service_proxy.write_configuration(directory, plane, self.network, self._ports["proxy"])
+        dns.write_configuration(directory, plane, address, self._ports["dns"][0])
+
+    def _apply_dns(self) -> None:
+        self._dns.wait_until(lambda: self._control_plane.get("/api/v1/namespaces/kube-system") is not None, "allowed")
+        for path, manifest in dns.objects(self.network.gateway):
+            self._control_plane.apply(path, manifest)
+
+    def _describe(self) -> None:
+        """Label the node as a worker, and give it the pretended GPUs."""
+        path = f"/api/v1/nodes/{self.name}"
+        self._control_plane.merge(path, {"metadata": {"labels": {"node-role.kubernetes.io/worker": ""}}})
+        if self._gpus:
+            self._control_plane.merge(f"{path}/status", {"status": {"capacity": {"nvidia.com/gpu": str(self._gpus)}}})
+
+    def _is_registered(self) -> bool:
+        return self._control_plane.get(f"/api/v1/nodes/{self.name}") is not None
+
+    def _is_ready(self) -> bool:
+        node = self._control_plane.get(f"/api/v1/nodes/{self.name}")
+        if node is None or _NOT_READY & {taint["key"] for taint in node["spec"].get("taints") or []}:
+            return False
+        conditions = {condition["type"]: condition["status"] for condition in node["status"].get("conditions") or []}
+        gpus = node["status"].get("allocatable", {}).get("nvidia.com/gpu", "0")
+        return conditions.get("Ready") == "True" and int(gpus) == self._gpus
+
+
+def _answers(url: str) -> Callable[[], bool]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def answers() -> bool:
+        try:
+            with opener.open(url, timeout=2) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    return answers
