@@ -4,12 +4,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, JsonValue
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 VALIDATIONS = "x-kubernetes-validations"
+
+#: Marks a field whose default the operator fills in, from its own configuration: the API server must not.
+DEFAULT_OF_CLUSTER: dict[str, JsonValue] = {"x-default-of-cluster": True}
 
 
 class ApiModel(BaseModel):
@@ -38,6 +41,11 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
     return {VALIDATIONS: [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
+def _cel_pattern(pattern: str) -> str:
+    quoted = pattern.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'^(?:{quoted})$'"
+
+
 @dataclass(frozen=True)
 class Matches:
     """A pattern whose refusal says what to write instead, in pydantic and (as CEL) in the API server.
@@ -60,8 +68,32 @@ class Matches:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         result = handler(schema)
-        quoted = self.pattern.replace("\\", "\\\\").replace("'", "\\'")
-        result.setdefault(VALIDATIONS, []).append({"rule": f"self.matches('^(?:{quoted})$')", "message": self.message})
+        rule = f"self.matches({_cel_pattern(self.pattern)})"
+        result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
+        return result
+
+
+@dataclass(frozen=True)
+class KeysMatch:
+    """``Matches`` for the keys of a map, which must be bounded by ``max_length``."""
+
+    pattern: str
+    message: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        compiled = re.compile(self.pattern, re.ASCII)
+
+        def check(value: dict[str, Any]) -> dict[str, Any]:
+            if not all(compiled.fullmatch(key) for key in value):
+                raise ValueError(self.message)
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        result = handler(schema)
+        rule = f"self.all(key, key.matches({_cel_pattern(self.pattern)}))"
+        result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
         return result
 
 

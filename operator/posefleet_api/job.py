@@ -2,32 +2,27 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError
 
 from posefleet_api.base import ApiModel, rules
 from posefleet_api.constants import MAX_JOB_NAME_LENGTH
 from posefleet_api.dataset import Dataset, Output, Storage
+from posefleet_api.mistakes import mistakes
 from posefleet_api.model import Losses, Model, SingleViewPcaLoss, TemporalLoss
 from posefleet_api.resources import FailurePolicy, PodTemplate, Resources
 from posefleet_api.status import Status
 from posefleet_api.training import Checkpoint, Predict, Training
 from posefleet_api.values import ObjectName
 
-_STORAGE_FOR_S3 = (
-    "has(self.storage) || (!self.dataset.uri.startsWith('s3://') && !self.output.uri.startsWith('s3://'))",
-    "storage is needed for s3:// URIs: add storage.endpoint and storage.credentialsSecret",
-)
-
 
 class Spec(ApiModel):
-    """What to train, on what, and with which means. Only dataset.uri, storage and output.uri must be given."""
-
-    model_config = {"json_schema_extra": rules(_STORAGE_FOR_S3)}
+    """What to train, on what, and with which means. Only dataset.uri, output.uri and, for s3:// URIs of a cluster
+    whose posefleet knows no store, storage must be given."""
 
     dataset: Dataset
     """The labelled frames and the videos."""
     storage: Storage | None = None
-    """The object store that holds them and takes the results."""
+    """The object store of all s3:// URIs. Absent: the store that your cluster's posefleet was installed with."""
     output: Output
     """Where results go."""
     model: Model = Model()
@@ -55,12 +50,11 @@ class Spec(ApiModel):
     pod_template: PodTemplate = PodTemplate()
     """What the job adds to its pods."""
 
-    @model_validator(mode="after")
-    def _storage_for_s3(self) -> "Spec":
-        remote = self.dataset.uri.startswith("s3://") or self.output.uri.startswith("s3://")
-        if remote and self.storage is None:
-            raise ValueError(_STORAGE_FOR_S3[1])
-        return self
+    @property
+    def needs_store(self) -> bool:
+        """Whether anything of the job lies in an object store."""
+        uris = (self.dataset.uri, self.output.uri, self.output.cache_uri, self.checkpoint.resume_from)
+        return any(uri.startswith("s3://") for uri in uris)
 
 
 class Metadata(ApiModel):
@@ -103,6 +97,9 @@ class PoseTrainingJob(ApiModel):
     """What the operator reports."""
 
 
+_NO_SUCH_FIELD = "no such field; `kubectl explain ptj.spec --recursive` lists them all"
+
+
 def parse_job(manifest: dict[str, Any]) -> PoseTrainingJob:
     """The job of a manifest.
 
@@ -112,18 +109,8 @@ def parse_job(manifest: dict[str, Any]) -> PoseTrainingJob:
     try:
         return PoseTrainingJob.model_validate(manifest)
     except ValidationError as error:
-        raise InvalidManifest(error) from None
+        raise InvalidManifest(mistakes(error, _NO_SUCH_FIELD)) from None
 
 
 class InvalidManifest(ValueError):
-    """A manifest that does not say what a job needs."""
-
-    def __init__(self, error: Any) -> None:
-        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {_text(e)}" for e in error.errors(include_url=False)]
-        super().__init__("\n".join(lines))
-
-
-def _text(error: dict[str, Any]) -> str:
-    if error["type"] == "extra_forbidden":
-        return "no such field; `kubectl explain ptj.spec --recursive` lists them all"
-    return str(error["msg"]).removeprefix("Value error, ")
+    """A manifest that does not say what a job needs; a sentence for every mistake."""

@@ -7,12 +7,12 @@ from typing import Any
 from posefleet_api.base import VALIDATIONS
 from posefleet_api.constants import API_VERSION, KIND, SHORT_NAME
 from posefleet_api.job import PoseTrainingJob
-from posefleet_api.schema import Schema, structural_schema
+from posefleet_api.schema import Schema, split_default, structural_schema
 
 _HEAD = f"""# The manifest of a {KIND}
 
 Written by `make generate` from the API's models; `kubectl explain {SHORT_NAME}.spec` shows the same.
-A field without a default must be given. `apiVersion: {API_VERSION}`, `kind: {KIND}`.
+Your cluster's defaults are those that its posefleet was installed with. `apiVersion: {API_VERSION}`, `kind: {KIND}`.
 """
 
 
@@ -65,6 +65,9 @@ def _bounds(field: Schema) -> str:
 
 
 def _default(field: Schema, required: bool) -> str:
+    _, usual = split_default(field["description"])
+    if usual is not None:
+        return f"`{usual}`, or your cluster's" if usual != "none" else "your cluster's"
     if "default" in field:
         return f"`{_plain(field['default'])}`" if "properties" not in field else _plain_object(field["default"])
     return "**must be given**" if required else ""
@@ -80,5 +83,5 @@ def _plain(value: Any) -> str:
 
 def _meaning(field: Schema) -> str:
     notes = [str(rule["message"]) for rule in field.get(VALIDATIONS, ())]
-    text = str(field.get("description", ""))
+    text, _ = split_default(field["description"])
     return " ".join([text, *(f"*{note[0].upper()}{note[1:]}.*" for note in notes)]).replace("|", "\\|")

@@ -2,29 +2,70 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from posefleet_api.base import ApiModel
-from posefleet_api.values import Fragment, LabelText, ObjectName, Quantity, RequiredObjectName
+from posefleet_api.base import DEFAULT_OF_CLUSTER, ApiModel, rules
+from posefleet_api.values import (
+    ExtendedResources,
+    Fragment,
+    LabelText,
+    ObjectName,
+    Quantity,
+    RequiredObjectName,
+    ResourceName,
+)
 
+_FILLED_IN = Field(json_schema_extra=DEFAULT_OF_CLUSTER)
 Texts = Annotated[dict[str, LabelText], Field(max_length=64)]
+
+
+_GPU_RESOURCE = "nvidia.com/gpu"
+_MODEL_WITHOUT_GPUS = "to ask for a gpuModel set gpusPerNode to 1 or more, or leave gpuModel out"
+_GPUS_ASKED_FOR_TWICE = "leave gpuResource out of extendedResources: gpusPerNode says how many GPUs each pod gets"
 
 
 class Resources(ApiModel):
     """The gang: ``nodes`` pods with ``gpusPerNode`` training processes each. May change between attempts."""
 
-    nodes: Annotated[int, Field(ge=1, le=256)] = 1
+    model_config = {
+        "json_schema_extra": rules(
+            (
+                "!has(self.gpuModel) || self.gpuModel == '' || !has(self.gpusPerNode) || self.gpusPerNode > 0",
+                _MODEL_WITHOUT_GPUS,
+            ),
+            (
+                "!has(self.extendedResources) || "
+                f"!((has(self.gpuResource) ? self.gpuResource : '{_GPU_RESOURCE}') in self.extendedResources)",
+                _GPUS_ASKED_FOR_TWICE,
+            ),
+        )
+    }
+
+    nodes: Annotated[int, Field(ge=1, le=256), _FILLED_IN] = 1
     """Pods that train together, one a node."""
-    gpus_per_node: Annotated[int, Field(ge=0, le=64)] = 1
+    gpus_per_node: Annotated[int, Field(ge=0, le=64), _FILLED_IN] = 1
     """GPUs, and so training processes, of each pod. 0 trains one process a pod on its CPUs."""
-    gpu_model: LabelText = ""
-    """The value of the node label nvidia.com/gpu.product to ask for, such as NVIDIA-A100-SXM4-80GB."""
-    cpus_per_node: Annotated[int, Field(ge=1, le=1024)] = 4
+    gpu_resource: Annotated[ResourceName, _FILLED_IN] = _GPU_RESOURCE
+    """The resource that a GPU is asked for by, such as nvidia.com/mig-1g.10gb for a slice of one, or amd.com/gpu."""
+    gpu_model: Annotated[LabelText, _FILLED_IN] = ""
+    """The value of the node label nvidia.com/gpu.product (or of another that your cluster's posefleet was installed
+    with) to ask for, such as NVIDIA-A100-SXM4-80GB. Empty: any."""
+    cpus_per_node: Annotated[int, Field(ge=1, le=1024), _FILLED_IN] = 4
     """CPUs of each pod."""
-    memory_per_node: Quantity = "16Gi"
-    """Memory of each pod."""
-    cache_per_node: Quantity = "20Gi"
+    memory_per_node: Annotated[Quantity, _FILLED_IN] = "16Gi"
+    """Memory of each pod. Up to half of it may be shared memory (/dev/shm)."""
+    cache_per_node: Annotated[Quantity, _FILLED_IN] = "20Gi"
     """Local disk of each pod for videos and proxies."""
+    extended_resources: Annotated[ExtendedResources, _FILLED_IN] = {}
+    """What else each pod of an attempt asks for by name, such as {rdma/hca: "1"} for a network card."""
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> "Resources":
+        if self.gpu_model and not self.gpus_per_node:
+            raise ValueError(_MODEL_WITHOUT_GPUS)
+        if self.gpu_resource in self.extended_resources:
+            raise ValueError(_GPUS_ASKED_FOR_TWICE)
+        return self
 
 
 class FailurePolicy(ApiModel):
@@ -57,7 +98,8 @@ class LocalReference(ApiModel):
 
 
 class PodTemplate(ApiModel):
-    """What the job adds to its pods, with the fields of a Kubernetes pod."""
+    """What the job adds to its pods, with the fields of a Kubernetes pod. What your cluster's posefleet was installed
+    with is there beside it: maps and lists are joined, and of two entries of a name the job's is taken."""
 
     labels: Texts = {}
     """Labels of the pods."""
@@ -77,9 +119,9 @@ class PodTemplate(ApiModel):
     """Environment variables of the trainer's containers."""
     image_pull_secrets: Annotated[list[LocalReference], Field(max_length=8)] = []
     """Secrets with registry credentials."""
-    service_account_name: ObjectName = ""
+    service_account_name: Annotated[ObjectName, _FILLED_IN] = ""
     """The pods' service account; its token is not mounted."""
-    priority_class_name: ObjectName = ""
+    priority_class_name: Annotated[ObjectName, _FILLED_IN] = ""
     """The pods' priority class."""
 
     def fragment(self, name: str) -> Any:

@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from posefleet_api.base import VALIDATIONS
+from posefleet_api.base import DEFAULT_OF_CLUSTER, VALIDATIONS
 
 Schema = dict[str, Any]
-_DROPPED = frozenset({"title", "$defs", "additionalProperties"})
+_DROPPED = frozenset({"title", "$defs", "additionalProperties", *DEFAULT_OF_CLUSTER})
+_OF_CLUSTER = ", or what your cluster's posefleet was installed with."
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
@@ -35,7 +36,7 @@ def _structural(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
         result["items"] = _structural(node["items"], definitions)
     if "properties" in node:
         result["properties"] = {name: _structural(child, definitions) for name, child in node["properties"].items()}
-    return _exclusive_bounds(_shortest_default(_description(result)))
+    return _exclusive_bounds(_shortest_default(node, _default_of_cluster(node, _description(result))))
 
 
 def _description(node: Schema) -> Schema:
@@ -44,14 +45,38 @@ def _description(node: Schema) -> Schema:
     return node
 
 
-def _shortest_default(node: Schema) -> Schema:
-    """Leave out of an object's default what its fields' own defaults say; null means absent.
+def _default_of_cluster(source: Schema, node: Schema) -> Schema:
+    """Say the default of a field that the operator fills in, and leave it to the operator."""
+    if _is_filled_in(source):
+        node["description"] += f" Default: {node.pop('default') or 'none'}{_OF_CLUSTER}"
+    return node
 
-    Where CEL rules read the fields the default stays whole: the API server tries the rules on it as it stands.
+
+def split_default(description: str) -> tuple[str, str | None]:
+    """A field's meaning, and its default if the operator fills it in and the cluster has no other."""
+    if not description.endswith(_OF_CLUSTER):
+        return description, None
+    meaning, _, default = description.removesuffix(_OF_CLUSTER).rpartition(" Default: ")
+    return meaning, default
+
+
+def _is_filled_in(source: Schema) -> bool:
+    """Whether the operator fills in a field, given its JSON schema as pydantic writes it."""
+    return DEFAULT_OF_CLUSTER.keys() <= source.keys()
+
+
+def _shortest_default(source: Schema, node: Schema) -> Schema:
+    """Leave out of an object's default what its fields' own defaults say, and what the operator fills in; null means
+    absent.
+
+    Where CEL rules read the fields the rest stays: the API server tries the rules on a default as it stands.
     """
-    if isinstance(default := node.get("default"), dict) and VALIDATIONS not in node:
-        own = {name: child.get("default") for name, child in node.get("properties", {}).items()}
-        node["default"] = {k: _without_null(v) for k, v in default.items() if v is not None and v != own.get(k)}
+    if isinstance(default := node.get("default"), dict):
+        fields = source.get("properties", {})
+        kept = {k: v for k, v in default.items() if v is not None and not _is_filled_in(fields.get(k, {}))}
+        if VALIDATIONS not in node:
+            kept = {k: v for k, v in kept.items() if v != fields.get(k, {}).get("default")}
+        node["default"] = {k: _without_null(v) for k, v in kept.items()}
     return node
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
-from posefleet_api.base import Embedded, Matches
+from posefleet_api.base import Embedded, KeysMatch, Matches
 
 Uri = Annotated[
     str,
@@ -51,6 +51,18 @@ Quantity = Annotated[
     str,
     StringConstraints(max_length=32),
     Matches(r"[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?", "must be a size such as 64Gi or 512Mi"),
+]
+_RESOURCE = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_RESOURCE_MESSAGE = "must be the name of an extended resource, DOMAIN/NAME, such as nvidia.com/gpu or rdma/hca"
+ResourceName = Annotated[str, StringConstraints(max_length=128), Matches(_RESOURCE, _RESOURCE_MESSAGE)]
+#: Extended resources are whole; Kubernetes writes them as text.
+WholeQuantity = Annotated[
+    str,
+    StringConstraints(max_length=16),
+    Matches(r"[1-9][0-9]*", 'must be a whole number in quotes, such as "1"'),
+]
+ExtendedResources = Annotated[
+    dict[str, WholeQuantity], Field(max_length=8), KeysMatch(_RESOURCE, f"every key {_RESOURCE_MESSAGE}")
 ]
 LabelText = Annotated[str, StringConstraints(max_length=256)]
 Count = Annotated[int, Field(ge=1)]

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 
+from posefleet_operator.defaults import InvalidDefaults
 from posefleet_operator.logs import start_logging
 from posefleet_operator.operator import run_operator
 from posefleet_operator.settings import Settings, parse_settings
@@ -12,7 +13,10 @@ from posefleet_operator.settings import Settings, parse_settings
 
 def main() -> None:
     """Run the operator until SIGTERM or SIGINT."""
-    settings = parse_settings(sys.argv[1:], os.environ)
+    try:
+        settings = parse_settings(sys.argv[1:], os.environ)
+    except InvalidDefaults as mistake:
+        sys.exit(f"posefleet-operator: {mistake}")
     start_logging(settings.log_format, settings.log_level)
     asyncio.run(_run(settings))
 

@@ -11,6 +11,8 @@ from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec, parse_job
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import FINISHED_PHASES, Attempt, Status
 from posefleet_operator.children import ChildJob, ChildPod, Key, Manifest
+from posefleet_operator.policies.preparation import fingerprint
+from posefleet_operator.policies.resolution import resolved
 from posefleet_operator.settings import Settings
 
 
@@ -73,17 +75,54 @@ class Observation:
 
     @cached_property
     def job(self) -> PoseTrainingJob | InvalidManifest:
-        """The job without its status, or what is wrong with its manifest."""
-        try:
-            return parse_job({name: part for name, part in self.manifest.items() if name != "status"})
-        except InvalidManifest as refusal:
-            return refusal
+        """The job without its status, with this cluster's defaults; or what is wrong with its manifest.
+
+        Defaults that changed so that they no longer complete a job which has begun do not end it: it stays as
+        written, and ``incomplete`` says what is missing.
+        """
+        if isinstance(self._completed, InvalidManifest) and self._begun:
+            return self._written
+        return self._completed
+
+    @property
+    def incomplete(self) -> str:
+        """What a job that has begun lacks since the cluster's defaults changed; empty if nothing."""
+        return str(self._completed) if isinstance(self._completed, InvalidManifest) else ""
 
     @property
     def spec(self) -> Spec:
         """The spec; only after the step that refuses invalid manifests."""
         assert isinstance(self.job, PoseTrainingJob)
         return self.job.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what the author asks to be prepared; only after the step that refuses invalid manifests.
+
+        The cluster's defaults are no part of it: when they change, nothing that is prepared is prepared again.
+        """
+        assert isinstance(self._written, PoseTrainingJob)
+        return fingerprint(self._written.spec)
+
+    @cached_property
+    def _written(self) -> PoseTrainingJob | InvalidManifest:
+        try:
+            return parse_job({name: part for name, part in self.manifest.items() if name != "status"})
+        except InvalidManifest as refusal:
+            return refusal
+
+    @cached_property
+    def _completed(self) -> PoseTrainingJob | InvalidManifest:
+        if isinstance(self._written, InvalidManifest):
+            return self._written
+        try:
+            return resolved(self._written, self.settings.trainer_defaults)
+        except InvalidManifest as refusal:
+            return refusal
+
+    @property
+    def _begun(self) -> bool:
+        return bool(self.status.preparation.tries or self.status.attempts)
 
     @property
     def finished(self) -> bool:

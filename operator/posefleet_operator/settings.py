@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from posefleet_operator.defaults import TrainerDefaults, read_defaults
+
 LogFormat = Literal["auto", "json", "text"]
 PullPolicy = Literal["IfNotPresent", "Always", "Never"]
 
@@ -40,6 +42,8 @@ class Settings:
     image_pull_policy: PullPolicy = "IfNotPresent"
     #: The trainer's user and group, as in its image; any number but 0 will do for other images.
     run_as_user: int = 65532
+    #: What jobs get that do not say otherwise.
+    trainer_defaults: TrainerDefaults = field(default_factory=TrainerDefaults)
     log_format: LogFormat = "auto"
     log_level: str = "INFO"
     #: Of this process among those that want the lease.
@@ -47,7 +51,11 @@ class Settings:
 
 
 def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Settings from command-line arguments, which win over ``POSEFLEET_*`` variables, which win over defaults."""
+    """Settings from command-line arguments, which win over ``POSEFLEET_*`` variables, which win over defaults.
+
+    Raises:
+        InvalidDefaults: for a file of trainer defaults that cannot be used.
+    """
     options = _parser(environment).parse_args(arguments)
     return Settings(
         trainer_image=options.trainer_image,
@@ -62,6 +70,9 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         progress_seconds=options.progress_seconds,
         image_pull_policy=options.image_pull_policy,
         run_as_user=options.run_as_user,
+        trainer_defaults=read_defaults(Path(options.trainer_defaults))
+        if options.trainer_defaults
+        else TrainerDefaults(),
         log_format=options.log_format,
         log_level=options.log_level.upper(),
     )
@@ -97,6 +108,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option("progress-seconds", str(Settings.progress_seconds), "seconds between two questions for a job's progress")
     option("image-pull-policy", "IfNotPresent", "of the trainer pods", ["IfNotPresent", "Always", "Never"])
     option("run-as-user", str(Settings.run_as_user), "user and group of the trainer pods")
+    option("trainer-defaults", "", "YAML file with the trainer pods' storage, resources, podTemplate, gpuModelLabel")
     option("log-format", "auto", "auto is text on a terminal and JSON lines elsewhere", ["auto", "json", "text"])
     option("log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
     return parser

@@ -13,15 +13,14 @@ from posefleet_api.values import quantity_bytes
 from posefleet_operator.builders.names import metadata
 from posefleet_operator.builders.pod_template import Role, pod_template
 from posefleet_operator.children import Manifest
-from posefleet_operator.policies.preparation import fingerprint
 from posefleet_operator.settings import Settings
 
 _CPU_REQUEST = "500m"
 _MEMORY_REQUEST = "1Gi"
 
 
-def prepare_job(job: PoseTrainingJob, number: int, settings: Settings) -> Manifest:
-    """One pod without GPUs, once."""
+def prepare_job(job: PoseTrainingJob, number: int, fingerprint: str, settings: Settings) -> Manifest:
+    """One pod without GPUs, once; ``fingerprint`` says what it prepares for."""
     role = Role(
         component=COMPONENT_PREPARE,
         number=number,
@@ -34,7 +33,7 @@ def prepare_job(job: PoseTrainingJob, number: int, settings: Settings) -> Manife
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {**child, "annotations": {ANNOTATION_FINGERPRINT: fingerprint(job.spec)}},
+        "metadata": {**child, "annotations": {ANNOTATION_FINGERPRINT: fingerprint}},
         "spec": {
             "completions": 1,
             "parallelism": 1,

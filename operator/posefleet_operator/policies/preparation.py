@@ -10,7 +10,6 @@ from posefleet_operator.policies.attempts import doubled
 #: A store that is away is asked again at least once a minute.
 MAX_UNREACHABLE_BACKOFF_SECONDS = 60.0
 _FIRST_UNREACHABLE_BACKOFF_SECONDS = 2.0
-_LOOKED_AT = ("dataset", "storage", "output", "model", "losses", "training", "checkpoint", "predict")
 
 
 def fingerprint(spec: Spec) -> str:

@@ -12,7 +12,7 @@ SLOW_START_SECONDS = 120.0
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIGURATION = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 #: Reasons that a person has to do something about.
-TROUBLES = frozenset({"Unschedulable", "SlowStart", "WaitingForOldPods", *_IMAGE, *_CONFIGURATION})
+TROUBLES = frozenset({"Unschedulable", "SlowStart", "WaitingForOldPods", "Incomplete", *_IMAGE, *_CONFIGURATION})
 
 
 @dataclass(frozen=True)

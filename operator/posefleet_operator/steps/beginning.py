@@ -7,7 +7,6 @@ from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan, Reference
 from posefleet_operator.policies.cleanup import seconds_to_live
 from posefleet_operator.policies.conditions import find_condition
-from posefleet_operator.policies.preparation import fingerprint
 from posefleet_operator.steps.finish import fail
 from posefleet_operator.timestamps import to_timestamp
 
@@ -25,7 +24,7 @@ def start_over(seen: Observation, plan: Plan) -> None:
     if not seen.finished or plan.status.attempts or isinstance(seen.job, InvalidManifest):
         return
     failed = find_condition(plan.status.conditions, "Failed")
-    corrected = plan.status.preparation.fingerprint != fingerprint(seen.spec)
+    corrected = plan.status.preparation.fingerprint != seen.fingerprint
     if failed is None or failed.reason != "InvalidInput" or not corrected:
         return
     tries = plan.status.preparation.tries

@@ -13,7 +13,7 @@ from posefleet_operator.policies.cleanup import outdated
 from posefleet_operator.policies.conditions import is_true
 from posefleet_operator.policies.gang import has_ended
 from posefleet_operator.policies.outcomes import Ending, ending_of_gang, termination_message
-from posefleet_operator.policies.preparation import fingerprint, seconds_before_next_try
+from posefleet_operator.policies.preparation import seconds_before_next_try
 from posefleet_operator.policies.waiting import why_waiting
 from posefleet_operator.steps.finish import fail
 from posefleet_operator.steps.starting import may_create
@@ -35,14 +35,14 @@ def prepare(seen: Observation, plan: Plan) -> None:
 
 
 def _is_prepared(seen: Observation, status: Status) -> bool:
-    return is_true(status.conditions, "Prepared") and status.preparation.fingerprint == fingerprint(seen.spec)
+    return is_true(status.conditions, "Prepared") and status.preparation.fingerprint == seen.fingerprint
 
 
 def _watch_try(seen: Observation, plan: Plan) -> None:
     preparation = plan.status.preparation
     job = seen.prepare_job(preparation.tries)
     pods = seen.own_pods(COMPONENT_PREPARE, preparation.tries)
-    outdated_data = preparation.fingerprint != fingerprint(seen.spec)
+    outdated_data = preparation.fingerprint != seen.fingerprint
     if outdated_data and job is not None and job.unfinished:
         plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
     if not has_ended(job, pods, seen.now):
@@ -105,7 +105,7 @@ def _with_next_try(seen: Observation, preparation: Preparation, ending: Ending) 
 
 
 def _start_try(seen: Observation, plan: Plan) -> None:
-    preparation, wanted = plan.status.preparation, fingerprint(seen.spec)
+    preparation, wanted = plan.status.preparation, seen.fingerprint
     if preparation.fingerprint not in {"", wanted}:
         _note(plan, failures=0, unreachable=0, warnings=[])
         plan.condition("Prepared", False, "DataChanged", "spec has changed; the data are prepared anew")
@@ -120,7 +120,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
 def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
     plan.apply.append(job_config(seen.job, COMPONENT_PREPARE, number))
-    plan.apply.append(prepare_job(seen.job, number, seen.settings))
+    plan.apply.append(prepare_job(seen.job, number, wanted, seen.settings))
     if (old := outdated(number)) is not None:
         name = prepare_name(seen.name, old)
         plan.delete += [Reference("ConfigMap", name), Reference("Job", name)]

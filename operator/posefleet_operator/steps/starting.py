@@ -21,6 +21,9 @@ def may_create(seen: Observation, plan: Plan, kind: ConditionType) -> bool:
         plan.condition(kind, False, "Refused", f"{seen.refusal}; {remedy}")
         plan.wake(_RETRY_REFUSED_SECONDS)
         return False
+    if seen.incomplete:
+        plan.condition(kind, False, "Incomplete", f"{seen.incomplete} (the operator's trainer defaults have changed)")
+        return False
     if blockers := (*seen.strangers(), *_former_gang(seen)):
         names = ", ".join(blockers[:4])
         reason, remedy = "StoppingOldPods", "the next ones start when these have ended"

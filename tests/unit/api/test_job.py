@@ -65,17 +65,31 @@ def test_losses_given_empty_are_off():
         ("spec.losses.pcaMultiView", {"views": [[0, 1], [2]]}, "every view must list the same number"),
         ("metadata.name", "m" * 49, "metadata.name: String should have at most 48 characters"),
         ("spec.resources.memoryPerNode", "64 gigs", "must be a size such as 64Gi"),
+        ("spec.resources.gpuResource", "gpu", "spec.resources.gpuResource: must be the name of an extended resource"),
+        ("spec.resources.extendedResources", {"hca": "1"}, "every key must be the name of an extended resource"),
+        ("spec.resources.extendedResources", {"rdma/hca": "half"}, "must be a whole number in quotes"),
+        ("spec.resources.extendedResources", {"nvidia.com/gpu": "1"}, "leave gpuResource out of extendedResources"),
+        ("spec.resources", {"gpuModel": "T4", "gpusPerNode": 0}, "set gpusPerNode to 1 or more, or leave gpuModel out"),
     ],
 )
 def test_a_mistake_is_told_with_its_field(path, value, told):
     assert told in refusal(path, value)
 
 
-def test_s3_without_storage_is_refused():
+def test_storage_may_be_left_to_the_cluster():
     manifest = deepcopy(_MANIFEST)
     del manifest["spec"]["storage"]
-    with pytest.raises(InvalidManifest, match="storage is needed for s3:// URIs"):
-        parse_job(manifest)
+    job = parse_job(manifest)
+    assert job.spec.storage is None
+    assert job.spec.needs_store
+
+
+def test_a_job_in_folders_needs_no_store_unless_it_resumes_from_one():
+    manifest = manifest_with("spec.dataset.uri", "file:///data/")
+    manifest["spec"]["output"]["uri"] = "file:///out/"
+    assert not parse_job(manifest).spec.needs_store
+    manifest["spec"]["checkpoint"] = {"resumeFrom": "s3://lab/model.ckpt"}
+    assert parse_job(manifest).spec.needs_store
 
 
 def test_every_mistake_is_told_at_once():

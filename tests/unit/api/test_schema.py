@@ -33,19 +33,33 @@ def test_no_default_is_null():
     assert [path for path, field in all_fields() if "default" in field and field["default"] is None] == []
 
 
-def test_only_three_things_of_the_spec_must_be_given():
+def test_only_the_data_and_the_output_must_be_named():
     spec = _ROOT["properties"]["spec"]
-    assert set(spec["required"]) == {"dataset", "output"}
-    assert [path for path, field in fields(spec, "spec") if path.count(".") == 2 and "default" not in field] == [
-        "spec.dataset.uri",
-        "spec.storage.endpoint",
-        "spec.output.uri",
-        "spec.losses.temporal",
-        "spec.losses.pcaSingleView",
-        "spec.losses.pcaMultiView",
-        "spec.losses.unimodal",
-        "spec.podTemplate.affinity",
-    ]
+    parts = {"spec": spec, **{f"spec.{name}": part for name, part in spec["properties"].items()}}
+    required = {path: part["required"] for path, part in parts.items() if "required" in part}
+    assert required == {
+        "spec": ["dataset", "output"],
+        "spec.dataset": ["uri"],
+        "spec.storage": ["endpoint"],
+        "spec.output": ["uri"],
+    }
+
+
+def test_the_api_server_fills_in_nothing_that_a_clusters_defaults_may_say():
+    spec = _ROOT["properties"]["spec"]["properties"]
+    assert spec["resources"]["default"] == {}
+    for name, field in spec["resources"]["properties"].items():
+        assert "default" not in field, name
+        assert field["description"].endswith(", or what your cluster's posefleet was installed with."), name
+    for name in ("serviceAccountName", "priorityClassName", "affinity"):
+        assert "default" not in spec["podTemplate"]["properties"][name], name
+    assert "default" not in spec["storage"]
+
+
+def test_the_default_of_the_code_is_told_beside_that_of_the_cluster():
+    fields = _ROOT["properties"]["spec"]["properties"]["resources"]["properties"]
+    assert "Default: 16Gi, or what" in fields["memoryPerNode"]["description"]
+    assert "Default: none, or what" in fields["gpuModel"]["description"]
 
 
 def test_fields_are_camel_case():

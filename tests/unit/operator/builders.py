@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from posefleet_api.constants import API_VERSION, COMPONENT_ATTEMPT, COMPONENT_PREPARE, KIND
-from posefleet_api.job import parse_job
+from posefleet_api.job import PoseTrainingJob, parse_job
 from posefleet_api.outcomes import ProgressReport, TerminationMessage
 from posefleet_api.status import Attempt, Condition, Preparation, Progress, Status
 from posefleet_operator.builders.attempt_job import attempt_job
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.children import ChildJob, ChildPod, Manifest
+from posefleet_operator.defaults import TrainerDefaults
 from posefleet_operator.observation import Observation
 from posefleet_operator.policies.preparation import fingerprint
 from posefleet_operator.settings import Settings
@@ -38,6 +39,7 @@ class JobBuilder:
     report: ProgressReport | None = None
     asking_since: datetime | None = None
     refusal: str = ""
+    settings: Settings = SETTINGS
 
     def with_spec(self, **fields: Any) -> Self:
         """Set fields of the spec."""
@@ -54,6 +56,10 @@ class JobBuilder:
     def with_status(self, **fields: Any) -> Self:
         """Set fields of the status."""
         return replace(self, status=self.status.model_copy(update=fields))
+
+    def on_a_cluster_with(self, **defaults: Any) -> Self:
+        """The operator was started with these trainer defaults."""
+        return replace(self, settings=replace(SETTINGS, trainer_defaults=TrainerDefaults.model_validate(defaults)))
 
     def with_condition(self, kind: str, status: str, reason: str) -> Self:
         """Add a condition."""
@@ -130,17 +136,19 @@ class JobBuilder:
             "status": self.status.to_dict(),
         }
 
-    def parsed(self) -> Any:
-        """The job as the operator parses it."""
-        return parse_job({name: part for name, part in self.manifest().items() if name != "status"})
+    def parsed(self) -> PoseTrainingJob:
+        """The job as the operator sees it, with the cluster's defaults."""
+        job = self.seen().job
+        assert isinstance(job, PoseTrainingJob), job
+        return job
 
     def attempt_manifest(self, number: int) -> Manifest:
         """The Job of an attempt as the API server holds it."""
-        return as_stored(attempt_job(self.parsed(), number, SETTINGS))
+        return as_stored(attempt_job(self.parsed(), number, self.settings))
 
     def prepare_manifest(self, number: int) -> Manifest:
         """The Job of a try of the preparation as the API server holds it."""
-        return as_stored(prepare_job(self.parsed(), number, SETTINGS))
+        return as_stored(prepare_job(self.parsed(), number, self.seen().fingerprint, self.settings))
 
     def seen(self, now: datetime = NOW) -> Observation:
         """What a reconcile looks at."""
@@ -149,7 +157,7 @@ class JobBuilder:
             child_jobs=tuple(ChildJob.read(manifest) for manifest in self.child_jobs),
             pods=tuple(ChildPod.read(manifest) for manifest in self.pods),
             now=now,
-            settings=SETTINGS,
+            settings=self.settings,
             report=self.report,
             asking_since=self.asking_since,
             refusal=self.refusal,
@@ -251,8 +259,8 @@ def a_pod(
 ) -> PodBuilder:
     """A pod of an attempt, or of a try of the preparation, as the Job controller creates it."""
     owner = job or a_job()
-    make = prepare_job if component == COMPONENT_PREPARE else attempt_job
-    parent = make(owner.parsed(), number, SETTINGS)
+    prepares = component == COMPONENT_PREPARE
+    parent = owner.prepare_manifest(number) if prepares else owner.attempt_manifest(number)
     name = f"{parent['metadata']['name']}-{rank}-x"
     metadata = {
         "name": name, "namespace": "lab", "uid": f"uid-of-{name}", "resourceVersion": "6",

@@ -85,7 +85,7 @@ def test_a_gang_without_gpus_asks_for_none_and_runs_one_process_a_pod() -> None:
 
 
 def test_preparation_takes_no_gpu_and_asks_for_little() -> None:
-    manifest = prepare_job(a_job().with_gpus(8, nodes=4).parsed(), 1, SETTINGS)
+    manifest = prepare_job(a_job().with_gpus(8, nodes=4).parsed(), 1, "f", SETTINGS)
 
     assert container_of(manifest)["resources"]["requests"] == {"cpu": "500m", "memory": str(2**30)}
     assert "nvidia.com/gpu" not in container_of(manifest)["resources"]["limits"]
@@ -101,7 +101,7 @@ def test_a_queue_is_named_to_kueue_and_the_gang_is_kueues_to_release() -> None:
 
 
 def test_pods_keep_to_the_restricted_standard() -> None:
-    for manifest in (attempt(a_job()), prepare_job(a_job().parsed(), 1, SETTINGS)):
+    for manifest in (attempt(a_job()), prepare_job(a_job().parsed(), 1, "f", SETTINGS)):
         pod, container = pod_of(manifest), container_of(manifest)
         assert pod["automountServiceAccountToken"] is False
         assert pod["enableServiceLinks"] is False
