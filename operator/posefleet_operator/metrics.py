@@ -28,7 +28,7 @@ _WAIT_BUCKETS = (1, 3, 10, 20, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400
 
 _RECONCILE_ERRORS = ("Conflict", "Unreachable", "Refused", "NotLeading", "ApiError", "Unexpected")
 #: Why attempts usually end. Their counts begin at zero: no rate sees the first one of a series that begins at one.
-_USUAL_ENDS: dict[str, tuple[str, ...]] = {
+ATTEMPT_ENDS: dict[str, tuple[str, ...]] = {
     "Succeeded": ("Completed",),
     "Preempted": (
         *("Preempted", "PodDeleted", "PodLost", "JobDeleted", "StoreUnreachable", "QueuePreempted", "Suspended"),
@@ -41,7 +41,7 @@ _USUAL_ENDS: dict[str, tuple[str, ...]] = {
     "DeadlineExceeded": ("DeadlineExceeded",),
 }
 #: Whoever evicts a pod may write any reason into it; those not listed here are counted as Other.
-_KNOWN_REASONS = frozenset(get_args(TerminationReason)).union(*_USUAL_ENDS.values())
+_KNOWN_REASONS = frozenset(get_args(TerminationReason)).union(*ATTEMPT_ENDS.values())
 
 
 class Metrics:
@@ -129,7 +129,7 @@ class Metrics:
         self._namespaces.add(namespace)
         self._queue_wait.labels(namespace)
         self._first_step.labels(namespace)
-        for outcome, reasons in _USUAL_ENDS.items():
+        for outcome, reasons in ATTEMPT_ENDS.items():
             for reason in reasons:
                 self._attempts.labels(namespace, outcome, reason)
 

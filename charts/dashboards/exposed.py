@@ -1,0 +1,81 @@
+"""Every metric that operator and trainer expose, read from the code that exposes it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from posefleet_operator.asking import Asker
+from posefleet_operator.cache import Jobs
+from posefleet_operator.job_series import JobSeries
+from posefleet_operator.metrics import Metrics
+
+PREFIX = "posefleet_"
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """A metric as a scrape shows it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    text: str
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names that its series have."""
+        return (
+            tuple(self.name + part for part in ("_bucket", "_sum", "_count"))
+            if self.kind == "histogram"
+            else (self.name,)
+        )
+
+    @property
+    def unit(self) -> str:
+        """What a value means, by the end of the name."""
+        name = self.name.removesuffix("_total")
+        units = {
+            "_timestamp_seconds": "Unix time, s",
+            "_gpu_seconds": "GPU-seconds",
+            "_seconds": "s",
+            "_bytes": "bytes",
+        }
+        units |= {"_ratio": "0 to 1", "_pixels": "pixels", "_gpus": "GPUs", "_info": "always 1", "_frames": "frames"}
+        return next((unit for ending, unit in units.items() if name.endswith(ending)), "")
+
+
+def operator_metrics() -> list[Exposed]:
+    """What an operator that leads exposes, ordered by name."""
+    metrics = Metrics()
+    metrics.show_jobs(Jobs(), Asker(lambda key: None, lambda: datetime.now(UTC), 1))
+    return _of(metrics.registry)
+
+
+def trainer_metrics() -> list[Exposed]:
+    """What a trainer exposes, ordered by name."""
+    import posefleet_trainer.telemetry.metrics  # noqa: F401  registers them
+
+    return _of(REGISTRY)
+
+
+def _of(registry: CollectorRegistry) -> list[Exposed]:
+    # A registry has no public way to tell the labels of metrics that nothing was counted in yet.
+    collectors = list(registry._collector_to_names)
+    found = [exposed for collector in collectors for exposed in _read(collector)]
+    return sorted((one for one in found if one.name.startswith(PREFIX)), key=lambda one: one.name)
+
+
+def _read(collector: object) -> Iterator[Exposed]:
+    if isinstance(collector, MetricWrapperBase):
+        for family in collector.describe():
+            yield _exposed(family.name, family.type, collector._labelnames, family.documentation)
+    elif isinstance(collector, JobSeries):
+        for family in collector.collect():
+            yield _exposed(family.name, family.type, family._labelnames, family.documentation)  # type: ignore[attr-defined]
+
+
+def _exposed(name: str, kind: str, labels: tuple[str, ...], text: str) -> Exposed:
+    return Exposed(f"{name}_total" if kind == "counter" else name, kind, tuple(labels), text.rstrip("."))

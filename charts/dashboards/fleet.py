@@ -1,0 +1,283 @@
+"""The Fleet dashboard: what the cluster's GPUs do for all jobs, and whether posefleet itself is well."""
+
+from building import GREEN, RED, YELLOW, Query, label_variable, listing, name, new_dashboard, number, over_time, ranking
+from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+
+_OF = '{namespace=~"$namespace"}'
+_JOB_DASHBOARD = (
+    "/d/posefleet-job?var-datasource=${datasource}&var-namespace=${__data.fields.namespace}"
+    "&var-job=${__data.fields.training_job}&${__url_time_range}"
+)
+
+
+def fleet() -> Dashboard:
+    """The whole dashboard."""
+    board = new_dashboard(
+        "posefleet / Fleet", "posefleet-fleet", "All PoseTrainingJobs: phases, queues, GPUs, attempts, data, operator."
+    ).with_variable(
+        label_variable("namespace", "Namespace", "label_values(posefleet_jobs, namespace)")
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+    )
+    _jobs(board)
+    _gpus(board)
+    _waiting(board)
+    _attempts(board)
+    _data(board)
+    _operator(board)
+    return board
+
+
+def _per_job(metric: str, *labels: str) -> str:
+    return f"max by (namespace, training_job{''.join(', ' + label for label in labels)}) (posefleet_job_{metric}{_OF})"
+
+
+def _jobs(board: Dashboard) -> None:
+    board.with_row(Row("Jobs"))
+    board.with_panel(
+        over_time(
+            "How many jobs are in which phase?",
+            "PoseTrainingJobs by phase. Finished ones count until they are deleted (spec.ttlSecondsAfterFinished).",
+            "short",
+            Query(f"sum by (phase) (max by (namespace, phase) (posefleet_jobs{_OF}))", "{{phase}}"),
+            width=24,
+            stacked=True,
+        )
+    )
+    columns = {
+        "Phase": (_per_job("phase", "phase"), "none"),
+        "Progress": (_per_job("progress_ratio", "stage"), "percentunit"),
+        "Ends in": (_per_job("eta_seconds"), "s"),
+        "GPUs": (_per_job("allocated_gpus"), "none"),
+        "Attempts": (_per_job("attempts"), "none"),
+        "Failed": (_per_job("failed_attempts"), "none"),
+    }
+    board.with_panel(
+        listing(
+            "Which jobs are under way?",
+            "Jobs that are not finished; a job's name leads to its own dashboard. Progress and time left are those of "
+            "the stage.",
+            columns,
+            link=("training_job", _JOB_DASHBOARD),
+            hidden=["Value #A"],
+        )
+    )
+
+
+def _gpus(board: Dashboard) -> None:
+    board.with_row(Row("GPUs"))
+    allocated = f"sum({_per_job('allocated_gpus')})"
+    board.with_panel(
+        over_time(
+            "How many GPUs do jobs hold, wait for, and keep busy?",
+            "Held: GPUs of jobs whose pods all run. Waiting: asked for by jobs that do not run yet. Busy: held GPUs "
+            "times their use as the DCGM exporter measures it.",
+            "short",
+            Query(allocated, "held"),
+            Query(f"sum({_per_job('requested_gpus')}) - {allocated}", "waited for"),
+            Query(f"sum(gpu:posefleet_gpu_utilization:ratio{_OF})", "busy"),
+        )
+    )
+    board.with_panel(
+        over_time(
+            "How much of the held GPU time is of use?",
+            "GPU-seconds a second. Useful ones led to a checkpoint or a result; the rest was lost with pods that were "
+            "taken or failed. Averaged over an hour, since checkpoints are minutes apart.",
+            "short",
+            Query(f"sum(rate(posefleet_allocated_gpu_seconds_total{_OF}[1h]))", "held"),
+            Query(f"sum(rate(posefleet_useful_gpu_seconds_total{_OF}[1h]))", "useful"),
+        )
+    )
+    board.with_panel(
+        over_time(
+            "Which namespaces lose GPU time? (goodput)",
+            "The useful share of the GPU-seconds held, over an hour. Low: attempts fail or are preempted far from a "
+            "checkpoint; lower checkpoint.everyMinutes, or look at why attempts end.",
+            "percentunit",
+            Query(f"namespace:posefleet_goodput:ratio_rate1h{_OF}", "{{namespace}}"),
+            width=24,
+            steps=[(None, RED), (0.8, YELLOW), (0.95, GREEN)],
+            largest=1,
+        )
+    )
+
+
+def _waiting(board: Dashboard) -> None:
+    board.with_row(Row("Waiting"))
+    board.with_panel(
+        over_time(
+            "Which attempts wait for their pods, and for how long?",
+            "From an attempt's creation until all its pods run: for a node with room, for Kueue, for an image.",
+            "s",
+            Query(
+                f"(time() - {_per_job('attempt_start_timestamp_seconds')}) unless on (namespace, training_job) "
+                f"posefleet_job_attempt_running_timestamp_seconds{_OF} or 0 * {_per_job('attempts')}",
+                "{{namespace}}/{{training_job}}",
+            ),
+            width=24,
+            steps=[(None, GREEN), (3600, RED)],
+        )
+    )
+    for title, metric, description in (
+        (
+            "How long did attempts wait?",
+            "posefleet_queue_wait_seconds",
+            "From an attempt's creation until all its pods ran; quantiles over the time shown.",
+        ),
+        (
+            "How long until the first training step?",
+            "posefleet_time_to_first_step_seconds",
+            "From an attempt's creation to its first step: the queue, images, imports, data into the node cache.",
+        ),
+    ):
+        queries = [
+            Query(f"histogram_quantile({share}, sum by (le) (increase({metric}_bucket{_OF}[$__range])))", legend)
+            for share, legend in ((0.5, "half of them within"), (0.9, "nine of ten within"), (0.99, "99 % within"))
+        ]
+        board.with_panel(ranking(title, description, "s", *queries))
+
+
+def _attempts(board: Dashboard) -> None:
+    board.with_row(Row("Attempts"))
+    ended = f"posefleet_attempts_total{_OF}"
+    board.with_panel(
+        over_time(
+            "How do attempts end?",
+            "Attempts by outcome. Preempted ones were taken by the cluster and cost nothing but time; Failed and "
+            "Stalled ones count against failurePolicy.maxAttempts.",
+            "short",
+            Query(f"sum by (outcome) (increase({ended}[$__rate_interval]))", "{{outcome}}"),
+            bars=True,
+            stacked=True,
+        )
+    )
+    failed = 'posefleet_attempts_total{namespace=~"$namespace", outcome!="Succeeded"}'
+    board.with_panel(
+        ranking(
+            "Why did attempts end early?",
+            "Attempts in the time shown that did not succeed, by reason; docs/metrics.md lists the reasons.",
+            "short",
+            Query(f"topk(10, sum by (outcome, reason) (increase({failed}[$__range])))", "{{outcome}}: {{reason}}"),
+        )
+    )
+
+
+def _data(board: Dashboard) -> None:
+    board.with_row(Row("Data"))
+    board.with_panel(
+        over_time(
+            "How fast do pods exchange data with the store?",
+            "Bytes a second of all pods of all jobs: prepared data and videos down, proxies, checkpoints and results "
+            "up.",
+            "Bps",
+            Query(
+                f"sum by (direction) (rate(posefleet_trainer_store_bytes_total{_OF}[$__rate_interval]))",
+                "{{direction}}",
+            ),
+        )
+    )
+    board.with_panel(
+        over_time(
+            "Does the store answer?",
+            "Requests a second that had to be repeated. More than a few: the store is overloaded or away.",
+            "reqps",
+            Query(
+                f"sum by (namespace) (rate(posefleet_trainer_store_retries_total{_OF}[$__rate_interval]))",
+                "{{namespace}}",
+            ),
+            steps=[(None, GREEN), (0.02, RED)],
+        )
+    )
+    hits, misses = (
+        f"sum by (namespace) (rate(posefleet_trainer_cache_{kind}_total{_OF}[$__rate_interval]))"
+        for kind in ("hits", "misses")
+    )
+    board.with_panel(
+        over_time(
+            "How many files come from the node caches?",
+            "The share of files that lay in a node's cache when a pod asked for them; the rest was downloaded.",
+            "percentunit",
+            Query(f"{hits} / ({hits} + {misses})", "{{namespace}}"),
+            largest=1,
+        )
+    )
+    board.with_panel(
+        over_time(
+            "How many frames a second does the fleet work through?",
+            "Frames through networks in training and predicting, of all jobs.",
+            "short",
+            Query(
+                f"sum by (stage) (rate(posefleet_trainer_frames_total{_OF}[$__rate_interval]))",
+                "{{stage}}",
+            ),
+        )
+    )
+
+
+def _operator(board: Dashboard) -> None:
+    board.with_row(Row("Operator"))
+    board.with_panel(
+        number(
+            "Does an operator lead?",
+            "Operators that hold the Lease. None: nobody acts on jobs.",
+            "none",
+            Query("sum(posefleet_operator_leading)"),
+            steps=[(None, RED), (1, GREEN), (2, RED)],
+        )
+    )
+    board.with_panel(
+        number(
+            "When was the last reconcile?",
+            "Time since a job was last looked at with success. Each job is looked at every five minutes or more often.",
+            "s",
+            Query("time() - max(posefleet_reconcile_last_success_timestamp_seconds)"),
+            steps=[(None, GREEN), (600, YELLOW), (900, RED)],
+        )
+    )
+    board.with_panel(
+        name(
+            "Which versions of the operator run?",
+            "More than one for longer than an upgrade: look at the Deployment.",
+            Query("count by (version) (posefleet_operator_info)", "{{version}}"),
+            width=8,
+        )
+    )
+    board.with_panel(
+        name(
+            "Which versions of the trainer run?",
+            "Jobs keep the image that they began with until their next attempt.",
+            Query("count by (version) (posefleet_trainer_info)", "{{version}}"),
+            width=8,
+        )
+    )
+    buckets = "sum by (le) (rate(posefleet_reconcile_seconds_bucket[$__rate_interval]))"
+    board.with_panel(
+        over_time(
+            "How long does a reconcile take?",
+            "Deciding what is to be done about a job, and doing it. Seconds: the API server is slow.",
+            "s",
+            Query(f"histogram_quantile(0.5, {buckets})", "half of them within"),
+            Query(f"histogram_quantile(0.99, {buckets})", "99 % within"),
+            width=8,
+        )
+    )
+    board.with_panel(
+        over_time(
+            "Do reconciles fail?",
+            "Reconciles that are tried again. Conflicts are harmless; Refused: the API server does not take what a job "
+            "wants, and the job's conditions say why.",
+            "cps",
+            Query("sum by (reason) (rate(posefleet_reconcile_errors_total[$__rate_interval]))", "{{reason}}"),
+            width=8,
+        )
+    )
+    board.with_panel(
+        over_time(
+            "How much memory does the operator take?",
+            "Resident memory of each operator; about 100 MB and some kB for each job and pod.",
+            "bytes",
+            Query("process_resident_memory_bytes and on (job, instance) posefleet_operator_info", "{{instance}}"),
+            width=8,
+        )
+    )
