@@ -2,10 +2,12 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import yaml
@@ -32,6 +34,8 @@ _JOB_SECONDS = 6 * 3600.0
 def main() -> None:
     """Entry of ``make demo``."""
     arguments = _parser().parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         succeeded = run_demo(arguments.project, arguments.manifest, keep=arguments.keep)
     except (LabError, NotAProject, KubectlRefused, TimeoutError) as error:
@@ -41,6 +45,12 @@ def main() -> None:
         console.print("stopped; nothing is left running")
         sys.exit(130)
     sys.exit(0 if succeeded else 1)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A closed terminal or ``kill`` stops the demo as Ctrl-C does, with all that it started."""
+    del number, frame
+    raise KeyboardInterrupt
 
 
 def run_demo(project: Path | None, manifest_file: Path | None, *, keep: bool) -> bool:
