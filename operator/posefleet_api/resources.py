@@ -59,6 +59,11 @@ class Resources(ApiModel):
     extended_resources: Annotated[ExtendedResources, _FILLED_IN] = {}
     """What else each pod of an attempt asks for by name, such as {rdma/hca: "1"} for a network card."""
 
+    @property
+    def gpus(self) -> int:
+        """Of the whole gang."""
+        return self.nodes * self.gpus_per_node
+
     @model_validator(mode="after")
     def _can_be_had(self) -> "Resources":
         if self.gpu_model and not self.gpus_per_node:

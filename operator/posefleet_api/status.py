@@ -103,6 +103,8 @@ class Attempt(ApiModel):
     """The last step that it was seen to finish."""
     warnings: Annotated[list[Text], Field(max_length=16)] = []
     """What it passed over, such as a checkpoint that was damaged."""
+    logs: Text | None = None
+    """Where its logs (node-<i>.log) and its summary.json are kept when its pods are gone."""
 
 
 class Artifacts(ApiModel):

@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
+    ANNOTATION_GPUS,
     LABEL_ATTEMPT,
     LABEL_COMPONENT,
     LABEL_JOB,
@@ -20,8 +21,8 @@ Key = tuple[str, str]
 #: The trainer's container; whatever else a cluster injects into its pods is passed over.
 CONTAINER: Final = "trainer"
 
-GPU_RESOURCE: Final = "nvidia.com/gpu"
-
+#: The kubelet says it when volumes are mounted and the network is there, before it pulls images.
+_READY_TO_START: Final = "PodReadyToStartContainers"
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
@@ -91,6 +92,7 @@ class ChildJob:
     def read(cls, manifest: Manifest) -> Self:
         """The values of a ``batch/v1`` Job."""
         metadata, status = manifest["metadata"], manifest.get("status") or {}
+        annotations = metadata.get("annotations") or {}
         conditions = _conditions(status)
         spec = manifest.get("spec") or {}
         ending = conditions.get("Complete") or conditions.get("Failed") or {}
@@ -103,8 +105,8 @@ class ChildJob:
             finished_at=from_timestamp(ending.get("lastTransitionTime")),
             ended_pods=int(status.get("failed") or 0) + int(status.get("succeeded") or 0),
             completions=int(spec.get("completions") or 1),
-            gpus=int(spec.get("completions") or 1) * _gpus_per_pod(spec),
-            fingerprint=(metadata.get("annotations") or {}).get(ANNOTATION_FINGERPRINT, ""),
+            gpus=_number(annotations.get(ANNOTATION_GPUS)),
+            fingerprint=annotations.get(ANNOTATION_FINGERPRINT, ""),
         )
 
 
@@ -137,6 +139,8 @@ class ChildPod:
     unschedulable: str
     waiting_reason: str
     waiting_message: str
+    #: Since when its node has not got volumes and network ready for it; None once it has, or where no node says so.
+    unready_since: datetime | None
     created: datetime | None
     started_at: datetime | None
     end: Termination | None
@@ -164,7 +168,7 @@ class ChildPod:
         conditions = _conditions(status)
         state = _container_state(status)
         waiting, ended = state.get("waiting") or {}, state.get("terminated")
-        scheduled = _conditions(status, "False").get("PodScheduled") or {}
+        lacking = _conditions(status, "False")
         return cls(
             identity=Identity.read(manifest),
             rank=_number((metadata.get("annotations") or {}).get(_INDEX)),
@@ -174,9 +178,10 @@ class ChildPod:
             reason=status.get("reason", ""),
             message=status.get("message", ""),
             disruption=_sentence(conditions.get("DisruptionTarget")),
-            unschedulable=scheduled.get("message", ""),
+            unschedulable=(lacking.get("PodScheduled") or {}).get("message", ""),
             waiting_reason=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),
+            unready_since=from_timestamp((lacking.get(_READY_TO_START) or {}).get("lastTransitionTime")),
             created=from_timestamp(metadata.get("creationTimestamp")),
             started_at=from_timestamp((state.get("running") or ended or {}).get("startedAt")),
             end=_termination(ended),
@@ -187,12 +192,6 @@ def version_of(manifest: Manifest) -> int:
     """The resourceVersion as a number; 0 for one that is not a number."""
     text = str(manifest["metadata"].get("resourceVersion", ""))
     return int(text) if text.isdigit() else 0
-
-
-def _gpus_per_pod(spec: Manifest) -> int:
-    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or [{}]
-    limits = (containers[0].get("resources") or {}).get("limits") or {}
-    return _number(limits.get(GPU_RESOURCE))
 
 
 def _conditions(status: Manifest, wanted: str = "True") -> dict[str, Manifest]:

@@ -1,6 +1,7 @@
 """The Indexed Job of an attempt: one pod a node, all or nothing."""
 
 from posefleet_api.constants import (
+    ANNOTATION_GPUS,
     COMPONENT_ATTEMPT,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -14,17 +15,19 @@ from posefleet_api.job import PoseTrainingJob
 from posefleet_api.resources import Resources
 from posefleet_operator.builders.names import attempt_name, metadata, rendezvous_port
 from posefleet_operator.builders.pod_template import Role, pod_template
-from posefleet_operator.children import GPU_RESOURCE, Manifest
+from posefleet_operator.children import Manifest
 from posefleet_operator.settings import Settings
 
-_GPU_MODEL_LABEL = "nvidia.com/gpu.product"
 _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def attempt_job(job: PoseTrainingJob, number: int, settings: Settings) -> Manifest:
     """The gang of an attempt. With a queue it is created suspended, and is Kueue's to release."""
     nodes = job.spec.resources.nodes
-    child = metadata(job, COMPONENT_ATTEMPT, number)
+    child = {
+        **metadata(job, COMPONENT_ATTEMPT, number),
+        "annotations": {ANNOTATION_GPUS: str(job.spec.resources.gpus)},
+    }
     if job.spec.queue:
         child["labels"] = {**child["labels"], _QUEUE_LABEL: job.spec.queue}
     return {
@@ -38,19 +41,19 @@ def attempt_job(job: PoseTrainingJob, number: int, settings: Settings) -> Manife
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
             "suspend": bool(job.spec.queue),
-            "template": pod_template(job, _role(job, number), settings),
+            "template": pod_template(job, _role(job, number, settings), settings),
         },
     }
 
 
-def _role(job: PoseTrainingJob, number: int) -> Role:
+def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
     pod: Manifest = {
         "subdomain": attempt_name(job.metadata.name, number),
         "topologySpreadConstraints": [_one_pod_a_node(job)],
     }
     if job.spec.resources.gpu_model:
-        chosen = {**job.spec.pod_template.node_selector, _GPU_MODEL_LABEL: job.spec.resources.gpu_model}
-        pod["nodeSelector"] = chosen
+        label = settings.trainer_defaults.gpu_model_label
+        pod["nodeSelector"] = {**job.spec.pod_template.node_selector, label: job.spec.resources.gpu_model}
     return Role(
         component=COMPONENT_ATTEMPT,
         number=number,
@@ -73,9 +76,9 @@ def _gang_environment(job: PoseTrainingJob, number: int) -> list[Manifest]:
 
 def _resources(wanted: Resources) -> Manifest:
     """Requests equal limits: the gang gets what it asked for, and no neighbour slows one of its ranks."""
-    amounts = {"cpu": str(wanted.cpus_per_node), "memory": wanted.memory_per_node}
+    amounts = {"cpu": str(wanted.cpus_per_node), "memory": wanted.memory_per_node, **wanted.extended_resources}
     if wanted.gpus_per_node:
-        amounts[GPU_RESOURCE] = str(wanted.gpus_per_node)
+        amounts[wanted.gpu_resource] = str(wanted.gpus_per_node)
     return {"requests": amounts, "limits": dict(amounts)}
 
 

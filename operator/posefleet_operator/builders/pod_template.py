@@ -91,7 +91,11 @@ def _container(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest
 
 
 def _volumes(job: PoseTrainingJob, role: Role) -> list[Manifest]:
-    """Configuration, cache, and the two places that libraries write to although the root file system is read-only."""
+    """Configuration, cache, and the two places that libraries write to although the root file system is read-only.
+
+    What lies in shared memory counts against the pod's memory limit, so it may fill half of that and no more: a
+    library that fills it gets an error of its own instead of taking the pod down.
+    """
     name = child_name(job.metadata.name, role.component, role.number)
     sources: list[Manifest] = [{"configMap": {"name": name, "items": [{"key": JOB_KEY, "path": JOB_KEY}]}}]
     if job.spec.storage is not None and job.spec.storage.ca_secret:

@@ -1,47 +1,63 @@
-"""Why pods that should run do not run yet, in words that say what to do."""
+"""Why pods that should run do not run yet, in words that say what to do.
 
-from collections.abc import Sequence
+The operator reads neither Secrets nor the events of pods. That a Secret is missing shows in what a pod's status says:
+one that the environment refers to is named there; one that a volume refers to keeps the node from getting ready for
+the pod, which it says before it pulls any image.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from posefleet_api.constants import ENV_ACCESS_KEY, ENV_SECRET_KEY
+from posefleet_api.dataset import Storage
 from posefleet_operator.children import ChildJob, ChildPod
 
 #: A pod that needs longer to start is mentioned by name.
 SLOW_START_SECONDS = 120.0
+#: Mounting volumes takes a second or two.
+_SLOW_VOLUMES_SECONDS = 10.0
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIGURATION = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 #: Reasons that a person has to do something about.
-TROUBLES = frozenset({"Unschedulable", "SlowStart", "WaitingForOldPods", "Incomplete", *_IMAGE, *_CONFIGURATION})
+TROUBLES = frozenset(
+    {"Unschedulable", "SlowStart", "WaitingForOldPods", "Incomplete", "VolumesMissing", *_IMAGE, *_CONFIGURATION}
+)
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why a gang does not run."""
+    """Why a gang does not run, and when to look again, as nothing else may call for it."""
 
     reason: str
     message: str
+    look_again_seconds: float = 30.0
 
 
-def why_waiting(job: ChildJob | None, pods: Sequence[ChildPod], nodes: int, now: datetime) -> Waiting:
-    """Why not all ``nodes`` pods of a child Job run."""
+def why_waiting(
+    job: ChildJob | None, pods: Sequence[ChildPod], nodes: int, storage: Storage | None, now: datetime
+) -> Waiting:
+    """Why not all ``nodes`` pods of a child Job run. ``storage`` names the Secrets that they need."""
     if job is not None and job.suspended:
         return Waiting("WaitingForQueue", "waiting to be admitted by Kueue through spec.queue")
-    if job is not None and not pods and _older(job.created, now):
+    if job is not None and not pods and _older(job.created, now, SLOW_START_SECONDS):
         name = job.identity.name
         return Waiting("SlowStart", f"Job {name} has no pods; `kubectl describe job {name}` says why")
+    secrets = _secrets(storage)
     for pod in pods:
-        if trouble := _trouble(pod):
+        if trouble := _trouble(pod, secrets) or _missing_volume(pod, storage, secrets, now):
             return trouble
-    slow = [pod for pod in pods if pod.active and not pod.running and _older(pod.created, now)]
+    slow = [pod for pod in pods if _starting(pod) and _older(pod.created, now, SLOW_START_SECONDS)]
     if slow:
         name = slow[0].identity.name
         return Waiting("SlowStart", f"pod {name} takes long to start; `kubectl describe pod {name}` says why")
     running = sum(pod.running for pod in pods)
-    return Waiting("PodsStarting", f"{running} of {nodes} pods run")
+    return Waiting("PodsStarting", f"{running} of {nodes} pods run", _SLOW_VOLUMES_SECONDS)
 
 
-def _trouble(pod: ChildPod) -> Waiting | None:
+def _trouble(pod: ChildPod, secrets: Mapping[str, str]) -> Waiting | None:
     name = pod.identity.name
     if pod.unschedulable:
         remedy = "it starts as soon as a node has room; else change spec.resources or the queue"
@@ -50,10 +66,53 @@ def _trouble(pod: ChildPod) -> Waiting | None:
         remedy = "correct the operator's trainer image, or podTemplate.imagePullSecrets"
         return Waiting(pod.waiting_reason, f"pod {name} cannot get its image: {pod.waiting_message}; {remedy}")
     if pod.waiting_reason in _CONFIGURATION:
-        remedy = "create what is missing and the pod starts by itself"
-        return Waiting(pod.waiting_reason, f"pod {name} cannot start: {pod.waiting_message}; {remedy}")
+        named = (secret for secret in secrets if re.search(rf"[\"/]{re.escape(secret)}([\"\s]|$)", pod.waiting_message))
+        remedy = _creation(next(named, ""), secrets, pod) or "create what is missing"
+        text = f"pod {name} cannot start: {pod.waiting_message}; {remedy}, and it starts by itself"
+        return Waiting(pod.waiting_reason, text)
     return None
 
 
-def _older(created: datetime | None, now: datetime) -> bool:
-    return created is not None and (now - created).total_seconds() > SLOW_START_SECONDS
+def _missing_volume(
+    pod: ChildPod, storage: Storage | None, secrets: Mapping[str, str], now: datetime
+) -> Waiting | None:
+    """A pod whose node does not get ready for it, when the likely cause is the Secret that holds the store's CA."""
+    if storage is None or not storage.ca_secret or not _starting(pod) or not pod.node:
+        return None
+    if not _older(pod.unready_since, now, _SLOW_VOLUMES_SECONDS):
+        return None
+    name, creation = pod.identity.name, _creation(storage.ca_secret, secrets, pod)
+    return Waiting(
+        "VolumesMissing",
+        f"node {pod.node} cannot mount the volumes of pod {name}; if there is no such Secret yet, {creation}, "
+        f"and the pod starts by itself; else `kubectl describe pod {name}` says why",
+    )
+
+
+def _secrets(storage: Storage | None) -> dict[str, str]:
+    """The Secrets that a store needs, and what each must hold."""
+    if storage is None:
+        return {}
+    needs = (
+        (storage.credentials_secret, f"{ENV_ACCESS_KEY}, {ENV_SECRET_KEY} (spec.storage.credentialsSecret)"),
+        (storage.ca_secret, "ca.crt (spec.storage.caSecret)"),
+    )
+    keys: dict[str, str] = {}
+    for name, text in needs:
+        if name:
+            keys[name] = f"{keys[name]}, {text}" if name in keys else text
+    return keys
+
+
+def _creation(secret: str, secrets: Mapping[str, str], pod: ChildPod) -> str:
+    if secret not in secrets:
+        return ""
+    return f"create the Secret {secret} in namespace {pod.identity.owner[0]} with the keys {secrets[secret]}"
+
+
+def _starting(pod: ChildPod) -> bool:
+    return pod.active and not pod.running
+
+
+def _older(since: datetime | None, now: datetime, seconds: float) -> bool:
+    return since is not None and (now - since).total_seconds() >= seconds

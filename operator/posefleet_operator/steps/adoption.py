@@ -1,6 +1,7 @@
 """Take in children that an operator created just before it was killed, when their names say that they are next."""
 
 from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
+from posefleet_api.places import attempt_logs
 from posefleet_api.status import Attempt
 from posefleet_operator.children import ChildJob
 from posefleet_operator.observation import Observation
@@ -24,5 +25,6 @@ def _adopt_try(plan: Plan, job: ChildJob) -> None:
 
 
 def _adopt_attempt(seen: Observation, plan: Plan, job: ChildJob) -> None:
-    started = to_timestamp(job.created or seen.now)
-    plan.add_attempt(Attempt(number=job.identity.number, start_time=started, gpus=job.gpus))
+    number, started = job.identity.number, to_timestamp(job.created or seen.now)
+    logs = attempt_logs(seen.spec.output.uri, number)
+    plan.add_attempt(Attempt(number=number, start_time=started, gpus=job.gpus, logs=logs))

@@ -2,6 +2,7 @@
 
 from posefleet_api.constants import COMPONENT_ATTEMPT
 from posefleet_api.job import PoseTrainingJob
+from posefleet_api.places import attempt_logs
 from posefleet_api.status import Attempt, Status
 from posefleet_operator.builders.attempt_job import attempt_job
 from posefleet_operator.builders.attempt_service import attempt_service
@@ -82,9 +83,9 @@ def _watch(seen: Observation, plan: Plan, attempt: Attempt) -> None:
         return
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
     job = seen.attempt_job(attempt.number)
-    waiting = why_waiting(job, pods, gang_size(seen, attempt), seen.now)
+    waiting = why_waiting(job, pods, gang_size(seen, attempt), seen.spec.storage, seen.now)
     plan.condition("Running", False, waiting.reason, waiting.message)
-    plan.wake(_LOOK_AGAIN_SECONDS)
+    plan.wake(waiting.look_again_seconds)
 
 
 def _back_off(plan: Plan, seconds: float) -> None:
@@ -97,9 +98,9 @@ def _back_off(plan: Plan, seconds: float) -> None:
 
 def _start(seen: Observation, plan: Plan, number: int) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
-    resources = seen.spec.resources
-    gpus = resources.nodes * resources.gpus_per_node
-    plan.add_attempt(Attempt(number=number, start_time=to_timestamp(seen.now), gpus=gpus))
+    logs = attempt_logs(seen.spec.output.uri, number)
+    started = to_timestamp(seen.now)
+    plan.add_attempt(Attempt(number=number, start_time=started, gpus=seen.spec.resources.gpus, logs=logs))
     told = seen.job.model_copy(update={"status": _told(plan.status)})
     plan.apply += [
         job_config(told, COMPONENT_ATTEMPT, number),

@@ -62,8 +62,9 @@ def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tup
     if any(pod.running for pod in pods):
         plan.condition("Prepared", False, "Preparing", "the data are being checked and prepared")
         return
-    waiting = why_waiting(job, pods, 1, seen.now)
+    waiting = why_waiting(job, pods, 1, seen.spec.storage, seen.now)
     plan.condition("Prepared", False, waiting.reason, waiting.message)
+    plan.wake(waiting.look_again_seconds)
 
 
 def _conclude_try(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:

@@ -17,7 +17,7 @@ def summarize(seen: Observation, plan: Plan) -> None:
     if attempt is not None:
         plan.update(gpus=attempt.gpus)
     elif status.completion_time is None and isinstance(seen.job, PoseTrainingJob):
-        plan.update(gpus=seen.spec.resources.nodes * seen.spec.resources.gpus_per_node)
+        plan.update(gpus=seen.spec.resources.gpus)
     if attempt is None or attempt.running_time is not None:
         # Of a waiting attempt the seconds would change at every look, and each look would be a write.
         plan.update(queue_seconds=queue_seconds(status, seen.now))

@@ -218,6 +218,15 @@ class PodBuilder:
         """Its container cannot start."""
         return self.on_node("node-1")._state("Pending", {"waiting": {"reason": reason, "message": message}})
 
+    def unready(self, seconds: float) -> Self:
+        """Since so many seconds its node has not mounted its volumes."""
+        since = {
+            "type": "PodReadyToStartContainers",
+            "status": "False",
+            "lastTransitionTime": to_timestamp(ago(seconds)),
+        }
+        return self.waiting("ContainerCreating", "")._status(conditions=[since])
+
     def running(self, seconds: float = 50) -> Self:
         """Its container runs."""
         started = {"running": {"startedAt": to_timestamp(ago(seconds))}}

@@ -11,12 +11,12 @@ from posefleet_operator.builders.attempt_service import attempt_service
 from posefleet_operator.builders.job_config import job_config
 from posefleet_operator.builders.names import rendezvous_port
 from posefleet_operator.builders.prepare_job import prepare_job
-from posefleet_operator.children import Manifest
+from posefleet_operator.children import ChildJob, Manifest
 from unit.operator.builders import SETTINGS, JobBuilder, a_job
 
 
 def attempt(job: JobBuilder, number: int = 2) -> Manifest:
-    return attempt_job(job.parsed(), number, SETTINGS)
+    return attempt_job(job.parsed(), number, job.settings)
 
 
 def pod_of(manifest: Manifest) -> Manifest:
@@ -75,6 +75,45 @@ def test_a_gang_gets_what_it_asked_for() -> None:
     assert pod_of(manifest)["nodeSelector"] == {"nvidia.com/gpu.product": "NVIDIA-A100"}
     assert environment_of(manifest)["POSEFLEET_NODES"] == "2"
     assert environment_of(manifest)["POSEFLEET_PROCESSES_PER_NODE"] == "4"
+
+
+def test_gpus_are_asked_for_by_any_resource_and_counted_all_the_same() -> None:
+    resources = {"nodes": 2, "gpusPerNode": 3, "gpuResource": "nvidia.com/mig-1g.10gb"}
+    manifest = attempt(a_job().with_spec(resources=resources))
+
+    assert container_of(manifest)["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == "3"
+    assert "nvidia.com/gpu" not in container_of(manifest)["resources"]["limits"]
+    assert ChildJob.read(manifest).gpus == 6
+
+
+def test_extended_resources_are_for_the_gang_and_not_for_preparation() -> None:
+    job = a_job().with_spec(resources={"extendedResources": {"rdma/hca": "1"}})
+
+    resources = container_of(attempt(job))["resources"]
+    assert resources["requests"]["rdma/hca"] == resources["limits"]["rdma/hca"] == "1"
+    assert "rdma/hca" not in container_of(job.prepare_manifest(1))["resources"]["limits"]
+
+
+def test_a_gpu_model_is_asked_for_by_the_clusters_label() -> None:
+    job = a_job().with_spec(resources={"gpuModel": "MI300X"}).on_a_cluster_with(gpuModelLabel="amd.com/gpu.product")
+
+    assert pod_of(attempt(job))["nodeSelector"] == {"amd.com/gpu.product": "MI300X"}
+
+
+def test_shared_memory_leaves_half_of_the_pods_memory_to_its_processes() -> None:
+    manifest = attempt(a_job().with_spec(resources={"memoryPerNode": "64Gi"}))
+
+    (shared,) = [volume["emptyDir"] for volume in pod_of(manifest)["volumes"] if volume["name"] == "posefleet-shm"]
+    assert shared == {"medium": "Memory", "sizeLimit": str(32 * 2**30)}
+
+
+def test_pods_get_what_their_cluster_adds() -> None:
+    defaults = {"tolerations": [{"key": "gpu", "operator": "Exists"}], "imagePullSecrets": [{"name": "registry"}]}
+    job = a_job().on_a_cluster_with(podTemplate=defaults)
+
+    for manifest in (attempt(job), job.prepare_manifest(1)):
+        assert pod_of(manifest)["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+        assert pod_of(manifest)["imagePullSecrets"] == [{"name": "registry"}]
 
 
 def test_a_gang_without_gpus_asks_for_none_and_runs_one_process_a_pod() -> None:
@@ -169,12 +208,13 @@ def test_the_pod_template_is_added_and_cannot_take_away_what_a_trainer_needs() -
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
 
 
-def test_the_trainer_reads_its_job_with_every_default() -> None:
-    manifest = job_config(a_job().parsed(), "attempt", 2)
-    told = json.loads(manifest["data"]["job.json"])
+def test_the_trainer_reads_its_job_with_every_default_of_code_and_cluster() -> None:
+    job = a_job().on_a_cluster_with(resources={"cpusPerNode": 12})
+    told = json.loads(job_config(job.parsed(), "attempt", 2)["data"]["job.json"])
 
     assert told["spec"]["training"]["epochs"] == 300
-    assert parse_job(told).spec == a_job().parsed().spec
+    assert told["spec"]["resources"]["cpusPerNode"] == 12
+    assert parse_job(told).spec == job.parsed().spec
 
 
 @pytest.mark.parametrize("build", [lambda j: attempt_job(j, 1, SETTINGS), lambda j: attempt_service(j, 1)])

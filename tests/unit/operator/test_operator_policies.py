@@ -175,6 +175,6 @@ def test_steps_after_the_last_checkpoint_were_of_no_use() -> None:
 def test_pods_that_take_long_are_named() -> None:
     late = NOW + timedelta(seconds=300)
     job = ChildJob.read(a_job().attempt_manifest(1))
-    assert why_waiting(job, [a_pod().seen], 1, NOW).reason == "PodsStarting"
-    assert "kubectl describe pod reaching-a1-0-x" in why_waiting(job, [a_pod().seen], 1, late).message
-    assert "kubectl describe job reaching-a1" in why_waiting(job, [], 1, late).message
+    assert why_waiting(job, [a_pod().seen], 1, None, NOW).reason == "PodsStarting"
+    assert "kubectl describe pod reaching-a1-0-x" in why_waiting(job, [a_pod().seen], 1, None, late).message
+    assert "kubectl describe job reaching-a1" in why_waiting(job, [], 1, None, late).message

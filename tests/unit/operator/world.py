@@ -4,7 +4,7 @@ It acts as the API server, the Job controller and the kubelet do, as far as the 
 operator after any single write.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,10 +13,12 @@ from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import Status
 from posefleet_operator.cache import Cache
 from posefleet_operator.children import Manifest
+from posefleet_operator.defaults import TrainerDefaults
 from posefleet_operator.events import event_manifest
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan
 from posefleet_operator.reconcile import reconcile
+from posefleet_operator.settings import Settings
 from posefleet_operator.timestamps import to_timestamp
 from unit.operator.builders import NOW, SETTINGS, JobBuilder
 
@@ -37,6 +39,7 @@ class World:
     events: dict[str, Manifest] = field(default_factory=dict)
     cache: Cache = field(default_factory=Cache)
     version: int = 100
+    settings: Settings = SETTINGS
     #: Writes that the operator may still do before it is killed.
     writes_left: float = float("inf")
     most_gangs: int = 0
@@ -44,7 +47,7 @@ class World:
     @classmethod
     def of(cls, job: JobBuilder) -> "World":
         """A cluster with a job that was just applied."""
-        world = cls(job.manifest())
+        world = cls(job.manifest(), settings=job.settings)
         world.job["status"] = {}
         world.cache.training_jobs.apply("ADDED", world.job)
         return world
@@ -64,8 +67,10 @@ class World:
         self.job = self._stored({**self.job, "spec": {**self.job["spec"], **spec}})
         self.cache.training_jobs.apply("MODIFIED", self.job)
 
-    def restart_operator(self) -> None:
-        """A new operator knows only what the API server has."""
+    def restart_operator(self, **defaults: Any) -> None:
+        """A new operator knows only what the API server has; it may have been given other trainer defaults."""
+        if defaults:
+            self.settings = replace(SETTINGS, trainer_defaults=TrainerDefaults.model_validate(defaults))
         self.cache = Cache()
         self.cache.training_jobs.apply("ADDED", self.job)
         for (kind, _), manifest in self.objects.items():
@@ -155,7 +160,7 @@ class World:
         assert manifest is not None
         return Observation(
             manifest=manifest, child_jobs=self.cache.child_jobs.of(key), pods=self.cache.pods.of(key),
-            now=self.now, settings=SETTINGS, report=self.report, asking_since=NOW,
+            now=self.now, settings=self.settings, report=self.report, asking_since=NOW,
         )  # fmt: skip
 
     def _write(self) -> None:

@@ -1,0 +1,35 @@
+"""Short looks at plans."""
+
+from dataclasses import replace
+
+from posefleet_operator.plan import Plan
+from posefleet_operator.policies.conditions import find_condition
+from posefleet_operator.reconcile import reconcile
+from unit.operator.builders import JobBuilder
+
+
+def kinds(plan: Plan) -> list[tuple[str, str]]:
+    """Kind and name of what is to be created."""
+    return [(manifest["kind"], manifest["metadata"]["name"]) for manifest in plan.apply]
+
+
+def deletions(plan: Plan) -> list[tuple[str, str]]:
+    """Kind and name of what is to be deleted."""
+    return [(reference.kind, reference.name) for reference in plan.delete]
+
+
+def reasons(plan: Plan) -> list[str]:
+    """Of the events to be told."""
+    return [turn.reason for turn in plan.events]
+
+
+def message_of(plan: Plan, kind: str) -> str:
+    """Of a condition."""
+    condition = find_condition(plan.status.conditions, kind)
+    assert condition is not None
+    return condition.message
+
+
+def reconciled(job: JobBuilder) -> JobBuilder:
+    """The job with the status of its next plan."""
+    return replace(job, status=reconcile(job.seen()).status)

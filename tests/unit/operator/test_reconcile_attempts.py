@@ -1,0 +1,147 @@
+"""A reconcile for every turn of an attempt, from its start to its outcome and the budget."""
+
+from posefleet_api.outcomes import TerminationMessage
+from posefleet_api.status import Artifacts, Checkpoint, Progress
+from posefleet_operator.reconcile import reconcile
+from unit.operator.builders import a_job, a_pod, a_report, ago, finished_job
+from unit.operator.plans import deletions, kinds, message_of, reasons, reconciled
+
+
+def test_the_first_attempt_follows_preparation() -> None:
+    plan = reconcile(a_job().with_gpus(4, nodes=2).prepared().seen())
+
+    assert kinds(plan) == [("ConfigMap", "reaching-a1"), ("Service", "reaching-a1"), ("Job", "reaching-a1")]
+    assert plan.status.attempt == 1
+    assert plan.status.attempts[0].gpus == 8
+    assert plan.status.attempts[0].logs == "s3://lab-results/reaching/attempts/1/"
+    assert plan.status.phase == "Queued"
+    assert reasons(plan) == ["AttemptStarted"]
+
+
+def test_an_attempt_runs_when_all_its_pods_run() -> None:
+    job = reconciled(a_job().with_gpus(1, nodes=2).prepared())
+    job = job.with_child(job.attempt_manifest(1)).with_pod(a_pod(job, 1, 0).running().manifest)
+    assert reconcile(job.seen()).status.phase == "Queued"
+
+    plan = reconcile(job.with_pod(a_pod(job, 1, 1).running().manifest).seen())
+    assert plan.status.phase == "Running"
+    assert plan.status.attempts[0].nodes == ["node-1", "node-1"]
+    assert reasons(plan) == ["AttemptRunning"]
+
+
+def test_a_running_job_shows_what_rank_0_says() -> None:
+    plan = reconcile(a_job().running_attempt(2).saying(a_report(2, 42, start_step=30)).seen())
+
+    assert plan.status.progress is not None
+    assert plan.status.progress.display == "train 42%"
+    assert plan.status.progress.eta == "2m10s"
+    assert (plan.status.attempts[-1].start_step, plan.status.attempts[-1].end_step) == (30, 42)
+
+
+def test_a_report_of_a_former_attempt_is_not_believed() -> None:
+    plan = reconcile(a_job().running_attempt(2).saying(a_report(1, 42)).seen())
+
+    assert plan.status.progress is None
+
+
+def test_a_second_reconcile_changes_nothing() -> None:
+    for job in (a_job().running_attempt(1), a_job().after_attempts("Failed"), reconciled(a_job())):
+        once = reconciled(job)
+        again = reconcile(once.seen())
+        assert again.status == once.status
+        assert again.events == []
+
+
+def test_success_ends_the_job() -> None:
+    job = a_job().running_attempt(1)
+    said = TerminationMessage(
+        reason="Completed", message="done", progress=Progress(stage="report", step=100, steps=100, percent=100),
+        artifacts=Artifacts(report="s3://lab-results/reaching/report/index.html"),
+        last_checkpoint=Checkpoint(uri="s3://c", step=100, time="2026-01-31T11:00:00Z", sha256="0" * 64),
+    )  # fmt: skip
+    job = job.with_child(finished_job(job.attempt_manifest(1), "Complete")).with_pod(a_pod(job).ended(0, said).manifest)
+    plan = reconcile(job.seen())
+
+    assert plan.status.phase == "Succeeded"
+    assert plan.status.artifacts is not None
+    assert plan.status.last_checkpoint is not None
+    assert plan.status.attempts[0].end_step == 100
+    assert plan.status.gpu_seconds == 50
+    assert plan.delete == []
+    assert reasons(plan) == ["AttemptSucceeded", "Succeeded"]
+
+
+def test_an_outcome_is_written_down_before_the_next_attempt_exists() -> None:
+    job = a_job().running_attempt(1)
+    job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(1, "boom").manifest)
+    plan = reconcile(job.seen())
+
+    assert plan.apply == []
+    assert plan.status.failed_attempts == 1
+    assert plan.status.attempts[0].outcome == "Failed"
+    assert "boom" in plan.status.attempts[0].message
+
+
+def test_a_failed_attempt_waits_before_the_next() -> None:
+    job = a_job().with_policy(backoffSeconds=30).after_attempts("Failed")
+    plan = reconcile(job.seen())
+
+    assert plan.apply == []
+    assert plan.wake_after == 25
+    assert kinds(reconcile(job.seen(ago(-26))))[-1] == ("Job", "reaching-a2")
+
+
+def test_the_budget_ends_the_job() -> None:
+    job = a_job().with_policy(maxAttempts=2).after_attempts("Failed")
+    job = job.with_status(attempts=[*job.status.attempts, *a_job().running_attempt(2).status.attempts[-1:]], attempt=2)
+    job = job.with_child(finished_job(job.attempt_manifest(2), "Failed")).with_pod(a_pod(job, 2).ended(1).manifest)
+    plan = reconcile(job.seen())
+
+    assert plan.status.phase == "Failed"
+    assert "2 attempts failed" in message_of(plan, "Failed")
+
+
+def test_a_preempted_attempt_does_not_use_up_the_budget() -> None:
+    job = a_job().with_policy(maxAttempts=1).running_attempt(1)
+    job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(75).manifest)
+    plan = reconcile(job.seen())
+
+    assert plan.status.attempts[0].outcome == "Preempted"
+    assert plan.status.failed_attempts == 0
+    assert plan.status.completion_time is None
+
+
+def test_a_reason_that_would_come_again_ends_the_job_at_once() -> None:
+    job = a_job().running_attempt(1)
+    said = TerminationMessage(reason="NonFiniteLoss", message="loss is NaN at step 12")
+    job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(1, said).manifest)
+    plan = reconcile(job.seen())
+
+    assert plan.status.phase == "Failed"
+    assert message_of(plan, "Failed") == "loss is NaN at step 12"
+
+
+def test_deleting_the_job_of_an_attempt_neither_counts_nor_resets_the_budget() -> None:
+    job = a_job().with_policy(maxAttempts=2).running_attempt(2).with_status(failed_attempts=1).without_children()
+    assert reconcile(job.seen()).status.attempts[-1].outcome == ""  # its pods still run
+
+    plan = reconcile(job.with_pod(a_pod(job, 2).ended(75).deleted().manifest).seen())
+    assert plan.status.attempts[-1].outcome == "Preempted"
+    assert plan.status.failed_attempts == 1
+
+
+def test_children_of_old_attempts_go_when_a_new_one_starts() -> None:
+    job = a_job().with_policy(maxAttempts=9, backoffSeconds=0).after_attempts("Failed", "Failed", "Failed")
+    plan = reconcile(job.seen())
+
+    assert deletions(plan) == [("ConfigMap", "reaching-a1"), ("Service", "reaching-a1"), ("Job", "reaching-a1")]
+
+
+def test_an_attempt_job_without_a_status_entry_is_adopted() -> None:
+    job = a_job().with_gpus(2).prepared()
+    plan = reconcile(job.with_child(job.attempt_manifest(1)).seen())
+
+    assert plan.apply == []
+    assert plan.status.attempt == 1
+    assert plan.status.attempts[0].gpus == 2
+    assert plan.status.attempts[0].logs == "s3://lab-results/reaching/attempts/1/"

@@ -1,0 +1,94 @@
+"""A reconcile for every turn of a preparation."""
+
+from posefleet_api.constants import COMPONENT_PREPARE
+from posefleet_api.outcomes import TerminationMessage
+from posefleet_operator.policies.conditions import find_condition
+from posefleet_operator.reconcile import reconcile
+from unit.operator.builders import a_job, a_pod, finished_job
+from unit.operator.plans import kinds, message_of, reasons, reconciled
+
+
+def test_a_new_job_gets_a_prepare_job_and_no_gpu() -> None:
+    plan = reconcile(a_job().with_gpus(4).seen())
+
+    assert kinds(plan) == [("ConfigMap", "reaching-prepare-1"), ("Job", "reaching-prepare-1")]
+    assert plan.status.phase == "Preparing"
+    assert plan.status.gpus == 4
+    assert reasons(plan) == ["PrepareStarted"]
+
+
+def test_prepared_data_are_written_down_before_anything_else_is_started() -> None:
+    job = reconciled(a_job())
+    said = TerminationMessage(reason="Prepared", message="61 frames, 3 videos", warnings=["row 4 dropped"])
+    pod = a_pod(job, 1, component=COMPONENT_PREPARE).ended(0, said)
+    plan = reconcile(job.with_child(finished_job(job.prepare_manifest(1), "Complete")).with_pod(pod.manifest).seen())
+
+    assert plan.apply == []
+    assert message_of(plan, "Prepared") == "61 frames, 3 videos"
+    assert plan.status.preparation.warnings == ["row 4 dropped"]
+    assert reasons(plan) == ["Prepared", "DataWarning"]
+    assert plan.wake_after == 0
+
+
+def test_invalid_input_in_prepare_fails_the_job_with_the_trainers_words() -> None:
+    job = reconciled(a_job())
+    text = "labels row 14: img007.png does not exist in s3://lab-data/mouse; upload it or remove the row"
+    pod = a_pod(job, 1, component=COMPONENT_PREPARE).ended(78, TerminationMessage(reason="InvalidInput", message=text))
+    plan = reconcile(job.with_child(finished_job(job.prepare_manifest(1), "Failed")).with_pod(pod.manifest).seen())
+
+    assert plan.status.phase == "Failed"
+    assert message_of(plan, "Failed") == text
+    failed = find_condition(plan.status.conditions, "Failed")
+    assert failed is not None
+    assert failed.reason == "InvalidInput"
+    assert plan.status.attempts == []
+
+
+def test_a_job_refused_for_its_data_starts_over_when_its_author_corrects_it() -> None:
+    failed = (
+        a_job().prepared().with_status(phase="Failed", completion_time="2026-01-31T11:59:00Z")
+        .with_condition("Failed", "True", "InvalidInput")
+    )  # fmt: skip
+    assert reconcile(failed.seen()).apply == []
+
+    plan = reconcile(failed.with_spec(dataset={"uri": "s3://lab-data/other/"}).seen())
+    assert kinds(plan)[-1] == ("Job", "reaching-prepare-2")
+    assert plan.status.completion_time is None
+    assert plan.status.phase == "Preparing"
+
+
+def test_a_store_that_is_away_is_asked_again_and_never_counted() -> None:
+    job = reconciled(a_job())
+    pod = a_pod(job, 1, component=COMPONENT_PREPARE).ended(
+        69, TerminationMessage(reason="StoreUnreachable", message="http://minio:9000 does not answer")
+    )
+    plan = reconcile(job.with_child(finished_job(job.prepare_manifest(1), "Failed")).with_pod(pod.manifest).seen())
+
+    prepared = find_condition(plan.status.conditions, "Prepared")
+    assert prepared is not None
+    assert (prepared.status, prepared.reason) == ("False", "StoreUnreachable")
+    assert "http://minio:9000 does not answer" in prepared.message
+    assert plan.status.preparation.failures == 0
+    assert plan.status.phase == "Preparing"
+    assert reasons(plan) == ["StoreUnreachable"]
+
+
+def test_edited_data_are_prepared_anew() -> None:
+    plan = reconcile(a_job().prepared().with_spec(dataset={"uri": "s3://lab-data/other/"}).seen())
+
+    assert kinds(plan)[-1] == ("Job", "reaching-prepare-2")
+
+
+def test_a_prepare_job_without_a_status_entry_is_adopted() -> None:
+    job = a_job()
+    plan = reconcile(job.with_child(job.prepare_manifest(1)).seen())
+
+    assert plan.apply == []
+    assert plan.status.preparation.tries == 1
+
+
+def test_a_manifest_that_only_pydantic_refuses_fails_the_job() -> None:
+    plan = reconcile(a_job().with_spec(training={"epochs": -1}).seen())
+
+    assert plan.status.phase == "Failed"
+    assert "training.epochs" in message_of(plan, "Failed")

@@ -1,0 +1,128 @@
+"""What a job waits for before a gang starts or runs."""
+
+from dataclasses import replace
+
+from posefleet_api.constants import COMPONENT_PREPARE
+from posefleet_operator.policies.conditions import find_condition
+from posefleet_operator.reconcile import reconcile
+from unit.operator.builders import JobBuilder, a_job, a_pod, suspended_job
+from unit.operator.plans import deletions, message_of, reasons, reconciled
+
+
+def test_no_attempt_starts_while_pods_of_the_last_one_run() -> None:
+    job = a_job().after_attempts("Preempted").with_pod(a_pod(a_job(), 1).running().deleted().manifest)
+    plan = reconcile(job.seen())
+
+    assert plan.apply == []
+    assert "reaching-a1-0-x" in message_of(plan, "Running")
+
+
+def test_no_attempt_starts_while_a_deleted_namesake_still_runs() -> None:
+    namesake = replace(a_job(), uid="uid-0")
+    job = a_job().prepared().with_pod(a_pod(namesake, 7).running().manifest)
+    plan = reconcile(job.seen())
+
+    assert plan.apply == []
+    assert "reaching-a7-0-x" in message_of(plan, "Running")
+
+
+def test_a_lost_node_is_named_when_it_holds_everything_up() -> None:
+    job = a_job().after_attempts("Preempted").with_pod(a_pod(a_job(), 1).running().deleted(600).manifest)
+    plan = reconcile(job.seen())
+
+    assert "kubectl delete --force" in message_of(plan, "Running")
+    assert reasons(plan) == ["WaitingForOldPods"]
+
+
+def test_a_job_that_kueue_holds_is_queued() -> None:
+    job = reconciled(a_job().with_spec(queue="lab-queue").prepared())
+    plan = reconcile(job.with_child(suspended_job(job.attempt_manifest(1))).seen())
+
+    assert plan.status.phase == "Queued"
+    assert "Kueue" in message_of(plan, "Running")
+
+
+def test_a_job_that_kueue_preempts_has_not_failed() -> None:
+    job = a_job().with_spec(queue="lab-queue").running_attempt(1)
+    job = job.with_child(suspended_job(job.attempt_manifest(1))).with_pod(a_pod(job).ended(75).deleted().manifest)
+    plan = reconcile(job.seen())
+
+    assert (plan.status.attempts[0].outcome, plan.status.attempts[0].reason) == ("Preempted", "QueuePreempted")
+    assert deletions(reconcile(reconciled(job).seen())) == [("Job", "reaching-a1")]
+
+
+def test_pods_that_cannot_start_are_explained_and_do_not_fail_the_job() -> None:
+    job = reconciled(a_job().prepared())
+    job = job.with_child(job.attempt_manifest(1))
+    for pod, word in (
+        (a_pod(job).unschedulable("0/3 nodes: insufficient nvidia.com/gpu."), "insufficient nvidia.com/gpu"),
+        (a_pod(job).waiting("ImagePullBackOff", "no such image"), "no such image"),
+        (a_pod(job).waiting("CreateContainerConfigError", 'secret "lab-s3" not found'), 'secret "lab-s3" not found'),
+    ):
+        plan = reconcile(job.with_pod(pod.manifest).seen())
+        assert plan.status.phase == "Queued"
+        assert word in message_of(plan, "Running")
+        assert [turn.type for turn in plan.events] == ["Warning"]
+
+
+def test_a_child_that_the_api_server_refuses_is_explained() -> None:
+    plan = reconcile(replace(a_job().prepared(), refusal="the API server refuses Job reaching-a1: quota").seen())
+
+    assert plan.apply == []
+    assert "quota" in message_of(plan, "Running")
+
+
+def starting(**storage: str) -> JobBuilder:
+    """A job whose first attempt has been created."""
+    job = a_job().with_spec(storage={"endpoint": "https://minio:9000", **storage})
+    job = reconciled(job.prepared())
+    return job.with_child(job.attempt_manifest(1))
+
+
+def test_a_missing_secret_with_credentials_is_named_with_its_keys() -> None:
+    job = starting(credentialsSecret="lab-s3")
+    said = ('secret "lab-s3" not found', "couldn't find key AWS_SECRET_ACCESS_KEY in Secret lab/lab-s3")
+    for text in said:
+        plan = reconcile(job.with_pod(a_pod(job).waiting("CreateContainerConfigError", text).manifest).seen())
+        assert message_of(plan, "Running") == (
+            f"pod reaching-a1-0-x cannot start: {text}; create the Secret lab-s3 in namespace lab with the keys "
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (spec.storage.credentialsSecret), and it starts by itself"
+        )
+
+
+def test_another_missing_secret_is_not_taken_for_the_stores() -> None:
+    job = starting(credentialsSecret="s3")
+    pod = a_pod(job).waiting("CreateContainerConfigError", 'secret "lab-s3" not found')
+    plan = reconcile(job.with_pod(pod.manifest).seen())
+
+    assert "create what is missing" in message_of(plan, "Running")
+
+
+def test_a_node_that_cannot_mount_a_missing_authority_is_explained_within_15_seconds() -> None:
+    job = starting(caSecret="lab-ca")
+    fresh = reconcile(job.with_pod(a_pod(job).unready(1).manifest).seen())
+    assert find_condition(fresh.status.conditions, "Running").reason == "PodsStarting"
+    assert fresh.wake_after is not None
+    assert fresh.wake_after <= 14
+
+    plan = reconcile(job.with_pod(a_pod(job).unready(10).manifest).seen())
+    assert reasons(plan) == ["VolumesMissing"]
+    assert "create the Secret lab-ca in namespace lab with the keys ca.crt (spec.storage.caSecret)" in (
+        message_of(plan, "Running")
+    )
+
+
+def test_a_slow_volume_of_a_job_without_an_authority_is_not_blamed_on_a_secret() -> None:
+    job = starting(credentialsSecret="lab-s3")
+    plan = reconcile(job.with_pod(a_pod(job).unready(60).manifest).seen())
+
+    assert find_condition(plan.status.conditions, "Running").reason == "PodsStarting"
+
+
+def test_a_missing_authority_of_a_prepare_pod_is_explained_too() -> None:
+    job = reconciled(a_job().with_spec(storage={"endpoint": "https://minio:9000", "caSecret": "lab-ca"}))
+    pod = a_pod(job, 1, component=COMPONENT_PREPARE).unready(11)
+    plan = reconcile(job.with_child(job.prepare_manifest(1)).with_pod(pod.manifest).seen())
+
+    assert reasons(plan) == ["VolumesMissing"]
+    assert "lab-ca" in message_of(plan, "Prepared")
