@@ -13,10 +13,11 @@ from .component import Component
 from .container_node import ContainerNode, free_network, remove_footprint
 from .control_plane import ControlPlane
 from .errors import LabError, StateError
+from .monitoring import Monitoring, MonitoringOptions
 from .node.images import Image
 from .paths import GO_MODULES
 from .process_node import ProcessNode
-from .requirements import CONTAINER_NODE, require
+from .requirements import CONTAINER_NODE, MONITORING, require
 from .shutdown import remove_data
 from .state import ClusterState
 from .store import ObjectStore, object_store
@@ -40,7 +41,7 @@ class Cluster:
 
     ``node="container"`` takes one real node instead (see ``ContainerNode``; root): ``images``, ``cpus`` and
     ``isolate`` are for process nodes. API server and store then listen where pods reach them, and pods know the
-    store as ``http://<vendor>.<vendor>:9000`` too.
+    store as ``http://<vendor>.<vendor>:9000`` too. ``monitoring`` adds Prometheus and Alertmanager.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Cluster:
         cpus: int | None = None,
         images: Mapping[str, Image | Path] | None = None,
         store: str | None = "minio",
+        monitoring: MonitoringOptions | None = None,
         isolate: bool = True,
         detached: bool = False,
         report: Report = quiet,
@@ -70,7 +72,8 @@ class Cluster:
             )
         if node == "container":
             _check_container_options(nodes=nodes, cpus=cpus, images=images)
-            require(CONTAINER_NODE)
+        needed = {CONTAINER_NODE: node == "container", MONITORING: monitoring is not None}
+        require(*(need for need, is_needed in needed.items() if is_needed))
         network = free_network() if node == "container" else None
         address = network.gateway if network else "127.0.0.1"
         binary = binaries.kubelab(report)
@@ -96,6 +99,9 @@ class Cluster:
                 )
                 for node_name in _node_names(nodes)
             ]
+        self._monitoring = (
+            None if monitoring is None else Monitoring(self.directory / "monitoring", self.kubeconfig, monitoring)
+        )
         self._keeper: subprocess.Popen[bytes] | None = None
 
     @property
@@ -109,6 +115,13 @@ class Cluster:
         if self._store is None:
             raise LabError("this cluster was made without an object store")
         return self._store
+
+    @property
+    def monitoring(self) -> Monitoring:
+        """Return Prometheus and Alertmanager. Raises LabError if the cluster has none."""
+        if self._monitoring is None:
+            raise LabError("this cluster was made without monitoring")
+        return self._monitoring
 
     @property
     def node(self) -> ProcessNode | ContainerNode:
@@ -127,7 +140,8 @@ class Cluster:
         """Return every running program, in the order of their start."""
         of_store = self._store.components if self._store else []
         of_nodes = [component for node in self.nodes for component in node.components]
-        return [*self.control_plane.components, *of_store, *of_nodes]
+        of_monitoring = self._monitoring.components if self._monitoring else []
+        return [*self.control_plane.components, *of_store, *of_nodes, *of_monitoring]
 
     def start(self) -> None:
         """Start everything; a part that fails ends the others."""
@@ -143,6 +157,8 @@ class Cluster:
 
     def stop(self) -> None:
         """Stop everything; the logs stay in the directory."""
+        if self._monitoring is not None:
+            self._monitoring.stop()
         for node in self.nodes:
             node.stop()
         if self._store is not None:
@@ -210,6 +226,10 @@ class Cluster:
         if self._store is not None and self._container_node is not None:
             self._container_node.publish(self._store.vendor, self._store.vendor, _STORE_PORT, self._store.port)
 
+        if self._monitoring is not None:
+            with self._step("monitoring"):
+                self._monitoring.start()
+
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:
         begun = time.monotonic()
@@ -222,9 +242,17 @@ class Cluster:
             kubeconfig=str(self.kubeconfig),
             pid_files={component.name: str(component.pid_file) for component in self.components},
             store=self._store.environment() if self._store else {},
-            console=self._store.console if self._store else None,
+            pages=self._pages(),
         )
         state.write(self.directory)
+
+    def _pages(self) -> dict[str, str]:
+        pages: dict[str, str] = {}
+        if self._store is not None and self._store.console:
+            pages["store console"] = self._store.console
+        if self._monitoring is not None:
+            pages |= {"prometheus": self._monitoring.url, "alertmanager": self._monitoring.alertmanager_url}
+        return pages
 
 
 def _node_names(count: int) -> list[str]:

@@ -11,6 +11,7 @@ from .cluster import Cluster
 from .container_node import has_container_node, load_image
 from .errors import LabError, StateError
 from .images import base_image
+from .monitoring import MonitoringOptions
 from .requirements import IMAGE_TOOLS, require
 from .shutdown import remove_data, shut_down
 from .state import ClusterState
@@ -33,6 +34,7 @@ def up(options: argparse.Namespace) -> int:
         cpus=options.cpus,
         images=parse_images(options.image),
         store=None if options.store == "none" else options.store,
+        monitoring=_monitoring(options),
         detached=True,
         report=say,
     )
@@ -62,8 +64,8 @@ def status(options: argparse.Namespace) -> int:
     say(f"{'kubeconfig':20} {state.kubeconfig}")
     if state.store:
         say(f"{'store':20} {state.store['AWS_ENDPOINT_URL']}")
-    if state.console:
-        say(f"{'store console':20} {state.console}")
+    for name, page in state.pages.items():
+        say(f"{name:20} {page}")
     return 0 if all(running.values()) else 1
 
 
@@ -103,6 +105,13 @@ def parse_images(entries: list[str]) -> dict[str, Path]:
             raise LabError(f"--image {entry}: expected NAME=VENV with a directory that has a bin/ folder")
         images[name] = environment
     return images
+
+
+def _monitoring(options: argparse.Namespace) -> MonitoringOptions | None:
+    if not options.monitoring:
+        return None
+    labels = dict(entry.partition("=")[::2] for entry in options.pod_label)
+    return MonitoringOptions([file.absolute() for file in options.rules], labels)
 
 
 def _state(options: argparse.Namespace) -> ClusterState:

@@ -39,6 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--gpus", type=int, default=0, help="pretended nvidia.com/gpu per node (default: 0)")
     up.add_argument("--nodes", type=int, default=1, help="number of process nodes (default: 1)")
     up.add_argument("--cpus", type=int, help="CPUs per node (default: what this machine has)")
+    up.add_argument("--monitoring", action="store_true", help="start Prometheus and Alertmanager too")
+    up.add_argument("--rules", action="append", default=[], type=Path, metavar="FILE", help="rules for Prometheus")
+    up.add_argument(
+        "--pod-label", action="append", default=[], metavar="NAME=LABEL", help="series get the pod's LABEL as NAME"
+    )
     up.add_argument("--store", choices=[*VENDORS, "none"], default="minio", help="object store (default: minio)")
     up.add_argument(
         "--image",

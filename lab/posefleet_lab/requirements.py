@@ -3,8 +3,8 @@
 import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import LabError
@@ -12,21 +12,18 @@ from .errors import LabError
 
 @dataclass(frozen=True)
 class Requirements:
-    """``purpose`` needs Linux, root and the programs, each by name or path with its Debian package."""
+    """``purpose`` needs Linux, the programs, each by name or path with its Debian package, and mostly root."""
 
     purpose: str
-    programs: Mapping[str, str]
-
-    def __or__(self, other: "Requirements") -> "Requirements":
-        """Return what both need together."""
-        return Requirements(f"{self.purpose} and {other.purpose}", {**self.programs, **other.programs})
+    programs: Mapping[str, str] = field(hash=False)
+    root: bool = True
 
     def missing(self) -> list[str]:
         """Return a sentence for each thing that is missing, the packages in one."""
         found: list[str] = []
         if platform.system() != "Linux":
             found.append(f"Linux is needed; this is {platform.system()}")
-        if os.geteuid() != 0:
+        if self.root and os.geteuid() != 0:
             found.append("root is needed; run it with sudo")
         absent = {program: package for program, package in self.programs.items() if not _is_there(program)}
         if absent:
@@ -52,22 +49,22 @@ CONTAINER_NODE = Requirements(
     },
 )
 MONITORING = Requirements(
-    "monitoring", {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}
+    "monitoring", {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}, root=False
 )
 
 
 def require(*needs: Requirements) -> None:
     """Raise LabError with everything that is missing."""
-    together = needs[0]
-    for need in needs[1:]:
-        together |= need
-    if found := together.missing():
-        raise LabError(explain(together.purpose, found))
+    if needs and (missing := explain(*needs)):
+        raise LabError(missing)
 
 
-def explain(purpose: str, missing: Sequence[str]) -> str:
-    """Return the message that lists what is missing."""
-    return "\n".join([f"{purpose} cannot be had here:", *(f"  {sentence}" for sentence in missing)])
+def explain(*needs: Requirements) -> str:
+    """Return a message that lists everything that is missing, nothing if all is there."""
+    purposes = " and ".join(need.purpose for need in needs)
+    programs = {name: package for need in needs for name, package in need.programs.items()}
+    found = Requirements(purposes, programs, any(need.root for need in needs)).missing()
+    return "\n".join([f"{purposes} cannot be had here:", *(f"  {sentence}" for sentence in found)]) if found else ""
 
 
 def _is_there(program: str) -> bool:

@@ -8,7 +8,7 @@ from .container_node import remove_footprint
 from .state import ClusterState
 
 _LAST = ("apiserver", "etcd")
-_LEFTOVERS = ("control-plane/etcd", "nodes", "store/data")
+_LEFTOVERS = ("control-plane/etcd", "nodes", "store/data", "monitoring/data")
 _GRACE_SECONDS = 5.0
 
 

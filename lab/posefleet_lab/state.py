@@ -12,13 +12,16 @@ _FILE = "cluster.json"
 
 @dataclass(frozen=True)
 class ClusterState:
-    """What runs in a cluster directory, and how to reach it. The file is for its owner alone."""
+    """What runs in a cluster directory, and how to reach it; ``pages`` are for a browser.
+
+    The file is for its owner alone.
+    """
 
     name: str
     kubeconfig: str
     pid_files: dict[str, str]
     store: dict[str, str] = field(default_factory=dict)
-    console: str | None = None
+    pages: dict[str, str] = field(default_factory=dict)
 
     def write(self, directory: Path) -> None:
         """Write the file, all at once."""

@@ -26,6 +26,7 @@ _CLAIM = "container-node.json"
 _KUBELET_DEVICES = Path("/var/lib/kubelet/device-plugins")  # the kubelet has no option for it
 _CONTAINER_LOGS = Path("/var/log/containers")
 _CNI_RESULTS = Path("/var/lib/cni/results")
+_SANDBOXES = Path("state/containerd/io.containerd.grpc.v1.cri/sandboxes")
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ class Footprint:
             unmount_below(place)
         self.network.remove()
         remove_pod_groups()
+        self._remove_strays(directory)
         remove_tree(directory / "state")
         remove_tree(RUN_DIRECTORY / "containerd")
-        self._remove_strays(directory)
         sysctls.restore(self.settings)
 
     def _remove_strays(self, directory: Path) -> None:
@@ -68,8 +69,9 @@ class Footprint:
         for link in _CONTAINER_LOGS.glob("*.log"):
             if link.is_symlink() and link.readlink().is_relative_to(directory):
                 link.unlink()
-        for result in _CNI_RESULTS.glob(f"{self.bridge}-*"):
-            result.unlink()
+        for sandbox in (directory / _SANDBOXES).glob("*"):
+            for result in _CNI_RESULTS.glob(f"*-{sandbox.name}-*"):
+                result.unlink()
         for name in ("kubelet.sock", "kubelet_internal_checkpoint"):
             (_KUBELET_DEVICES / name).unlink(missing_ok=True)
         for emptied in (_CONTAINER_LOGS, _KUBELET_DEVICES, _KUBELET_DEVICES.parent, _CNI_RESULTS):

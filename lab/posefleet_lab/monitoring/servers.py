@@ -1,0 +1,110 @@
+"""The two servers: start, stop and what can be asked of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..component import Component
+from ..errors import LabError
+from ..ports import free_port
+from . import configuration
+from .query import Sample, answer, samples
+
+
+@dataclass(frozen=True)
+class MonitoringOptions:
+    """Prometheus's ``rule_files``, which may end in a glob, and for a series' label the pod's label it comes from."""
+
+    rule_files: Sequence[Path] = ()
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Monitoring:
+    """Prometheus, which scrapes annotated pods of a cluster every two seconds, and Alertmanager.
+
+    A pod asks for it by the annotations ``prometheus.io/scrape: "true"``, ``prometheus.io/port`` and
+    ``prometheus.io/path``. Its series carry the labels ``namespace`` and ``pod``.
+    """
+
+    def __init__(self, directory: Path, kubeconfig: Path, options: MonitoringOptions) -> None:
+        self.directory = directory
+        self._kubeconfig, self._options = kubeconfig, options
+        hosts = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+        self.url, self.alertmanager_url = (f"http://{host}" for host in hosts)
+        self._prometheus = Component("prometheus", _prometheus(directory, hosts[0]), directory)
+        self._alertmanager = Component("alertmanager", _alertmanager(directory, hosts[1]), directory)
+
+    @property
+    def components(self) -> list[Component]:
+        """Return the programs, in the order of their start."""
+        return [self._alertmanager, self._prometheus]
+
+    def start(self) -> None:
+        """Start both and return when they answer."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        host = self.alertmanager_url.removeprefix("http://")
+        options = self._options
+        prometheus = configuration.prometheus(self._kubeconfig, host, options.rule_files, options.pod_labels)
+        (self.directory / "prometheus.yml").write_text(yaml.safe_dump(prometheus, sort_keys=False))
+        (self.directory / "alertmanager.yml").write_text(yaml.safe_dump(configuration.alertmanager()))
+        for component in self.components:
+            component.start()
+        self._alertmanager.wait_until(_answers(f"{self.alertmanager_url}/api/v2/status"), "ready")
+        self._prometheus.wait_until(_answers(f"{self.url}/api/v1/status/runtimeinfo"), "ready")
+
+    def stop(self) -> None:
+        """Stop both."""
+        for component in reversed(self.components):
+            component.stop()
+
+    def query(self, expression: str) -> list[Sample]:
+        """Return what a PromQL expression gives now. Raises LabError, with Prometheus's words for a wrong one."""
+        return samples(self.url, expression)
+
+    def targets(self) -> list[dict[str, Any]]:
+        """Return what is scraped, each with ``labels``, ``health`` and ``lastError``."""
+        found: list[dict[str, Any]] = answer(f"{self.url}/api/v1/targets", state="active")["data"]["activeTargets"]
+        return found
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return all rules, each with ``name``, ``type``, ``health`` and ``lastError``."""
+        groups = answer(f"{self.url}/api/v1/rules")["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return the alerts that Alertmanager holds, each with ``labels`` and ``annotations``."""
+        found: list[dict[str, Any]] = answer(f"{self.alertmanager_url}/api/v2/alerts")
+        return found
+
+
+def _prometheus(directory: Path, host: str) -> list[str]:
+    return [
+        "prometheus",
+        f"--config.file={directory / 'prometheus.yml'}",
+        f"--storage.tsdb.path={directory / 'data' / 'prometheus'}",
+        f"--web.listen-address={host}",
+    ]
+
+
+def _alertmanager(directory: Path, host: str) -> list[str]:
+    return [
+        "prometheus-alertmanager",
+        f"--config.file={directory / 'alertmanager.yml'}",
+        f"--storage.path={directory / 'data' / 'alertmanager'}",
+        f"--web.listen-address={host}",
+        "--cluster.listen-address=",
+    ]
+
+
+def _answers(url: str) -> Callable[[], bool]:
+    def answers() -> bool:
+        try:
+            answer(url)
+        except LabError:
+            return False
+        return True
+
+    return answers
