@@ -12,10 +12,15 @@ PROJECT ?=
 KEEP ?=
 SEED ?= 0
 
-.PHONY: help setup demo test verify generate lock chaos bench clean
+REPOSITORY ?= localhost
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+BASE_IMAGE ?=
+BUILD_IMAGE = $(PYTHON) scripts/build_image.py --revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
+
+.PHONY: help setup demo test verify generate lock images sbom e2e-image chaos bench clean
 
 help:  ## List the targets.
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make the virtual environment with everything locked (about 2 minutes, 8 GB).
 
@@ -40,13 +45,22 @@ verify: setup  ## Linters, types, layers, generated files.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/posefleet-generate --check
+	$(BIN)/hadolint Dockerfile
 
 generate: setup  ## Write crds/ and docs/manifest.md from the API's models.
 	$(BIN)/posefleet-generate
 
-lock: setup  ## Resolve pyproject.toml into requirements.lock.
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --custom-compile-command "make lock" \
-	  --no-emit-package posefleet pyproject.toml -o requirements.lock
+lock: setup  ## Resolve pyproject.toml into requirements.lock, and take requirements/ for the images from it.
+	@scripts/lock.sh
+
+images:  ## Build both images with buildah or docker (BASE_IMAGE=name, TAG=version, REPOSITORY=registry/path).
+	@for image in operator trainer; do $(BUILD_IMAGE) $$image --tag $(REPOSITORY)/posefleet-$$image:$(TAG); done
+
+sbom: setup  ## Write a CycloneDX bill of materials of each image to dist/ (same REPOSITORY and TAG).
+	@for image in operator trainer; do $(BIN)/python scripts/sbom.py $(REPOSITORY)/posefleet-$$image:$(TAG) dist/posefleet-$$image.cdx.json; done
+
+e2e-image: setup  ## Build the trainer image and try it (root, buildah, runc, 25 GB of disk).
+	@POSEFLEET_TRAINER_IMAGE=1 $(BIN)/python -m pytest tests/e2e/test_trainer_image.py
 
 chaos: setup  ## Every disturbance at random moments; the weights must be those of a quiet run (SEED=n).
 	@POSEFLEET_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos

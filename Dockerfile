@@ -1,0 +1,110 @@
+# Two images: `operator` and `trainer`. docs/images.md says how to build them and why they are as they are.
+
+# Debian or Ubuntu with Python 3.11 or later; pin it as name:tag@sha256:...
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS base
+RUN python3 -m venv --without-pip /opt/posefleet
+
+# pip and the build backend. Final images mount this stage while they are built and keep nothing of it.
+FROM base AS build
+COPY requirements/build.lock /opt/requirements/
+RUN --mount=type=secret,id=pip-config,target=/etc/pip.conf \
+    --mount=type=secret,id=ca-certificates,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m venv /opt/build && \
+    /opt/build/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r /opt/requirements/build.lock
+
+FROM build AS operator-code
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY operator ./operator
+RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist . && \
+    /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-index --no-deps /dist/*.whl && \
+    find /opt/posefleet/bin -name 'posefleet-*' ! -name posefleet-operator -delete && \
+    sed -i '1s|^#!.*|#!/usr/bin/tini /opt/posefleet/bin/python3|' /opt/posefleet/bin/posefleet-*
+
+FROM build AS trainer-code
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY operator/posefleet_api ./operator/posefleet_api
+COPY trainer_image ./trainer_image
+RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist . && \
+    /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-index --no-deps /dist/*.whl && \
+    find /opt/posefleet/bin -name 'posefleet-*' ! -name posefleet-trainer ! -name posefleet-synthesize -delete && \
+    sed -i '1s|^#!.*|#!/usr/bin/tini /opt/posefleet/bin/python3|' /opt/posefleet/bin/posefleet-*
+
+# What both images stand on: an init, a user, bytecode of the standard library, and /tmp as the one place to write to.
+FROM base AS runtime
+# hadolint ignore=DL3008
+RUN if [ ! -x /usr/bin/tini ]; then \
+        apt-get update && apt-get install --yes --no-install-recommends tini && \
+        rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log; \
+    fi && \
+    useradd --uid 65532 --user-group --no-log-init --no-create-home --home-dir /tmp --shell /usr/sbin/nologin posefleet && \
+    python3 -m compileall -q -x 'test|site-packages|dist-packages' \
+        "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+ENV PATH=/opt/posefleet/bin:$PATH \
+    HOME=/tmp \
+    LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
+    PYTHONUNBUFFERED=1 \
+    TINI_SUBREAPER=1
+WORKDIR /
+USER 65532:65532
+
+FROM runtime AS operator
+USER 0:0
+COPY requirements/operator.lock /opt/posefleet/requirements/
+RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
+    --mount=type=secret,id=pip-config,target=/etc/pip.conf \
+    --mount=type=secret,id=ca-certificates,target=/etc/ssl/certs/ca-certificates.crt \
+    /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-cache-dir --no-deps \
+        --only-binary :all: --require-hashes -r /opt/posefleet/requirements/operator.lock
+COPY --from=operator-code /opt/posefleet /opt/posefleet
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["posefleet-operator"]
+ARG BASE_IMAGE
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="posefleet-operator" \
+      org.opencontainers.image.description="Runs PoseTrainingJobs on a Kubernetes cluster" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}"
+
+FROM runtime AS trainer
+ENV TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor \
+    TRITON_CACHE_DIR=/tmp/triton \
+    XDG_CACHE_HOME=/tmp/cache \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
+    NVIDIA_VISIBLE_DEVICES=void
+USER 0:0
+# The 5 GB of CUDA apart from the rest, so that a new version of anything else leaves them in the nodes' caches.
+COPY requirements/cuda.lock /opt/posefleet/requirements/
+RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
+    --mount=type=secret,id=pip-config,target=/etc/pip.conf \
+    --mount=type=secret,id=ca-certificates,target=/etc/ssl/certs/ca-certificates.crt \
+    /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-cache-dir --no-deps \
+        --only-binary :all: --require-hashes -r /opt/posefleet/requirements/cuda.lock
+COPY requirements/trainer.lock /opt/posefleet/requirements/
+RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
+    --mount=type=secret,id=pip-config,target=/etc/pip.conf \
+    --mount=type=secret,id=ca-certificates,target=/etc/ssl/certs/ca-certificates.crt \
+    /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-cache-dir --no-deps \
+        --only-binary :all: --require-hashes -r /opt/posefleet/requirements/trainer.lock
+COPY --from=trainer-code /opt/posefleet /opt/posefleet
+USER 65532:65532
+EXPOSE 9400
+ENTRYPOINT ["posefleet-trainer"]
+ARG BASE_IMAGE
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="posefleet-trainer" \
+      org.opencontainers.image.description="Trains the model of a PoseTrainingJob" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}"

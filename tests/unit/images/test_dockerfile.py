@@ -1,0 +1,129 @@
+"""What can be said of the images without building them."""
+
+import json
+import re
+import tomllib
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
+
+import pytest
+
+from posefleet_api.constants import TRAINER_PORT
+from posefleet_operator.settings import Settings
+from unit.images.dockerfile import ROOT, read_dockerfile
+
+IMAGES = ("operator", "trainer")
+DOCKERFILE = read_dockerfile()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+ALLOWED = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+
+
+def _environment(image: str) -> dict[str, str]:
+    stages = reversed(DOCKERFILE.lineage(image))
+    return {name: value for stage in stages for name, value in stage.environment().items()}
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_images_run_as_the_user_that_the_operator_gives_to_pods(image: str) -> None:
+    user = Settings.run_as_user
+
+    assert DOCKERFILE.stages[image].all("USER")[-1] == f"{user}:{user}"
+    assert any(f"useradd --uid {user} " in line for line in DOCKERFILE.stages["runtime"].all("RUN"))
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_entry_point_is_the_image_s_own_command(image: str) -> None:
+    entry = json.loads(DOCKERFILE.stages[image].all("ENTRYPOINT")[-1])
+
+    assert entry == [f"posefleet-{image}"]
+    assert PROJECT["project"]["scripts"][entry[0]].startswith(f"posefleet_{image}.")
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_commands_start_below_an_init(image: str) -> None:
+    code = " ".join(DOCKERFILE.stages[f"{image}-code"].all("RUN"))
+
+    assert "#!/usr/bin/tini /opt/posefleet/bin/python3" in code
+
+
+def test_exposed_ports_are_those_that_are_served() -> None:
+    assert DOCKERFILE.stages["operator"].all("EXPOSE") == [str(Settings.http_port)]
+    assert DOCKERFILE.stages["trainer"].all("EXPOSE") == [str(TRAINER_PORT)]
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_libraries_write_below_tmp_alone(image: str) -> None:
+    environment = _environment(image)
+    directories = {name: value for name, value in environment.items() if value.startswith("/") and name != "PATH"}
+
+    assert directories["HOME"] == "/tmp"
+    assert [name for name, value in directories.items() if PurePosixPath("/tmp") not in _upwards(value)] == []
+    assert environment["PYTHONDONTWRITEBYTECODE"] == "1"
+
+
+def _upwards(path: str) -> list[PurePosixPath]:
+    return [PurePosixPath(path), *PurePosixPath(path).parents]
+
+
+def test_a_trainer_asks_for_decoding_but_sees_no_gpu_until_it_is_given_one() -> None:
+    environment = _environment("trainer")
+
+    assert set(environment["NVIDIA_DRIVER_CAPABILITIES"].split(",")) == {"compute", "utility", "video"}
+    assert environment["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert not [name for name in _environment("operator") if name.startswith("NVIDIA")]
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_dependencies_are_installed_before_the_code_is_copied(image: str) -> None:
+    kinds = [
+        "install" if " -r " in argument else "code"
+        for keyword, argument in DOCKERFILE.stages[image].instructions
+        if (keyword == "RUN" and "pip" in argument) or (keyword == "COPY" and argument.startswith("--from="))
+    ]
+
+    assert kinds == sorted(kinds, key=["install", "code"].index)
+    assert kinds[-1] == "code"
+
+
+def test_everything_is_installed_from_locks_with_hashes_and_without_compilers() -> None:
+    installs = [
+        run for stage in DOCKERFILE.stages.values() for run in stage.all("RUN") if "pip install" in run or " -r " in run
+    ]
+
+    assert len(installs) == 4
+    for run in installs:
+        assert "--require-hashes" in run
+        assert "--only-binary :all:" in run
+        assert "--no-cache-dir" in run
+
+
+def test_the_build_context_has_what_is_copied_and_nothing_else() -> None:
+    copied = {source for stage in DOCKERFILE.stages.values() for source in stage.copied()}
+
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+    assert [source for source in copied if not any(_covers(source, pattern) for pattern in ALLOWED)] == []
+    assert [pattern for pattern in ALLOWED if not any(_covers(source, pattern) for source in copied)] == []
+
+
+def _covers(source: str, pattern: str) -> bool:
+    """Whether the allowed ``pattern`` lets ``source``, or something in that folder, into the build context."""
+    return fnmatch(source, pattern) or any(str(parent) == source for parent in PurePosixPath(pattern).parents)
+
+
+def test_the_build_context_is_an_allow_list() -> None:
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+
+    assert rules[0] == "*"
+    assert rules[-2:] == ["**/__pycache__", "**/*.pyc"]
+
+
+def test_no_registry_is_named() -> None:
+    files = [
+        ROOT / "Dockerfile",
+        ROOT / ".dockerignore",
+        *(ROOT / "requirements").iterdir(),
+        *(ROOT / "scripts").glob("*.*"),
+    ]
+    named = re.compile(r"https?://|--(extra-)?index-url|--find-links|--trusted-host", re.IGNORECASE)
+
+    assert {file.name: named.findall(file.read_text()) for file in files if named.search(file.read_text())} == {}
