@@ -1,12 +1,13 @@
 """What every stage of a job gets."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from posefleet_api.job import PoseTrainingJob
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.telemetry.progress import ProgressTracker
+from posefleet_trainer.telemetry.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,5 @@ class Context:
     cache_bytes: int
     """How much may lie there."""
     progress: ProgressTracker
+    timeline: Timeline = field(default_factory=Timeline)
+    """Until the first training step."""

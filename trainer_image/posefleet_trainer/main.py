@@ -1,22 +1,23 @@
 """The command ``posefleet-trainer``: the stages of a job, in order, and nothing else.
 
-Heavy libraries are imported by the stages that use them, so that ``prepare`` starts in an instant.
+Heavy libraries are imported by the stages that use them: ``prepare`` does without torch, and the launcher, which
+starts the ranks, without anything.
 """
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING
 
-from posefleet_api.status import Artifacts, Stage
-from posefleet_trainer.context import Context
-from posefleet_trainer.distributed import first_alone
-from posefleet_trainer.launch import launch
-from posefleet_trainer.process import run_process
+if TYPE_CHECKING:
+    from posefleet_api.status import Artifacts, Stage
+    from posefleet_trainer.context import Context
 
-STAGES: tuple[Stage, ...] = get_args(Stage)
+STAGES: tuple[Stage, ...] = ("prepare", "train", "predict", "report")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -24,8 +25,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_args(words)
     stages: tuple[Stage, ...] = arguments.stages
-    if "RANK" in os.environ or stages == ("prepare",):
+    if "RANK" in os.environ:
+        from posefleet_trainer.process import run_process
+
         run_process(arguments.job, lambda context: run_stages(context, stages), prepares_only=stages == ("prepare",))
+    from posefleet_trainer.launch import launch
+
     sys.exit(launch(words, os.environ))
 
 
@@ -33,15 +38,23 @@ def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
     """Run ``stages`` on this rank; the artifacts if a report was among them."""
     from posefleet_trainer.dataset.load import load_prepared
     from posefleet_trainer.dataset.prepare import prepare
+    from posefleet_trainer.distributed import first_alone
 
     if "prepare" in stages:
         first_alone(context.rank.index, context.rank.world, lambda: prepare(context))
     if stages == ("prepare",):
         return None
-    from posefleet_trainer.training.run import train
+    from posefleet_trainer.dataset.fetched import fetch_ahead
+    from posefleet_trainer.imports import imported_meanwhile
 
     prepared = load_prepared(context)
-    model = train(context, prepared)
+    with imported_meanwhile("posefleet_trainer.training.run"):
+        fetched = fetch_ahead(context, prepared)
+        context.timeline.mark("data")
+    context.timeline.mark("import")
+    from posefleet_trainer.training.run import train
+
+    model = train(context, prepared, fetched)
     if "predict" not in stages:
         return None
     from posefleet_trainer.evaluation.predict import predict

@@ -21,11 +21,13 @@ from posefleet_trainer.context import Context, Rank
 from posefleet_trainer.distributed import process_group
 from posefleet_trainer.ending import compose_message, describe_failure, write_termination_log
 from posefleet_trainer.errors import InvalidInput, Preempted
+from posefleet_trainer.imports import import_torch
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.open import open_store
 from posefleet_trainer.telemetry.logs import configure_logs
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.telemetry.server import serve_telemetry
+from posefleet_trainer.telemetry.timeline import Timeline
 
 _log = logging.getLogger(__name__)
 
@@ -38,15 +40,20 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
     rank = Rank.from_environment()
     configure_logs(rank.index, rank.world)
     signal.signal(signal.SIGTERM, _stop_at_once)
-    progress = ProgressTracker(attempt=0)
+    progress, timeline = ProgressTracker(attempt=0), Timeline()
     try:
         job = read_job(job_file)
         progress = ProgressTracker(attempt=(job.status.attempt if job.status else None) or 0)
         if rank.local_index == 0:
             serve_telemetry(progress, os.environ.get(ENV_POD_IP) or "127.0.0.1", TRAINER_PORT)
+        timeline.mark("start")
+        if not prepares_only:
+            import_torch()
+            timeline.mark("import")
         with process_group(rank.world):
-            context = build_context(job, rank, progress, _PATIENCE_SECONDS["prepare" if prepares_only else "train"])
-            artifacts = work(context)
+            timeline.mark("join")
+            patience_seconds = _PATIENCE_SECONDS["prepare" if prepares_only else "train"]
+            artifacts = work(build_context(job, rank, progress, timeline, patience_seconds))
     except KeyboardInterrupt:
         _leave(130)
     except BaseException as error:
@@ -93,7 +100,9 @@ def read_job(path: Path) -> PoseTrainingJob:
         raise InvalidInput(f"{path}:\n{error}") from None
 
 
-def build_context(job: PoseTrainingJob, rank: Rank, progress: ProgressTracker, patience_seconds: float) -> Context:
+def build_context(
+    job: PoseTrainingJob, rank: Rank, progress: ProgressTracker, timeline: Timeline, patience_seconds: float
+) -> Context:
     """Open the stores of the job, and its cache on this node."""
     spec = job.spec
     cache = os.environ.get(ENV_CACHE_DIRECTORY) or str(Path.home() / ".cache" / "posefleet-trainer")
@@ -111,6 +120,7 @@ def build_context(job: PoseTrainingJob, rank: Rank, progress: ProgressTracker, p
         cache_directory=Path(cache),
         cache_bytes=cache_bytes,
         progress=progress,
+        timeline=timeline,
     )
 
 

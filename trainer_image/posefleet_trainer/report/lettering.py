@@ -58,10 +58,8 @@ def write_heading(panel: Image, top: int, size: int, frame: int, seconds: float)
 
 @lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib."""
-    import matplotlib
-
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), size)
+    """DejaVu Sans, which has the letters of most languages that are written with an alphabet."""
+    return ImageFont.truetype(str(Path(__file__).with_name("fonts") / "DejaVuSans.ttf"), size)
 
 
 def _shown(keypoints: Sequence[str], most: int) -> list[str]:

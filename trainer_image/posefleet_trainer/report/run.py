@@ -15,7 +15,7 @@ from posefleet_trainer.report.page import render_page
 from posefleet_trainer.report.summary import summary
 from posefleet_trainer.report.videos import video_uris, write_labelled_videos
 from posefleet_trainer.training.collectives import wait_for_all
-from posefleet_trainer.training.model_files import MODEL_KEY
+from posefleet_trainer.training.keys import MODEL_KEY
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ def configure_logs(rank: int, world: int) -> None:
     for chatty in (
         "urllib3",
         "PIL",
-        "matplotlib",
         "pytorch_lightning",
         "lightning.pytorch",
         "lightning.fabric",

@@ -1,12 +1,12 @@
 """What a training reads: prepared data, brought to this node and opened."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from posefleet_api.job import Spec
 from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.fetched import Fetched
 from posefleet_trainer.dataset.frames import FrameArchive
-from posefleet_trainer.dataset.prepared import Frame, Prepared, StoredFile, Video
+from posefleet_trainer.dataset.prepared import Frame, Prepared, Video
 from posefleet_trainer.dataset.project import wants_clips
 from posefleet_trainer.dataset.split import SetName, split_frames
 from posefleet_trainer.errors import InvalidInput
@@ -16,7 +16,6 @@ from posefleet_trainer.loading.labelled import LabelledLoader
 from posefleet_trainer.loading.loader import TrainingLoader
 from posefleet_trainer.loading.probe import probe_devices
 from posefleet_trainer.models.coordinates import Grid
-from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.training.plan import Plan
 from posefleet_trainer.video.index import VideoIndex
 
@@ -30,17 +29,14 @@ class TrainingData:
     clips: list[ClipVideo]
 
 
-def open_data(context: Context, prepared: Prepared, cache: NodeCache) -> TrainingData:
-    """Fetch the labelled frames and, if an unsupervised loss is on, the proxies of the videos.
+def open_data(spec: Spec, prepared: Prepared, fetched: Fetched) -> TrainingData:
+    """Open the labelled frames and, if an unsupervised loss is on, the proxies of the videos.
 
     Raises:
         InvalidInput: there is nothing to train on.
-        StoreUnreachable: the store did not answer.
     """
-    spec = context.job.spec
     image = image_size(spec)
-    stored = prepared.frames_archive
-    archive = FrameArchive(_fetch(context, cache, stored))
+    archive = FrameArchive(fetched.path(prepared.frames_archive))
     sets = split_frames(prepared.frames, spec.dataset.split, spec.training.seed)
 
     def frames_of(wanted: SetName) -> list[Frame]:
@@ -48,7 +44,7 @@ def open_data(context: Context, prepared: Prepared, cache: NodeCache) -> Trainin
 
     if not frames_of("train"):
         raise InvalidInput("no labelled frame is left to train on: label more, or lower dataset.split")
-    clips = [_clip_video(context, cache, video) for video in prepared.clip_videos] if wants_clips(spec) else []
+    clips = [_clip_video(fetched, video) for video in prepared.clip_videos] if wants_clips(spec) else []
     return TrainingData(
         training=FrameStore(archive, frames_of("train"), image),
         validation=FrameStore(archive, frames_of("validation"), image),
@@ -87,13 +83,8 @@ def image_size(spec: Spec) -> Grid:
     return Grid(spec.model.image_size.height, spec.model.image_size.width)
 
 
-def _clip_video(context: Context, cache: NodeCache, video: Video) -> ClipVideo:
+def _clip_video(fetched: Fetched, video: Video) -> ClipVideo:
     assert video.proxy is not None, "prepare makes a proxy of every video that clips come from"
     assert video.proxy_index is not None
-    path = _fetch(context, cache, video.proxy)
-    index = VideoIndex.load(_fetch(context, cache, video.proxy_index))
-    return ClipVideo(path, index, video.source.path, Grid(video.height, video.width))
-
-
-def _fetch(context: Context, cache: NodeCache, stored: StoredFile) -> Path:
-    return cache.fetch(context.prepared, stored.key, stored.size_bytes, stored.sha256)
+    index = VideoIndex.load(fetched.path(video.proxy_index))
+    return ClipVideo(fetched.path(video.proxy), index, video.source.path, Grid(video.height, video.width))

@@ -13,8 +13,11 @@ from pytorch_lightning.strategies import DDPStrategy
 from posefleet_api.training import Training
 from posefleet_trainer.context import Rank
 from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.telemetry.timeline import Timeline
 from posefleet_trainer.training.preemption import StopRequest
 from posefleet_trainer.training.warm_up import warm_up
+
+_log = logging.getLogger(__name__)
 
 
 class GangEnvironment(ClusterEnvironment):
@@ -68,12 +71,14 @@ class GangEnvironment(ClusterEnvironment):
 
 
 class FirstSteps(pl.Callback):
-    """What must happen between Lightning's start and the first step."""
+    """What must happen between Lightning's start and the first step, and what that took."""
 
-    def __init__(self, request: StopRequest, image: Grid, keypoints: int) -> None:
+    def __init__(self, request: StopRequest, image: Grid, keypoints: int, timeline: Timeline) -> None:
         self._request = request
         self._image = image
         self._keypoints = keypoints
+        self._timeline = timeline
+        self._first = True
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Take SIGTERM back from Lightning, and let DDP settle."""
@@ -83,6 +88,14 @@ class FirstSteps(pl.Callback):
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
         if trainer.world_size > 1:
             warm_up(trainer, module, self._image, self._keypoints)
+        self._timeline.mark("model")
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """After the first step, say what it took to come there."""
+        if self._first:
+            self._first = False
+            self._timeline.mark("step")
+            _log.info("first step after %s", self._timeline)
 
 
 def _nothing() -> None:

@@ -12,10 +12,8 @@ from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.files import sha256_of
 from posefleet_trainer.telemetry.progress import ProgressTracker
+from posefleet_trainer.training.keys import MANIFEST_KEY, MODEL_KEY
 from posefleet_trainer.training.scratch import scratch_folder
-
-MODEL_KEY = "model/model.pt"
-MANIFEST_KEY = "model/model.json"
 
 
 class ModelManifest(ApiModel):

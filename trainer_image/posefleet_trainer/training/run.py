@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from posefleet_api.status import Checkpoint
 from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.fetched import Fetched, fetch_training_files
 from posefleet_trainer.dataset.pose_spaces import fit_pose_spaces
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.dataset.project import wants_clips
@@ -32,10 +33,10 @@ from posefleet_trainer.training.validation import validation_pixel_error
 _log = logging.getLogger(__name__)
 
 
-def train(context: Context, prepared: Prepared) -> TrainedModel:
+def train(context: Context, prepared: Prepared, fetched: Fetched | None = None) -> TrainedModel:
     """Train, or go on from the newest checkpoint, or return at once what an earlier attempt has trained.
 
-    All ranks call it together and return the same model.
+    All ranks call it together and return the same model. ``fetched``: what has been brought to this node already.
 
     Raises:
         Preempted: SIGTERM came to any rank; the checkpoint is in the store.
@@ -45,32 +46,32 @@ def train(context: Context, prepared: Prepared) -> TrainedModel:
         PeerLost: another rank went away.
     """
     make_reproducible(compute_threads(context))
-    cache = NodeCache(context.cache_directory, context.cache_bytes)
     fingerprint = training_fingerprint(context.job.spec, prepared)
     done = from_first(find_model(context.output, fingerprint, context.progress) if context.rank.index == 0 else None)
     if done is not None:
         _log.info("training has ended before: %s", done.uri)
-        return read_model(context.output, cache, done)
+        return read_model(context.output, NodeCache(context.cache_directory, context.cache_bytes), done)
+    fetched = fetched or fetch_training_files(context, prepared)
     try:
         with stop_request() as request:
-            return _Run(context, prepared, cache, fingerprint).train(request)
+            return _Run(context, prepared, fetched, fingerprint).train(request)
     finally:
         # What training read may be evicted for the videos that are predicted next.
-        cache.close()
+        fetched.cache.close()
 
 
 class _Run:
     """One attempt at a training."""
 
-    def __init__(self, context: Context, prepared: Prepared, cache: NodeCache, fingerprint: str) -> None:
+    def __init__(self, context: Context, prepared: Prepared, fetched: Fetched, fingerprint: str) -> None:
         self._context = context
         self._prepared = prepared
         self._fingerprint = fingerprint
         self._spec = context.job.spec
         self._image = image_size(self._spec)
-        self._data: TrainingData = open_data(context, prepared, cache)
+        self._data: TrainingData = open_data(self._spec, prepared, fetched)
         self._plan = self._new_plan()
-        self._start: Start = find_start(context, prepared, cache, fingerprint)
+        self._start: Start = find_start(context, prepared, fetched.cache, fingerprint)
         self._history = History(self._start.state.history if self._start.state else None)
 
     def train(self, request: StopRequest) -> TrainedModel:
@@ -83,7 +84,7 @@ class _Run:
         try:
             if first_step < self._plan.steps:
                 callbacks = [
-                    FirstSteps(request, self._image, len(self._prepared.keypoints)),
+                    FirstSteps(request, self._image, len(self._prepared.keypoints), self._context.timeline),
                     StepTimer(),
                     self._control(module, writer, request, reporter),
                 ]
