@@ -45,10 +45,12 @@ verify: setup  ## Linters, types, layers, generated files.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/posefleet-generate --check
+	$(BIN)/python charts/dashboards --check
 	$(BIN)/hadolint Dockerfile
 
-generate: setup  ## Write crds/ and docs/manifest.md from the API's models.
+generate: setup  ## Write crds/ and docs/manifest.md from the API's models, dashboards and docs/metrics.md from charts/dashboards.
 	$(BIN)/posefleet-generate
+	$(BIN)/python charts/dashboards
 
 lock: setup  ## Resolve pyproject.toml into requirements.lock, and take requirements/ for the images from it.
 	@scripts/lock.sh
