@@ -21,7 +21,7 @@ COPY operator ./operator
 RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist . && \
     /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-index --no-deps /dist/*.whl && \
     find /opt/posefleet/bin -name 'posefleet-*' ! -name posefleet-operator -delete && \
-    sed -i '1s|^#!.*|#!/usr/bin/tini /opt/posefleet/bin/python3|' /opt/posefleet/bin/posefleet-*
+    sed -i '1s|^#!.*|#!/usr/bin/env -S tini -- /opt/posefleet/bin/python3|' /opt/posefleet/bin/posefleet-*
 
 FROM build AS trainer-code
 WORKDIR /src
@@ -31,7 +31,7 @@ COPY trainer_image ./trainer_image
 RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist . && \
     /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-index --no-deps /dist/*.whl && \
     find /opt/posefleet/bin -name 'posefleet-*' ! -name posefleet-trainer ! -name posefleet-synthesize -delete && \
-    sed -i '1s|^#!.*|#!/usr/bin/tini /opt/posefleet/bin/python3|' /opt/posefleet/bin/posefleet-*
+    sed -i '1s|^#!.*|#!/usr/bin/env -S tini -- /opt/posefleet/bin/python3|' /opt/posefleet/bin/posefleet-*
 
 # What both images stand on: an init, a user, bytecode of the standard library, and /tmp as the one place to write to.
 FROM base AS runtime

@@ -43,7 +43,7 @@ def test_the_entry_point_is_the_image_s_own_command(image: str) -> None:
 def test_commands_start_below_an_init(image: str) -> None:
     code = " ".join(DOCKERFILE.stages[f"{image}-code"].all("RUN"))
 
-    assert "#!/usr/bin/tini /opt/posefleet/bin/python3" in code
+    assert "#!/usr/bin/env -S tini -- /opt/posefleet/bin/python3" in code
 
 
 def test_exposed_ports_are_those_that_are_served() -> None:
