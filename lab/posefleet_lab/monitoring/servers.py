@@ -1,5 +1,6 @@
-"""The two servers: start, stop and what can be asked of them."""
+"""The servers: start, stop and what can be asked of them."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import yaml
 
 from ..component import Component
 from ..errors import LabError
+from ..paths import GO_MODULES
 from ..ports import free_port
 from . import configuration
 from .query import Sample, answer, samples
@@ -31,23 +33,26 @@ class Monitoring:
 
     def __init__(self, directory: Path, kubeconfig: Path, options: MonitoringOptions) -> None:
         self.directory = directory
-        self._kubeconfig, self._options = kubeconfig, options
+        self._options = options
+        self._pods_file = directory / "pods.json"
         hosts = [f"127.0.0.1:{free_port()}" for _ in range(2)]
         self.url, self.alertmanager_url = (f"http://{host}" for host in hosts)
         self._prometheus = Component("prometheus", _prometheus(directory, hosts[0]), directory)
+        discover = [sys.executable, "-m", "posefleet_lab.monitoring.discovery", str(kubeconfig), str(self._pods_file)]
+        self._discovery = Component("pod-discovery", discover, directory, {"PYTHONPATH": str(GO_MODULES)})
         self._alertmanager = Component("alertmanager", _alertmanager(directory, hosts[1]), directory)
 
     @property
     def components(self) -> list[Component]:
         """Return the programs, in the order of their start."""
-        return [self._alertmanager, self._prometheus]
+        return [self._discovery, self._alertmanager, self._prometheus]
 
     def start(self) -> None:
-        """Start both and return when they answer."""
+        """Start everything and return when it answers."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         host = self.alertmanager_url.removeprefix("http://")
         options = self._options
-        prometheus = configuration.prometheus(self._kubeconfig, host, options.rule_files, options.pod_labels)
+        prometheus = configuration.prometheus(self._pods_file, host, options.rule_files, options.pod_labels)
         (self.directory / "prometheus.yml").write_text(yaml.safe_dump(prometheus, sort_keys=False))
         (self.directory / "alertmanager.yml").write_text(yaml.safe_dump(configuration.alertmanager()))
         for component in self.components:
@@ -56,7 +61,7 @@ class Monitoring:
         self._prometheus.wait_until(_answers(f"{self.url}/api/v1/status/runtimeinfo"), "ready")
 
     def stop(self) -> None:
-        """Stop both."""
+        """Stop everything."""
         for component in reversed(self.components):
             component.stop()
 

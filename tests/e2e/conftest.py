@@ -1,0 +1,88 @@
+"""A cluster with a container node, MinIO, Prometheus and Alertmanager for the whole run.
+
+Tests that do not use it come first: they have container nodes of their own, and a machine has room for one.
+"""
+
+import os
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes import client, config
+
+from posefleet_api.constants import LABEL_ATTEMPT, LABEL_JOB
+from posefleet_lab.cluster import Cluster
+from posefleet_lab.images import base_image
+from posefleet_lab.monitoring import MonitoringOptions
+from posefleet_lab.requirements import CONTAINER_NODE, IMAGE_TOOLS, MONITORING, explain
+from posefleet_lab.tools import binaries
+from support.waiting import wait_for
+
+RULES = Path(__file__).parents[2] / "charts" / "posefleet" / "rules"
+POD_LABELS = {"job": LABEL_JOB, "attempt": LABEL_ATTEMPT}
+GPUS = 8
+
+Kubectl = Callable[..., str]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine() -> None:
+    """Skips everything, with all that is missing, on a machine that cannot be a node."""
+    if missing := explain(CONTAINER_NODE, IMAGE_TOOLS, MONITORING):
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def cluster(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    monitoring = MonitoringOptions([RULES / "*.yaml"], POD_LABELS)
+    directory = tmp_path_factory.mktemp("e2e")
+    with Cluster(directory, name="e2e", node="container", gpus=GPUS, monitoring=monitoring, report=print) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def python_image(cluster: Cluster) -> str:
+    """Debian with its Python, on the node."""
+    image = base_image(print)
+    cluster.container_node.load_archive(image.file)
+    return image.name
+
+
+@pytest.fixture(scope="session")
+def kube(cluster: Cluster) -> client.ApiClient:
+    """An administrator's synchronous API client."""
+    return config.new_client_from_config(str(cluster.kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Kubectl:
+    """Runs kubectl as the administrator and returns what it prints."""
+    program = str(binaries.kubectl())
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+
+    def run(*arguments: str, stdin: str | None = None, timeout_seconds: float = 120) -> str:
+        command = [program, *arguments]
+        result = subprocess.run(
+            command, env=environment, input=stdin, capture_output=True, text=True, timeout=timeout_seconds, check=False
+        )
+        assert result.returncode == 0, f"kubectl {' '.join(arguments)}: {result.stderr}"
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture
+def namespace(kube: client.ApiClient) -> Iterator[str]:
+    """A namespace of the test's own that enforces the restricted Pod Security Standard; deleted after the test."""
+    core = client.CoreV1Api(kube)
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    core.create_namespace({"metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
+    wait_for(f"the default service account of {name}", lambda: core.list_namespaced_service_account(name).items, 10)
+    yield name
+    core.delete_namespace(name)

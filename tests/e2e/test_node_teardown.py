@@ -1,0 +1,99 @@
+"""What a container node leaves on the machine when its cluster ends, however it ends: nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from posefleet_lab.cluster import Cluster
+from posefleet_lab.state import ClusterState
+from support.waiting import wait_for
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from posefleet_lab.cluster import Cluster
+with Cluster(Path(sys.argv[1]), node="container", store=None) as cluster:
+    container = {"name": "main", "image": "localhost/pause:1"}
+    pod = {"metadata": {"name": "pod"}, "spec": {"containers": [container]}}
+    plane = cluster.control_plane
+    while plane.get("/api/v1/namespaces/default/serviceaccounts/default") is None:
+        time.sleep(0.1)
+    plane.post("/api/v1/namespaces/default/pods", pod)
+    while plane.get("/api/v1/namespaces/default/pods/pod")["status"]["phase"] != "Running":
+        time.sleep(0.1)
+    print("up", flush=True)
+    time.sleep(600)
+"""
+SETTINGS = ("net/ipv4/ip_forward", "kernel/panic", "vm/overcommit_memory")
+
+
+def starter(directory: Path) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", STARTER, str(directory)]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert started.stdout.readline() == "up\n"
+    return started
+
+
+def traces() -> dict[str, object]:
+    """What a node changes on this machine."""
+    listing = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
+    links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, text=True, check=True).stdout)
+    shims = [entry for entry in Path("/proc").glob("[0-9]*/comm") if "containerd-shim" in text(entry)]
+    return {
+        "rules": sorted(line for line in listing.splitlines() if line.startswith("-A") or ":KUBE-" in line),
+        "links": sorted(link["ifname"] for link in links),
+        "mounts": sorted(line.split()[4] for line in text(Path("/proc/self/mountinfo")).splitlines()),
+        "settings": {name: text(Path("/proc/sys") / name) for name in SETTINGS},
+        "shims": len(shims),
+        "groups": sorted(map(str, Path("/sys/fs/cgroup").glob("**/kubepods"))),
+        "places": [path for path in ("/var/lib/kubelet", "/var/log/containers") if Path(path).exists()],
+    }
+
+
+def text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""  # it ended while we looked
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_when_the_starter_ends(tmp_path_factory, end):
+    directory = tmp_path_factory.mktemp("ends")
+    before = traces()
+    with starter(directory) as started:
+        during = traces()
+        assert all(during[trace] != before[trace] for trace in ("rules", "links", "mounts", "shims", "groups"))
+        processes = ClusterState.read(directory).processes()
+        started.send_signal(end)
+    wait_for("the end of the cluster", lambda: ClusterState.read(directory) is None, 120)
+    assert not any(identity.alive() for identity in processes.values())
+    assert traces() == before
+
+
+def test_a_new_node_removes_what_a_crashed_machine_left(tmp_path_factory):
+    crashed, directory = tmp_path_factory.mktemp("crashed"), tmp_path_factory.mktemp("next")
+    before = traces()
+    with starter(crashed) as started:
+        programs = ClusterState.read(crashed).processes().values()
+        for pid in [*children(started.pid, "posefleet_lab.keeper"), started.pid]:
+            os.kill(pid, signal.SIGKILL)
+        for identity in programs:
+            identity.signal(signal.SIGKILL)
+    wait_for("the crash", lambda: not any(identity.alive() for identity in programs), 10)
+    assert traces() != before
+    with Cluster(directory, node="container", store=None) as cluster:
+        assert cluster.container_node.network.bridge in traces()["links"]
+    assert traces() == before
+
+
+def children(pid: int, argument: str) -> list[int]:
+    """The children of a process with this argument."""
+    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if argument in line]
