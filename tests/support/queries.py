@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,3 +110,8 @@ def selectors(expr: str) -> list[Selector]:
         for match in _SELECTOR.finditer(unquoted)
         if match[1].startswith("posefleet_") or ":" in match[1] or match[1] in FOREIGN_METRICS | PROCESS_METRICS
     ]
+
+
+def unanswered(queries: Iterable[Query], ask: Callable[[str], Sequence[object]]) -> list[Query]:
+    """The queries that a Prometheus (``ask`` gives the samples of an expression) has nothing to say to."""
+    return [query for query in queries if not ask(query.expr)]

@@ -1,5 +1,6 @@
 """What dashboards and rules ask for is PromQL, and asks for what the code tells."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 from exposed import Exposed, operator_metrics, trainer_metrics
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from support.promtool import run_promtool
 from support.queries import (
@@ -121,6 +125,16 @@ def test_every_panel_asks_a_question_and_says_how_to_read_the_answer(name):
     assert len(titles) == len(set(titles))
     ids = [panel["id"] for panel in dashboards()[name]["panels"]]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("name", ["fleet", "job"])
+def test_grafanas_own_types_read_the_dashboards(name):
+    register_default_plugins()
+    board = dashboards()[name]
+    read = json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder))
+
+    for part in ("panels", "templating", "title", "uid", "schemaVersion", "time"):
+        assert read[part] == board[part]
 
 
 def test_panels_do_not_overlap():
