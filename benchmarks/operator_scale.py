@@ -1,0 +1,149 @@
+"""How many jobs one operator can look at: ``python benchmarks/operator_scale.py [--jobs N]``.
+
+Jobs are played in memory from their first sight to a gang that runs, each turn with all that a reconcile does
+between the cache and the API server: parse, complete with defaults, decide, build children and events. Prints
+reconciles a second for each turn; what the API server takes is in the facts of the lab's control plane, not here.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from posefleet_api.constants import (
+    ANNOTATION_FINGERPRINT,
+    API_VERSION,
+    KIND,
+    LABEL_ATTEMPT,
+    LABEL_COMPONENT,
+    LABEL_JOB,
+    LABEL_JOB_UID,
+)
+from posefleet_operator.cache import Cache
+from posefleet_operator.children import ChildJob, Key, Manifest
+from posefleet_operator.defaults import TrainerDefaults
+from posefleet_operator.observation import Observation
+from posefleet_operator.reconcile import reconcile
+from posefleet_operator.settings import Settings
+from posefleet_operator.timestamps import to_timestamp
+
+NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
+STORE = {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"}
+SETTINGS = Settings(
+    trainer_defaults=TrainerDefaults.model_validate({"storage": STORE, "resources": {"nodes": 4, "gpusPerNode": 8}})
+)
+
+
+@dataclass
+class Cluster:
+    """Jobs and their children, as far as the operator sees them."""
+
+    cache: Cache = field(default_factory=Cache)
+    version: int = 0
+
+    def create(self, number: int) -> None:
+        """A job that was just applied."""
+        name = f"job-{number}"
+        spec = {"dataset": {"uri": "s3://lab-data/mouse/"}, "output": {"uri": f"s3://lab-results/{name}/"}}
+        metadata = {"name": name, "namespace": "lab", "uid": f"uid-{number}", "generation": 1}
+        self.store({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec})
+
+    def store(self, job: Manifest) -> None:
+        """A job as the API server returns it."""
+        self.cache.training_jobs.apply("MODIFIED", self.versioned(job))
+
+    def versioned(self, manifest: Manifest) -> Manifest:
+        """With the next resourceVersion."""
+        self.version += 1
+        stamped = {"creationTimestamp": to_timestamp(NOW), "uid": f"object-{self.version}"} | manifest["metadata"]
+        return {**manifest, "metadata": stamped | {"resourceVersion": str(self.version)}}
+
+    def turn(self, key: Key) -> int:
+        """One reconcile, its status written; gives the objects that it makes."""
+        job = self.cache.training_jobs.get(key)
+        assert job is not None
+        seen = Observation(
+            manifest=job, child_jobs=self.cache.child_jobs.of(key), pods=self.cache.pods.of(key), now=NOW,
+            settings=SETTINGS, asking_since=NOW,
+        )  # fmt: skip
+        plan = reconcile(seen)
+        for manifest in plan.apply:
+            if manifest["kind"] == "Job":
+                self.cache.child_jobs.apply("ADDED", self.versioned(manifest))
+        if plan.status != seen.status:
+            self.store({**job, "status": plan.status.to_dict()})
+        return len(plan.apply) + len(plan.events)
+
+    def end_preparations(self) -> None:
+        """Every prepare Job is complete."""
+        ended = {"exitCode": 0, "finishedAt": to_timestamp(NOW), "startedAt": to_timestamp(NOW)}
+        complete = {"type": "Complete", "status": "True", "lastTransitionTime": to_timestamp(NOW)}
+        for key in self.cache.training_jobs:
+            self._add_pods(key, 1, {"phase": "Succeeded", **_container({"terminated": ended})})
+            (job,) = self.cache.child_jobs.of(key)
+            finished = {"metadata": _metadata(job, job.identity.name), "status": {"conditions": [complete]}}
+            self.cache.child_jobs.apply("MODIFIED", self.versioned(finished))
+
+    def run_gangs(self) -> None:
+        """Every pod of every attempt runs."""
+        running = {"running": {"startedAt": to_timestamp(NOW)}}
+        for key in self.cache.training_jobs:
+            self._add_pods(key, 4, {"phase": "Running", "podIP": "10.0.0.1", **_container(running)})
+
+    def _add_pods(self, key: Key, count: int, status: Manifest) -> None:
+        # Of an attempt and a try of the preparation the attempt comes first by name.
+        job = self.cache.child_jobs.of(key)[0]
+        for rank in range(count):
+            metadata = _metadata(job, f"{job.identity.name}-{rank}")
+            metadata["annotations"]["batch.kubernetes.io/job-completion-index"] = str(rank)
+            pod = {"metadata": metadata, "spec": {"nodeName": f"node-{rank}"}, "status": status}
+            self.cache.pods.apply("MODIFIED", self.versioned(pod))
+
+
+def _metadata(job: ChildJob, name: str) -> Manifest:
+    identity = job.identity
+    labels = {
+        LABEL_JOB: identity.owner[1],
+        LABEL_JOB_UID: identity.owner_uid,
+        LABEL_COMPONENT: identity.component,
+        LABEL_ATTEMPT: str(identity.number),
+    }
+    annotations = {ANNOTATION_FINGERPRINT: job.fingerprint}
+    return {"name": name, "namespace": identity.owner[0], "labels": labels, "annotations": annotations}
+
+
+def _container(state: Manifest) -> Manifest:
+    return {"containerStatuses": [{"name": "trainer", "state": state}]}
+
+
+def timed(cluster: Cluster, what: str) -> None:
+    """Reconcile every job once, and say how long it took."""
+    keys = list(cluster.cache.training_jobs)
+    began = time.perf_counter()
+    made = sum(cluster.turn(key) for key in keys)
+    seconds = time.perf_counter() - began
+    print(
+        f"{what:<28} {len(keys) / seconds:9.0f} a second {1000 * seconds / len(keys):7.2f} ms each {made:7d} made"
+    )
+
+
+def main() -> None:
+    """Play the jobs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=5000)
+    arguments = parser.parse_args()
+    cluster = Cluster()
+    for number in range(arguments.jobs):
+        cluster.create(number)
+    timed(cluster, "first sight")
+    timed(cluster, "waiting for preparation")
+    cluster.end_preparations()
+    timed(cluster, "preparation ends")
+    timed(cluster, "attempt starts")
+    cluster.run_gangs()
+    timed(cluster, "gang runs")
+    timed(cluster, "nothing new")
+
+
+if __name__ == "__main__":
+    main()
