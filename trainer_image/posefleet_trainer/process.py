@@ -62,7 +62,7 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
         write_termination_log(compose_message(reason, sentence, progress.report()))
         _leave(code)
     done: TerminationReason = "Prepared" if prepares_only else "Completed"
-    write_termination_log(compose_message(done, "", progress.report(), artifacts))
+    write_termination_log(compose_message(done, progress.conclusion, progress.report(), artifacts))
     _leave(ExitCode.SUCCEEDED)
 
 

@@ -37,10 +37,29 @@ def prepare(context: Context) -> Prepared:
         _log.info("found prepared data: %s%s", context.prepared.uri, key)
     for sentence in [*prepared.warnings, *project.warnings, *check_job(context, prepared)]:
         context.progress.warn(sentence)
+    context.progress.conclusion = what_was_found(prepared, len(context.progress.report().warnings))
+    _log.info("%s", context.progress.conclusion)
     pointer = Pointer(request=request_hash(context.job.spec), key=key)
     write_record(context.output, POINTER_KEY, pointer)
     context.progress.update(100.0)
     return prepared
+
+
+def what_was_found(prepared: Prepared, warnings: int) -> str:
+    """A prepared data set in a sentence for the job's author."""
+    labelled = sum(frame.set == "labelled" for frame in prepared.frames)
+    videos = {video.source.path for video in [*prepared.clip_videos, *prepared.predict_videos]}
+    parts = [f"{_counted(labelled, 'labelled frame')} of {_counted(len(prepared.keypoints), 'keypoint')}"]
+    if others := len(prepared.frames) - labelled:
+        parts.append(f"{others} out-of-distribution")
+    parts.append(_counted(len(videos), "video"))
+    if warnings:
+        parts.append(_counted(warnings, "warning"))
+    return ", ".join(parts)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _found(store: Store, key: str) -> Prepared | None:

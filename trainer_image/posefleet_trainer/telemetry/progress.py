@@ -18,6 +18,8 @@ class ProgressTracker:
         self._stage_began = clock()
         self._percent_at_start = 0.0
         self._report = ProgressReport(attempt=attempt, progress=Progress())
+        self.conclusion = ""
+        """What there is to say in the end of work that went well."""
 
     def begin(self, stage: Stage, percent: float = 0.0, **fields: Any) -> None:
         """Enter a stage that is ``percent`` done already (a resumed training, say)."""

@@ -9,7 +9,7 @@ import pytest
 
 from posefleet_trainer.dataset.frames import FrameArchive
 from posefleet_trainer.dataset.load import load_prepared
-from posefleet_trainer.dataset.prepare import prepare
+from posefleet_trainer.dataset.prepare import prepare, what_was_found
 from posefleet_trainer.errors import InvalidInput, Preempted
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.telemetry.metrics import DECODED_FRAMES
@@ -46,6 +46,18 @@ def test_prepared_data_are_what_training_reads(folder: ProjectFolder, tmp_path: 
     )
     assert FrameArchive(archive).image("labeled-data/img03.png").shape == (60, 80, 3)
     assert context.progress.report().progress.percent == 100
+
+
+def test_what_was_found_is_said_in_a_sentence(folder: ProjectFolder, tmp_path: Path):
+    context = a_context(tmp_path)
+    prepared = prepare(context)
+
+    warnings = context.progress.report().warnings
+    counted = f"6 labelled frames of {len(KEYPOINTS)} keypoints, 1 video"
+    assert context.progress.conclusion == counted + (f", {len(warnings)} warnings" if warnings else "")
+    assert what_was_found(prepared.model_copy(update={"keypoints": ["nose"]}), 1) == (
+        "6 labelled frames of 1 keypoint, 1 video, 1 warning"
+    )
 
 
 def test_proxy_and_its_index_are_at_training_size(folder: ProjectFolder, tmp_path: Path):
