@@ -60,8 +60,16 @@ def operator(
     api = config.new_client_from_config(str(cluster.kubeconfig))
     _allow_leases(client.RbacAuthorizationV1Api(api), job_namespace)
     log = tmp_path_factory.mktemp("operator") / "operator.log"
-    process = OperatorProcess(installed, job_namespace, TRAINER_IMAGE, log)
+    process = OperatorProcess(
+        log,
+        kubeconfig=str(installed),
+        trainer_image=TRAINER_IMAGE,
+        namespaces=job_namespace,
+        lease_namespace=job_namespace,
+        lease_seconds="3",
+    )
     process.start()
+    process.wait_until_ready()
     yield process
     process.stop()
 

@@ -1,5 +1,6 @@
-"""The real operator as a process with the rights of its service account, to be killed and started again."""
+"""The real operator as a process, to be stopped, killed and started again."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,54 +8,87 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from posefleet_lab.ports import free_port
 from support.waiting import wait_for
 
 
 class OperatorProcess:
-    """``posefleet-operator`` for some namespaces of a cluster."""
+    """``posefleet-operator run``; starting it again goes on in the same log."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, image: str, log: Path) -> None:
-        self._port = free_port()
-        self._log = log
-        self._command = [
-            *(sys.executable, "-m", "posefleet_operator"),
-            *("--kubeconfig", str(kubeconfig), "--trainer-image", image, "--namespaces", namespace),
-            *("--http-host", "127.0.0.1", "--http-port", str(self._port)),
-            *("--lease-namespace", namespace, "--lease-seconds", "3", "--progress-seconds", "1"),
-        ]
+    def __init__(self, log: Path, **options: str) -> None:
+        """``options`` are those of the command, with ``_`` for ``-``."""
+        self.port = free_port()
+        self.log = log
+        given = {
+            "http_host": "127.0.0.1",
+            "http_port": str(self.port),
+            "progress_seconds": "1",
+            **options,
+        }
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        self._command = [sys.executable, "-m", "posefleet_operator", "run", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it leads."""
-        with self._log.open("ab") as output:
+        """Start it; it need not be ready yet."""
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(self._command, stdout=output, stderr=output, env=dict(os.environ))
-        wait_for("the operator to be ready", self._ready, 60)
+
+    def wait_until_ready(self) -> None:
+        """Until it leads or stands by."""
+        wait_for("the operator to be ready", lambda: self._alive() and self.state() in {"leading", "standby"}, 60)
+
+    def wait_until_leading(self) -> None:
+        """Until it acts."""
+        wait_for("the operator to lead", lambda: self._alive() and self.state() == "leading", 60)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def state(self) -> str:
+        """What it says of itself: starting, standby or leading; empty while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+                return str(answer.read().decode().strip())
+        except (urllib.error.URLError, OSError):
+            return ""
+
+    def metrics(self) -> str:
+        """Its metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL."""
-        self._end(signal.SIGKILL)
+        """End it without a warning."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def stop(self) -> None:
-        """SIGTERM."""
-        self._end(signal.SIGTERM)
-
-    def log(self) -> str:
-        """Everything it has logged."""
-        return self._log.read_text()
-
-    def _end(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(30)
-            self._process = None
-
-    def _ready(self) -> bool:
+        """End it as Kubernetes does."""
+        if not self.running:
+            return
         assert self._process is not None
-        assert self._process.poll() is None, f"the operator ended:\n{self.log()[-3000:]}"
+        self.send(signal.SIGCONT)
+        self._process.terminate()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _alive(self) -> bool:
+        assert self.running, f"the operator ended:\n{self.log.read_text()[-3000:]}"
+        return True

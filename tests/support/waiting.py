@@ -7,11 +7,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60.0, poll_seconds: float = 0.1) -> T:
-    """The first value of ``look`` that is truthy."""
+def wait_for(
+    what: str,
+    look: Callable[[], T | None],
+    seconds: float = 60.0,
+    poll_seconds: float = 0.1,
+    explain: Callable[[], str] = lambda: "",
+) -> T:
+    """The first value of ``look`` that is truthy; ``explain`` says, after the deadline, how things stand instead."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:.0f} s for {what}")
+            raise AssertionError(f"waited {seconds:.0f} s for {what}: {explain()}".removesuffix(": "))
         time.sleep(poll_seconds)
     return found

@@ -40,7 +40,7 @@ def test_kubectl_shows_what_a_scientist_asks_for(jobs: Jobs, finished: dict[str,
 def test_no_secret_reaches_a_log_a_status_or_an_event(jobs: Jobs, finished: dict[str, Any], operator):
     del finished
     told = [
-        operator.log(),
+        operator.log.read_text(),
         jobs.kubectl("get", "ptj,jobs,pods,configmaps,events", "-o", "yaml"),
         *(jobs.kubectl("logs", pod["metadata"]["name"]) for pod in jobs.pods("whole")),
     ]

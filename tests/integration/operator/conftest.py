@@ -10,10 +10,12 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from integration.operator.stage import CRD, OperatorProcess, Stage, wait_until
+from integration.operator.stage import CRD, Stage
 from posefleet_api.constants import GROUP, PLURAL, VERSION
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.node.images import Image
+from support.operator_process import OperatorProcess
+from support.waiting import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +42,7 @@ def theatre_client(theatre: Cluster) -> client.ApiClient:
     """An administrator's client; the CRD is installed from ``crds/``."""
     api = config.new_client_from_config(str(theatre.kubeconfig))
     client.ApiextensionsV1Api(api).create_custom_resource_definition(yaml.safe_load(CRD.read_text()))
-    wait_until(lambda: _serves_training_jobs(api), what="the new kind is served")
+    wait_for("the new kind to be served", lambda: _serves_training_jobs(api))
     return api
 
 
@@ -71,8 +73,17 @@ def start_operator(stage: Stage, tmp_path: Path) -> Iterator[Callable[..., Opera
     started: list[OperatorProcess] = []
 
     def start(**options: str) -> OperatorProcess:
-        operator = OperatorProcess(stage, tmp_path / f"operator-{len(started)}.log", **options)
+        given = {
+            "trainer_image": "acting-trainer",
+            "namespaces": stage.namespace,
+            "lease_namespace": stage.namespace,
+            "kubeconfig": str(stage.cluster.kubeconfig),
+            "progress_seconds": "0.5",
+            **options,
+        }
+        operator = OperatorProcess(tmp_path / f"operator-{len(started)}.log", **given)
         started.append(operator)
+        operator.start()
         return operator
 
     yield start

@@ -1,38 +1,22 @@
 """What integration tests of the operator do on a cluster, and what they look at."""
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from kubernetes import client
 
 from posefleet_api.constants import GROUP, PLURAL, VERSION
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.ports import free_port
+from support.operator_process import OperatorProcess
+from support.waiting import wait_for
+
+__all__ = ["COMPLETED", "CRD", "OperatorProcess", "Stage"]
 
 CRD = Path(__file__).parents[3] / "crds" / f"{GROUP}_{PLURAL}.yaml"
 COMPLETED = {"exit": 0, "message": {"reason": "Completed", "message": "done"}}
-
-T = TypeVar("T")
-
-
-def wait_until(look: Callable[[], T | None], seconds: float = 40, what: str = "") -> T:
-    """What ``look`` gives as soon as it gives something."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if found := look():
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what or look}")
-        time.sleep(0.1)
 
 
 class Stage:
@@ -78,15 +62,18 @@ class Stage:
 
     def wait_for_phase(self, name: str, phase: str, seconds: float = 60) -> dict[str, Any]:
         """The status when the job is in that phase."""
-        deadline = time.monotonic() + seconds
-        while (status := self.status(name)).get("phase") != phase:
-            assert time.monotonic() < deadline, f"{name} is not {phase} but {json.dumps(status, indent=1)}"
-            time.sleep(0.1)
-        return status
+
+        def status() -> dict[str, Any] | None:
+            now = self.status(name)
+            return now if now.get("phase") == phase else None
+
+        return wait_for(
+            f"{name} to be {phase}", status, seconds, explain=lambda: json.dumps(self.status(name), indent=1)
+        )
 
     def wait_until_gone(self, name: str) -> None:
         """Until the API server no longer has the job."""
-        wait_until(lambda: name not in self.kubectl("get", "ptj", "-o", "name"), what=f"{name} gone")
+        wait_for(f"{name} to be gone", lambda: name not in self.kubectl("get", "ptj", "-o", "name"))
 
     def pods(self, name: str, attempt: int) -> list[Any]:
         """The pods of an attempt."""
@@ -98,7 +85,7 @@ class Stage:
         to SIGTERM."""
         self.wait_for_phase(name, "Running")
         for pod in self.pods(name, attempt):
-            wait_until(partial(self._has_begun, pod.metadata.name), what="a line of its log")
+            wait_for("a line of its log", partial(self._has_begun, pod.metadata.name))
 
     def _has_begun(self, pod: str) -> bool:
         return "acting" in self.core.read_namespaced_pod_log(pod, self.namespace)
@@ -113,66 +100,3 @@ class Stage:
         """The output of kubectl in this namespace."""
         command = ["kubectl", "--kubeconfig", str(self.cluster.kubeconfig), "-n", self.namespace, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-class OperatorProcess:
-    """An operator as a process."""
-
-    def __init__(self, stage: Stage, log: Path, **options: str) -> None:
-        self.port = free_port()
-        self.log = log
-        given = {
-            "trainer-image": "acting-trainer",
-            "namespaces": stage.namespace,
-            "lease-namespace": stage.namespace,
-            "kubeconfig": str(stage.cluster.kubeconfig),
-            "http-host": "127.0.0.1",
-            "http-port": str(self.port),
-            "progress-seconds": "0.5",
-            **{name.replace("_", "-"): value for name, value in options.items()},
-        }
-        arguments = [f"--{name}={value}" for name, value in given.items()]
-        with log.open("w") as stream:
-            self.process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("posefleet-operator")), "run", *arguments], stderr=stream
-            )
-
-    def state(self) -> str:
-        """What it says of itself: standby or leading; empty while it does not answer."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
-                return answer.read().decode().strip()
-        except OSError:
-            return ""
-
-    def metrics(self) -> str:
-        """Its metrics."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-            return answer.read().decode()
-
-    def wait_until_leading(self) -> None:
-        """Until it acts."""
-        wait_until(lambda: self.state() == "leading", what="leading")
-
-    def lines(self) -> list[dict[str, Any]]:
-        """Its log."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        os.kill(self.process.pid, number)
-
-    def kill(self) -> None:
-        """End it without a warning."""
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        """End it as Kubernetes does."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.kill()

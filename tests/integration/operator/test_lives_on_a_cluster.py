@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from integration.operator.stage import COMPLETED, OperatorProcess, Stage, wait_until
+from integration.operator.stage import COMPLETED, Stage
+from support.operator_process import OperatorProcess
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -45,6 +47,15 @@ def test_a_manifest_becomes_a_prepared_trained_and_reported_job(stage: Stage, op
         ("Normal", "Succeeded"),
     ]
     assert stage.batch.read_namespaced_job("reaching-a1", stage.namespace).status.succeeded == 2
+
+
+def test_the_logs_of_each_attempt_are_named_where_people_look(stage: Stage, operator: OperatorProcess) -> None:
+    stage.apply("reaching", {"1": {"exit": 1, "after": 0.5}, "2": COMPLETED})
+    status = stage.wait_for_phase("reaching", "Succeeded")
+
+    folder = "s3://lab-results/reaching/attempts/"
+    assert [a["logs"] for a in status["attempts"]] == [f"{folder}1/", f"{folder}2/"]
+    assert f"{folder}2/" in stage.kubectl("describe", "ptj", "reaching")
 
 
 def test_invalid_input_ends_a_job_before_any_training_pod_exists(stage: Stage, operator: OperatorProcess) -> None:
@@ -113,7 +124,7 @@ def test_suspend_gives_the_pods_back_and_resume_goes_on(stage: Stage, operator: 
 
 def test_progress_of_rank_0_appears_in_the_table(stage: Stage, operator: OperatorProcess) -> None:
     stage.apply("reaching", {"1": {"step": 420}})
-    wait_until(lambda: stage.status("reaching").get("progress"), what="progress")
+    wait_for("progress", lambda: stage.status("reaching").get("progress"))
 
     head, row = stage.kubectl("get", "ptj").splitlines()
     assert head.split() == [
@@ -143,7 +154,7 @@ def test_a_deadline_ends_the_job_and_its_pods(stage: Stage, operator: OperatorPr
     status = stage.wait_for_phase("reaching", "Failed")
 
     assert status["attempts"][0]["outcome"] == "DeadlineExceeded"
-    wait_until(lambda: not stage.pods("reaching", 1), what="no pods")
+    wait_for("no pods", lambda: not stage.pods("reaching", 1))
 
 
 def test_a_queued_job_waits_for_kueue_and_keeps_what_kueue_sets(stage: Stage, operator: OperatorProcess) -> None:
@@ -163,9 +174,9 @@ def test_a_missing_secret_is_explained_and_the_job_goes_on_when_it_is_there(
 ) -> None:
     storage = {"endpoint": "http://minio:9000", "credentialsSecret": "not-yet"}
     stage.apply("reaching", {"1": COMPLETED}, storage=storage)
-    wait_until(lambda: ("Warning", "CreateContainerConfigError") in stage.events("reaching"), what="a warning")
+    wait_for("a warning", lambda: ("Warning", "CreateContainerConfigError") in stage.events("reaching"))
     (condition,) = stage.status("reaching")["conditions"]
-    assert "not-yet" in condition["message"]
+    assert "create the Secret not-yet in namespace" in condition["message"]
 
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     stage.core.create_namespaced_secret(stage.namespace, {"metadata": {"name": "not-yet"}, "stringData": keys})
@@ -184,25 +195,24 @@ def test_deleting_a_job_deletes_everything_and_a_namesake_starts_afresh(
     assert [a["number"] for a in status["attempts"]] == [1]
 
     stage.kubectl("delete", "ptj", "reaching")
-    wait_until(
-        lambda: not stage.kubectl("get", "jobs,pods,services,configmaps", "-l", "posefleet.io/job", "-o", "name")
-    )
+    left = ("get", "jobs,pods,services,configmaps", "-l", "posefleet.io/job", "-o", "name")
+    wait_for("the children to be gone", lambda: not stage.kubectl(*left))
 
 
 def test_a_finished_job_goes_when_its_time_has_come(stage: Stage, operator: OperatorProcess) -> None:
     stage.apply("reaching", {"1": COMPLETED}, ttlSecondsAfterFinished=2)
 
-    wait_until(lambda: "reaching" in stage.kubectl("get", "ptj", "-o", "name"))
+    wait_for("the job", lambda: "reaching" in stage.kubectl("get", "ptj", "-o", "name"))
     stage.wait_until_gone("reaching")
 
 
 def test_what_did_not_change_is_not_written(stage: Stage, operator: OperatorProcess) -> None:
     stage.apply("reaching", {"1": {"step": 5}})
-    wait_until(lambda: stage.status("reaching").get("progress"), what="progress")
+    wait_for("progress", lambda: stage.status("reaching").get("progress"))
     time.sleep(2)
     before = stage.job("reaching")["metadata"]["resourceVersion"]
     stage.patch("reaching", ttlSecondsAfterFinished=77)
-    wait_until(lambda: stage.status("reaching")["observedGeneration"] == 2)
+    wait_for("the edit to be seen", lambda: stage.status("reaching")["observedGeneration"] == 2)
     after = stage.job("reaching")["metadata"]["resourceVersion"]
     assert after != before
     time.sleep(3)
@@ -223,13 +233,11 @@ def test_every_line_of_a_jobs_log_names_it(stage: Stage, operator: OperatorProce
 def test_metrics_count_what_happened_and_forget_jobs_that_are_gone(stage: Stage, operator: OperatorProcess) -> None:
     stage.apply("reaching", {"1": {**COMPLETED, "after": 2}})
     stage.wait_for_phase("reaching", "Running")
-    wait_until(lambda: f'posefleet_job_gpus{{job="reaching",namespace="{stage.namespace}"}} 1.0' in operator.metrics())
+    mine = f'namespace="{stage.namespace}",training_job="reaching"'
+    wait_for("its GPUs", lambda: f"posefleet_job_allocated_gpus{{{mine}}} 1.0" in operator.metrics())
     stage.wait_for_phase("reaching", "Succeeded")
-    wait_until(
-        lambda: (
-            f'posefleet_attempts_total{{namespace="{stage.namespace}",outcome="Succeeded"}} 1.0' in operator.metrics()
-        )
-    )
+    ended = f'posefleet_attempts_total{{namespace="{stage.namespace}",outcome="Succeeded",reason="Completed"}} 1.0'
+    wait_for("the attempt to be counted", lambda: ended in operator.metrics())
 
     stage.kubectl("delete", "ptj", "reaching")
-    wait_until(lambda: 'job="reaching"' not in operator.metrics() and 'phase="Succeeded"' not in operator.metrics())
+    wait_for("the job to be forgotten", lambda: mine not in operator.metrics())

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from integration.operator.stage import COMPLETED, OperatorProcess, Stage, wait_until
+from integration.operator.stage import COMPLETED, Stage
+from support.operator_process import OperatorProcess
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -38,7 +40,7 @@ def test_what_ended_while_no_operator_ran_is_found_out(stage: Stage, start_opera
     stage.apply("reaching", {"1": {"exit": 1, "after": 2}, "2": COMPLETED})
     stage.wait_for_phase("reaching", "Running")
     operator.stop()
-    wait_until(lambda: stage.batch.read_namespaced_job("reaching-a1", stage.namespace).status.failed)
+    wait_for("a failed pod", lambda: stage.batch.read_namespaced_job("reaching-a1", stage.namespace).status.failed)
 
     start_operator()
     status = stage.wait_for_phase("reaching", "Succeeded")
@@ -49,7 +51,7 @@ def test_a_standby_takes_over_within_15_seconds_of_a_leaders_death(stage: Stage,
     leader = start_operator()
     leader.wait_until_leading()
     standby = start_operator()
-    wait_until(lambda: standby.state() == "standby")
+    wait_for("a standby", lambda: standby.state() == "standby")
     leader.kill()
     begun = time.monotonic()
     standby.wait_until_leading()
@@ -63,7 +65,7 @@ def test_a_leader_that_stops_cleanly_hands_over_at_once(stage: Stage, start_oper
     leader = start_operator()
     leader.wait_until_leading()
     standby = start_operator()
-    wait_until(lambda: standby.state() == "standby")
+    wait_for("a standby", lambda: standby.state() == "standby")
     leader.stop()
     begun = time.monotonic()
     standby.wait_until_leading()
@@ -82,7 +84,7 @@ def test_a_leader_that_was_frozen_does_not_act_when_it_thaws(stage: Stage, start
     frozen.send(signal.SIGCONT)
     stage.wait_for_phase("reaching", "Succeeded")
 
-    wait_until(lambda: frozen.state() == "standby")
+    wait_for("a standby", lambda: frozen.state() == "standby")
     acted = [line for line in frozen.lines() if line["logger"] == "posefleet_operator.apply"]
     assert acted == []
 
@@ -91,10 +93,10 @@ def test_an_operator_survives_a_restart_of_the_api_server(stage: Stage, operator
     stage.apply("reaching", {"1": {**COMPLETED, "after": 10}})
     stage.wait_for_phase("reaching", "Running")
     stage.cluster.restart("apiserver")
-    status = wait_until(lambda: _finished(stage, "reaching"), 60)
+    status = wait_for("the end of the job", lambda: _finished(stage, "reaching"))
 
     assert [a["outcome"] for a in status["attempts"]] == ["Succeeded"]
-    assert operator.process.poll() is None
+    assert operator.running
     stage.apply("second", {"1": COMPLETED})
     stage.wait_for_phase("second", "Succeeded")
 

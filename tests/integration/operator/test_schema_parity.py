@@ -32,6 +32,8 @@ VALUES = (
     [{"name": "x", "value": "1", "extra": 1}], {"weight": 1}, {"weight": 0}, {"views": [["a"], ["b"]]},
     {"views": [["a"], ["b", "c"]]}, {"views": [["a"]]}, {"height": 128, "width": 128}, {"height": 100},
     {"validation": 0.5, "test": 0.5}, {"validation": 0.6, "test": 0.3}, {"key": "text"}, {"key": 1},
+    "nvidia.com/mig-1g.10gb", {"rdma/hca": "1"}, {"rdma/hca": 1}, {"rdma/hca": "half"}, {"hca": "1"},
+    {"nvidia.com/gpu": "1"}, {"gpuModel": "T4", "gpusPerNode": 0}, {f"lab/{n}": "1" for n in range(9)},
 )  # fmt: skip
 
 
@@ -130,3 +132,25 @@ def test_names_are_judged_alike(api: client.CustomObjectsApi) -> None:
         manifest = base()
         manifest["metadata"]["name"] = name
         check(api, manifest)
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"gpuModel": "T4"},
+        {"gpuModel": "T4", "gpusPerNode": 0},
+        {"gpuModel": "", "gpusPerNode": 0},
+        {"gpuResource": "nvidia.com/mig-1g.10gb", "extendedResources": {"nvidia.com/gpu": "1"}},
+        {"gpuResource": "rdma/hca", "extendedResources": {"rdma/hca": "1"}},
+        {"extendedResources": {"nvidia.com/gpu": "1"}},
+        {"extendedResources": {"/hca": "1"}},
+        {"extendedResources": {"": "1"}},
+        {"extendedResources": {"rdma/hca": "0"}},
+        {"gpuResource": "gpu"},
+    ],
+    ids=str,
+)
+def test_what_resources_say_together_is_judged_alike(api: client.CustomObjectsApi, resources: dict[str, Any]) -> None:
+    manifest = base()
+    manifest["spec"]["resources"] = resources
+    check(api, manifest)
