@@ -36,6 +36,7 @@ TerminationReason = Literal[
     "Preempted",
     "PeerLost",
     "StoreUnreachable",
+    "PreflightFailed",
     "NonFiniteLoss",
     "OutOfMemory",
     "Error",

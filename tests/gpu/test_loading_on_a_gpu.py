@@ -8,7 +8,7 @@ import torch
 from posefleet_trainer.loading.clips import ClipLoader, ClipVideo
 from posefleet_trainer.loading.frame_store import FrameStore
 from posefleet_trainer.loading.labelled import LabelledLoader
-from posefleet_trainer.loading.probe import Devices, probe_devices
+from posefleet_trainer.loading.probe import Devices, choose_devices
 from posefleet_trainer.loading.sampler import Share
 from unit.trainer.loading.scene import IMAGE, Discs, a_video, frames
 
@@ -26,8 +26,8 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> ClipVideo:
     return a_video(Path(tmp_path_factory.mktemp("clips")))
 
 
-def test_the_probe_chooses_the_gpu(video: ClipVideo):
-    assert probe_devices(0, video, IMAGE) == Devices(0, 0)
+def test_the_gpu_is_chosen_for_frames_and_clips():
+    assert choose_devices(0, IMAGE, has_clips=True) == Devices(0, 0)
 
 
 def test_clips_decoded_by_nvdec_look_like_those_of_the_cpu(video: ClipVideo):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from posefleet_api.job import PoseTrainingJob
+from posefleet_trainer.record.facts import FactsFile
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.telemetry.timeline import Timeline
@@ -49,3 +50,5 @@ class Context:
     progress: ProgressTracker
     timeline: Timeline = field(default_factory=Timeline)
     """Until the first training step."""
+    facts: FactsFile = field(default_factory=FactsFile)
+    """What this process knows of its attempt, for the summary."""

@@ -4,6 +4,7 @@ torch is imported inside: a job of one process that only prepares does without i
 """
 
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,10 +39,14 @@ def process_group(world: int) -> Iterator[None]:
         return
     import torch.distributed as dist
 
+    from posefleet_trainer.roll_call import roll_call
+
     with peer_errors():
         backend = "cpu:gloo,cuda:nccl" if _has_cuda() else "gloo"
+        rank = int(os.environ["RANK"])
         with _killable():
-            dist.init_process_group(backend, init_method="env://", timeout=JOIN_TIMEOUT)
+            store = roll_call(rank, world, JOIN_TIMEOUT)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=JOIN_TIMEOUT)
         yield
     dist.destroy_process_group()
 

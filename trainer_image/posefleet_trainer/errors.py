@@ -42,3 +42,9 @@ class NonFiniteLoss(TrainerError):
     """A loss became NaN or infinite."""
 
     reason: TerminationReason = "NonFiniteLoss"
+
+
+class PreflightFailed(TrainerError):
+    """This machine cannot train; another one may."""
+
+    reason: TerminationReason = "PreflightFailed"

@@ -1,6 +1,7 @@
 """The launcher: one training process per GPU of this node, one exit code for all of them.
 
-Why it stands in for ``torchrun`` inside pods: see docs/design/contract.md.
+Why it stands in for ``torchrun`` inside pods: see docs/design/contract.md. What only its end needs is imported there,
+so that the ranks start at once.
 """
 
 import contextlib
@@ -19,13 +20,13 @@ from types import FrameType
 from posefleet_api.constants import (
     ENV_NODE_RANK,
     ENV_NODES,
+    ENV_NUMBER,
     ENV_PROCESSES_PER_NODE,
     ENV_RENDEZVOUS_HOST,
     ENV_RENDEZVOUS_PORT,
     ENV_TERMINATION_LOG,
 )
-from posefleet_api.outcomes import ExitCode, TerminationMessage
-from posefleet_trainer.ending import write_termination_log
+from posefleet_trainer.record.keeping import ENV_FACTS_FILE, Keeping
 
 #: Where the ranks of a node put what they count, so that one of them can tell it all.
 ENV_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -34,9 +35,6 @@ PEER_PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
 
-#: Which end explains a node's end best, the most telling first; codes not named here come before PEER_LOST.
-_TELLING = (ExitCode.INVALID_INPUT, ExitCode.PREEMPTED, ExitCode.STORE_UNREACHABLE)
-
 
 @dataclass
 class _Process:
@@ -44,25 +42,24 @@ class _Process:
     popen: subprocess.Popen[bytes]
     message_file: Path
 
-    def exit_code(self) -> int:
-        """As a shell has it, 128 + n for signal n; but a rank that SIGTERM ends was asked to stop before it trained."""
-        code = self.popen.returncode
-        if code == -signal.SIGTERM:
-            return ExitCode.PREEMPTED
-        return 128 - code if code < 0 else code
 
+def launch(arguments: Sequence[str], job_file: Path, environment: Mapping[str, str]) -> int:
+    """Run ``python -m posefleet_trainer ARGUMENTS`` once per local rank, and return the exit code that says most.
 
-def launch(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run ``python -m posefleet_trainer ARGUMENTS`` once per local rank, and return the exit code that says most."""
+    In a pod of the operator, which has a number, the ranks' logs and a summary go to the output of ``job_file``.
+    """
+    kept = ENV_NUMBER in environment
     with tempfile.TemporaryDirectory(prefix="posefleet-") as directory:
+        folder = Path(directory)
         processes: list[_Process] = []
         _forward_signals(processes)
         for ranked in rank_environments(environment):
-            processes.append(_start(arguments, ranked, Path(directory) / f"rank-{ranked['RANK']}.json"))
+            processes.append(_start(arguments, ranked, folder, piped=kept))
+        keeping = Keeping(job_file, folder, environment) if kept else None
+        if keeping is not None:
+            keeping.follow({process.rank: _output_of(process) for process in processes})
         _wait(processes)
-        verdict = min(processes, key=lambda process: _telling(process.exit_code()))
-        _leave_message(verdict)
-        return verdict.exit_code()
+        return _end(processes, keeping)
 
 
 def rank_environments(environment: Mapping[str, str]) -> list[dict[str, str]]:
@@ -93,13 +90,26 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _start(arguments: Sequence[str], environment: Mapping[str, str], message_file: Path) -> _Process:
+def _start(arguments: Sequence[str], environment: Mapping[str, str], folder: Path, *, piped: bool) -> _Process:
+    rank = environment["RANK"]
+    message_file = folder / f"rank-{rank}.json"
+    told = {ENV_TERMINATION_LOG: str(message_file), ENV_METRICS_DIRECTORY: str(folder)}
+    if rank == "0":
+        told[ENV_FACTS_FILE] = str(folder / "facts.json")
     popen = subprocess.Popen(
         [sys.executable, "-m", "posefleet_trainer", *arguments],
-        env={**environment, ENV_TERMINATION_LOG: str(message_file), ENV_METRICS_DIRECTORY: str(message_file.parent)},
+        env={**environment, **told},
+        stdout=subprocess.PIPE if piped else None,
+        stderr=subprocess.STDOUT if piped else None,
+        bufsize=0,
         preexec_fn=_die_with_parent,  # noqa: PLW1509  the launcher has no other thread yet
     )
-    return _Process(int(environment["RANK"]), popen, message_file)
+    return _Process(int(rank), popen, message_file)
+
+
+def _output_of(process: _Process) -> int:
+    assert process.popen.stdout is not None
+    return process.popen.stdout.fileno()
 
 
 def _die_with_parent() -> None:
@@ -136,27 +146,13 @@ def _wait(processes: Sequence[_Process]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _telling(code: int) -> int:
-    if code in _TELLING:
-        return _TELLING.index(code)
-    if code == ExitCode.SUCCEEDED:
-        return len(_TELLING) + 2
-    return len(_TELLING) + (1 if code == ExitCode.PEER_LOST else 0)
+def _end(processes: Sequence[_Process], keeping: Keeping | None) -> int:
+    """Leave the message of the most telling end, then what outlives the pod."""
+    from posefleet_trainer.ending import write_termination_log
+    from posefleet_trainer.verdict import RankEnd, most_telling
 
-
-def _leave_message(verdict: _Process) -> None:
-    if verdict.message_file.exists():
-        message = TerminationMessage.model_validate_json(verdict.message_file.read_bytes())
-    elif verdict.exit_code() == ExitCode.PREEMPTED:
-        message = TerminationMessage(reason="Preempted", message="asked to stop before training began")
-    else:
-        message = TerminationMessage(reason="Error", message=_sudden_end(verdict))
-    write_termination_log(message)
-
-
-def _sudden_end(process: _Process) -> str:
-    code = process.exit_code()
-    if code == 128 + signal.SIGKILL:
-        return f"rank {process.rank} was killed (SIGKILL): if its memory ran out, raise resources.memoryPerNode"
-    cause = f"signal {code - 128}" if code > 128 else f"exit code {code}"
-    return f"rank {process.rank} ended by {cause} without a word; its log says more"
+    verdict = most_telling([RankEnd(p.rank, p.popen.returncode, p.message_file) for p in processes])
+    write_termination_log(verdict.message)
+    if keeping is not None:
+        keeping.close(verdict)
+    return verdict.exit_code

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         run_process(arguments.job, lambda context: run_stages(context, stages), prepares_only=stages == ("prepare",))
     from posefleet_trainer.launch import launch
 
-    sys.exit(launch(words, os.environ))
+    sys.exit(launch(words, arguments.job, os.environ))
 
 
 def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
@@ -46,14 +46,19 @@ def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
         return None
     from posefleet_trainer.dataset.fetched import fetch_ahead
     from posefleet_trainer.imports import imported_meanwhile
+    from posefleet_trainer.preflight.run import preflight
 
     prepared = load_prepared(context)
+    preflight(context, prepared)
+    context.timeline.mark("preflight")
     with imported_meanwhile("posefleet_trainer.training.run"):
         fetched = fetch_ahead(context, prepared)
         context.timeline.mark("data")
     context.timeline.mark("import")
+    from posefleet_trainer.report.versions import versions
     from posefleet_trainer.training.run import train
 
+    context.facts.note(versions=versions())
     model = train(context, prepared, fetched)
     if "predict" not in stages:
         return None

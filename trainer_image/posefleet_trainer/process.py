@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -22,6 +23,7 @@ from posefleet_trainer.distributed import process_group
 from posefleet_trainer.ending import compose_message, describe_failure, write_termination_log
 from posefleet_trainer.errors import InvalidInput, Preempted
 from posefleet_trainer.imports import import_torch
+from posefleet_trainer.record.facts import FactsFile
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.open import open_store
 from posefleet_trainer.telemetry.logs import configure_logs
@@ -40,7 +42,7 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
     rank = Rank.from_environment()
     configure_logs(rank.index, rank.world)
     signal.signal(signal.SIGTERM, _stop_at_once)
-    progress, timeline = ProgressTracker(attempt=0), Timeline()
+    progress, timeline, facts = ProgressTracker(attempt=0), Timeline(), FactsFile.from_environment()
     try:
         job = read_job(job_file)
         progress = ProgressTracker(attempt=(job.status.attempt if job.status else None) or 0)
@@ -53,14 +55,18 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
         with process_group(rank.world):
             timeline.mark("join")
             patience_seconds = _PATIENCE_SECONDS["prepare" if prepares_only else "train"]
-            artifacts = work(build_context(job, rank, progress, timeline, patience_seconds))
+            context = build_context(job, rank, progress, patience_seconds)
+            facts.follow(progress)
+            artifacts = work(replace(context, timeline=timeline, facts=facts))
     except KeyboardInterrupt:
         _leave(130)
     except BaseException as error:
         code, reason, sentence = describe_failure(error)
         _log.error("%s: %s", reason, sentence)
+        facts.note(report=progress.report(), stage_seconds=progress.stage_seconds())
         write_termination_log(compose_message(reason, sentence, progress.report()))
         _leave(code)
+    facts.note(report=progress.report(), stage_seconds=progress.stage_seconds())
     done: TerminationReason = "Prepared" if prepares_only else "Completed"
     write_termination_log(compose_message(done, progress.conclusion, progress.report(), artifacts))
     _leave(ExitCode.SUCCEEDED)
@@ -100,9 +106,7 @@ def read_job(path: Path) -> PoseTrainingJob:
         raise InvalidInput(f"{path}:\n{error}") from None
 
 
-def build_context(
-    job: PoseTrainingJob, rank: Rank, progress: ProgressTracker, timeline: Timeline, patience_seconds: float
-) -> Context:
+def build_context(job: PoseTrainingJob, rank: Rank, progress: ProgressTracker, patience_seconds: float) -> Context:
     """Open the stores of the job, and its cache on this node."""
     spec = job.spec
     cache = os.environ.get(ENV_CACHE_DIRECTORY) or str(Path.home() / ".cache" / "posefleet-trainer")
@@ -120,7 +124,6 @@ def build_context(
         cache_directory=Path(cache),
         cache_bytes=cache_bytes,
         progress=progress,
-        timeline=timeline,
     )
 
 

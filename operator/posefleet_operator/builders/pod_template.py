@@ -5,6 +5,7 @@ from typing import Any
 
 from posefleet_api.constants import (
     CACHE_DIRECTORY,
+    ENV_NUMBER,
     TERMINATION_GRACE_SECONDS,
     TERMINATION_LOG,
     TRAINER_PORT,
@@ -70,7 +71,7 @@ def _container(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest
         "image": settings.trainer_image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": role.command,
-        "env": [*environment(job), *role.environment, *(own.fragment("env") or [])],
+        "env": [*environment(job), _number(role), *role.environment, *(own.fragment("env") or [])],
         "ports": [{"name": TRAINER_PORT_NAME, "containerPort": TRAINER_PORT}],
         "resources": role.resources,
         "terminationMessagePath": TERMINATION_LOG,
@@ -88,6 +89,10 @@ def _container(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest
             *(own.fragment("volumeMounts") or []),
         ],
     }
+
+
+def _number(role: Role) -> Manifest:
+    return {"name": ENV_NUMBER, "value": str(role.number)}
 
 
 def _volumes(job: PoseTrainingJob, role: Role) -> list[Manifest]:

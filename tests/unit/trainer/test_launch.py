@@ -38,9 +38,9 @@ def start(tmp_path: Path, plan: list[dict[str, object]], nodes: int = 1) -> "sub
     driver = tmp_path / "driver.py"
     # The children find the stand-in first; the launcher itself is the real one.
     driver.write_text(
-        "import os, sys\n"
+        "import os, sys\nfrom pathlib import Path\n"
         "from posefleet_trainer.launch import launch\n"
-        f"sys.exit(launch([], {{**os.environ, 'PYTHONPATH': {str(package.parent)!r}}}))\n"
+        f"sys.exit(launch([], Path('job.json'), {{**os.environ, 'PYTHONPATH': {str(package.parent)!r}}}))\n"
     )
     environment = {
         **os.environ,

@@ -10,9 +10,10 @@ from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.distributed import peer_errors
 from posefleet_trainer.evaluation.results import Predictions
 from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.record.facts import ErrorOfFrames
 from posefleet_trainer.report.material import PAGE, SUMMARY, Material
 from posefleet_trainer.report.page import render_page
-from posefleet_trainer.report.summary import summary
+from posefleet_trainer.report.summary import errors_by_set, summary
 from posefleet_trainer.report.videos import video_uris, write_labelled_videos
 from posefleet_trainer.training.collectives import wait_for_all
 from posefleet_trainer.training.keys import MODEL_KEY
@@ -31,6 +32,14 @@ def report(context: Context, prepared: Prepared, model: TrainedModel, prediction
     """
     context.progress.begin("report")
     material = Material.of(context, prepared, model, predictions)
+    context.facts.note(
+        pixel_error={
+            error.name: ErrorOfFrames(
+                frames=error.frames, labels=error.labels, mean_pixels=error.mean, median_pixels=error.median
+            )
+            for error in errors_by_set(predictions.frames)
+        }
+    )
     with peer_errors():
         if context.job.spec.predict.labelled_video:
             write_labelled_videos(material)

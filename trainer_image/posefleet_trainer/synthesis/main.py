@@ -4,16 +4,34 @@ import argparse
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
+from posefleet_api.dataset import Storage
+from posefleet_trainer.errors import TrainerError
+from posefleet_trainer.store.base import Store
+from posefleet_trainer.store.open import open_store
 from posefleet_trainer.synthesis.body import BODY_POINTS, SKELETON, VIEWS
+from posefleet_trainer.synthesis.delivery import upload_project
 from posefleet_trainer.synthesis.project import Plan, write_project
+
+_PATIENCE_SECONDS = 60.0
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = _parser().parse_args(arguments)
-    directory: Path = options.directory
+    if "://" not in options.target:
+        return _write(Path(options.target), options)
+    with tempfile.TemporaryDirectory(prefix="posefleet-") as scratch:
+        try:
+            return _write(Path(scratch), options) or upload_project(Path(scratch), _store(options))
+        except TrainerError as error:
+            sys.stderr.write(f"{error}\n")
+            return int(error.exit_code)
+
+
+def _write(directory: Path, options: argparse.Namespace) -> int:
     if directory.exists() and any(directory.iterdir()) and not options.overwrite:
         sys.stderr.write(f"{directory} is not empty; name another folder, or give --overwrite to replace it\n")
         return 1
@@ -33,6 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _store(options: argparse.Namespace) -> Store:
+    storage = Storage(endpoint=options.endpoint, region=options.region) if options.endpoint else None
+    return open_store(options.target, storage, patience_seconds=_PATIENCE_SECONDS)
+
+
 def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -44,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Write a Lightning Pose project: a running animal in two mirrored views, with known truth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("directory", type=Path, help="the project folder to write")
+    parser.add_argument("target", help="the project folder to write, here or in a store (s3://BUCKET/PREFIX/)")
+    parser.add_argument("--endpoint", default=os.environ.get("POSEFLEET_ENDPOINT", ""), help="the store's address")
+    parser.add_argument("--region", default=os.environ.get("POSEFLEET_REGION", ""), help="the store's region")
     parser.add_argument("--seed", type=_natural, default=0, help="equal seeds give equal bytes")
     parser.add_argument("--videos", type=_positive, default=3, help="videos; of several, the last has no labels")
     parser.add_argument("--frames", type=_positive, default=300, help="frames a video")

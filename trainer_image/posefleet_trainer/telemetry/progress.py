@@ -17,6 +17,8 @@ class ProgressTracker:
         self._clock = clock
         self._stage_began = clock()
         self._percent_at_start = 0.0
+        self._past_stages: dict[str, float] = {}
+        self._stage: Stage | None = None
         self._report = ProgressReport(attempt=attempt, progress=Progress())
         self.conclusion = ""
         """What there is to say in the end of work that went well."""
@@ -24,7 +26,8 @@ class ProgressTracker:
     def begin(self, stage: Stage, percent: float = 0.0, **fields: Any) -> None:
         """Enter a stage that is ``percent`` done already (a resumed training, say)."""
         with self._lock:
-            self._stage_began = self._clock()
+            self._past_stages = self._stage_seconds()
+            self._stage, self._stage_began = stage, self._clock()
             self._percent_at_start = percent
         self.update(percent, stage=stage, eta_seconds=None, eta="", **fields)
 
@@ -67,6 +70,18 @@ class ProgressTracker:
         with self._lock:
             if sentence not in self._report.warnings:
                 self._report = self._report.model_copy(update={"warnings": [*self._report.warnings, sentence]})
+
+    def stage_seconds(self) -> dict[str, float]:
+        """How long each stage has taken, the present one until now."""
+        with self._lock:
+            return self._stage_seconds()
+
+    def _stage_seconds(self) -> dict[str, float]:
+        seconds = dict(self._past_stages)
+        if self._stage is not None:
+            elapsed = (self._clock() - self._stage_began).total_seconds()
+            seconds[self._stage] = round(seconds.get(self._stage, 0.0) + elapsed, 3)
+        return seconds
 
     def report(self) -> ProgressReport:
         """A snapshot."""

@@ -14,7 +14,7 @@ from posefleet_trainer.loading.clips import ClipLoader, ClipVideo
 from posefleet_trainer.loading.frame_store import FrameStore
 from posefleet_trainer.loading.labelled import LabelledLoader
 from posefleet_trainer.loading.loader import TrainingLoader
-from posefleet_trainer.loading.probe import probe_devices
+from posefleet_trainer.loading.probe import choose_devices
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.training.plan import Plan
 from posefleet_trainer.video.index import VideoIndex
@@ -55,7 +55,7 @@ def open_data(spec: Spec, prepared: Prepared, fetched: Fetched) -> TrainingData:
 def open_loader(context: Context, data: TrainingData, plan: Plan, first_step: int, threads: int) -> TrainingLoader:
     """The batches of this rank from ``first_step`` on, made where this machine can."""
     rank, seed, image = context.rank, context.job.spec.training.seed, data.training.image
-    devices = probe_devices(rank.local_index, data.clips[0] if data.clips else None, image)
+    devices = choose_devices(rank.local_index, image, has_clips=bool(data.clips))
     labelled = LabelledLoader(
         data.training, plan.frame_share(rank.index), seed, first_step, device_id=devices.frames, threads=threads
     )

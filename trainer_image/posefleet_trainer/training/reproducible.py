@@ -20,9 +20,13 @@ def make_reproducible(threads: int) -> None:
     # Without it Lightning sets the threads again, by the cores of the machine: other sums, and cores fought over.
     os.environ["OMP_NUM_THREADS"] = str(threads)
     cv2.setNumThreads(1)
-    # Read by cuBLAS when it starts; without it some products have no fixed order.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    set_up_cublas()
     torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set up when torch starts
     torch.set_float32_matmul_precision("high")
+
+
+def set_up_cublas() -> None:
+    """Read by cuBLAS when it starts, at the first product; without it some have no fixed order."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -92,6 +92,7 @@ class _Run:
         finally:
             loader.close()
             reporter.close()
+            self._note_end()
             if writer is not None:
                 writer.close()
         return self._finish(module)
@@ -179,6 +180,12 @@ class _Run:
             self._write(model)
         wait_for_all()
         return model
+
+    def _note_end(self) -> None:
+        """Of the last whole epoch, however training ended."""
+        self._context.facts.note(startup_seconds=dict(self._context.timeline.seconds))
+        if self._history.records:
+            self._context.facts.note(losses=self._history.records[-1]["losses"])
 
     def _write(self, model: TrainedModel) -> None:
         context, steps = self._context, self._plan.steps

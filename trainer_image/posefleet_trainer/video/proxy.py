@@ -1,6 +1,6 @@
 """Proxies: videos at training size with a key frame every 16 frames, so that a random clip costs little to decode."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,29 @@ def write_proxy(
         UnreadableVideo: the source cannot be decoded.
     """
     frames = read_frames(source, index, 0, index.frames, size, threads=threads)
+    # The proxy's clock only counts frames: a variable or odd rate of the source becomes a near constant one.
+    rate = max(1, min(1000, round(index.frames_per_second)))
+    write_frames(target, frames, size, rate, threads=threads, advance=advance)
+
+
+def write_frames(
+    target: Path,
+    frames: Iterable[Image],
+    size: Size,
+    frames_per_second: int,
+    *,
+    threads: int = 1,
+    advance: Callable[[int], None] = lambda frames: None,
+) -> None:
+    """Encode ``frames``, which have the size ``size``, as proxies are."""
     with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as output:
-        stream = _add_stream(output, index, size)
+        stream = _add_stream(output, Fraction(frames_per_second), size)
         stream.codec_context.thread_count = threads
         for packet in _encoded(stream, frames, advance):
             output.mux(packet)
 
 
-def _encoded(stream: Any, frames: Iterator[Image], advance: Callable[[int], None]) -> Iterator[Any]:
+def _encoded(stream: Any, frames: Iterable[Image], advance: Callable[[int], None]) -> Iterator[Any]:
     done = 0
     for image in frames:
         picture = av.VideoFrame.from_ndarray(image, format="rgb24")
@@ -57,10 +72,8 @@ def _encoded(stream: Any, frames: Iterator[Image], advance: Callable[[int], None
     advance(done % GOP_FRAMES)
 
 
-def _add_stream(output: Any, index: VideoIndex, size: Size) -> Any:
+def _add_stream(output: Any, rate: Fraction, size: Size) -> Any:
     name, options = next(encoder for encoder in _ENCODERS if encoder[0] in av.codecs_available)
-    # The proxy's clock only counts frames: a variable or odd rate of the source becomes a near constant one.
-    rate = Fraction(max(1, min(1000, round(index.frames_per_second))))
     stream = output.add_stream(name, rate=rate, options=options)
     stream.height, stream.width = size
     stream.pix_fmt = "yuv420p"

@@ -1,0 +1,1 @@
+"""What is left of an attempt when its pods are gone."""
