@@ -127,6 +127,8 @@ def test_every_panel_asks_a_question_and_says_how_to_read_the_answer(name):
     assert len(ids) == len(set(ids))
 
 
+# The classic schema is what ConfigMaps are read as in every Grafana since 10; the SDK would have us wait for its next.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", ["fleet", "job"])
 def test_grafanas_own_types_read_the_dashboards(name):
     register_default_plugins()
