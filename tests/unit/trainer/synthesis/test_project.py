@@ -89,3 +89,17 @@ def test_nonsense_is_refused_before_anything_is_written(tmp_path, option):
     with pytest.raises(SystemExit):
         main([str(tmp_path / "new"), *option])
     assert not (tmp_path / "new").exists()
+
+
+def test_a_project_in_a_store_lacks_the_truth(project, tmp_path):
+    few = ["--frames", str(FRAMES), "--size", str(SIZE), "--labels", "5", "--out-of-distribution", "2"]
+    assert main([f"file://{tmp_path}/stored/", *few, "--workers", "1"]) == 0
+    here = {name: digest for name, digest in digests(project).items() if not name.startswith("truth/")}
+    assert digests(tmp_path / "stored") == here
+    assert len(here) < len(digests(project))
+
+
+def test_a_store_that_needs_an_endpoint_says_so(capsys):
+    few = ["--frames", str(FRAMES), "--size", str(SIZE), "--labels", "5", "--out-of-distribution", "2"]
+    assert main(["s3://bucket/project/", *few, "--workers", "1"]) == 78
+    assert "storage.endpoint" in capsys.readouterr().err
