@@ -94,20 +94,23 @@ def _secrets(storage: Storage | None) -> dict[str, str]:
     if storage is None:
         return {}
     needs = (
-        (storage.credentials_secret, f"{ENV_ACCESS_KEY}, {ENV_SECRET_KEY} (spec.storage.credentialsSecret)"),
-        (storage.ca_secret, "ca.crt (spec.storage.caSecret)"),
+        (
+            storage.credentials_secret,
+            f"the keys {ENV_ACCESS_KEY} and {ENV_SECRET_KEY} (spec.storage.credentialsSecret)",
+        ),
+        (storage.ca_secret, "the key ca.crt (spec.storage.caSecret)"),
     )
     keys: dict[str, str] = {}
     for name, text in needs:
         if name:
-            keys[name] = f"{keys[name]}, {text}" if name in keys else text
+            keys[name] = f"{keys[name]} and {text}" if name in keys else text
     return keys
 
 
 def _creation(secret: str, secrets: Mapping[str, str], pod: ChildPod) -> str:
     if secret not in secrets:
         return ""
-    return f"create the Secret {secret} in namespace {pod.identity.owner[0]} with the keys {secrets[secret]}"
+    return f"create the Secret {secret} in namespace {pod.identity.owner[0]} with {secrets[secret]}"
 
 
 def _starting(pod: ChildPod) -> bool:

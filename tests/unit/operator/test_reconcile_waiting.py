@@ -86,8 +86,17 @@ def test_a_missing_secret_with_credentials_is_named_with_its_keys() -> None:
         plan = reconcile(job.with_pod(a_pod(job).waiting("CreateContainerConfigError", text).manifest).seen())
         assert message_of(plan, "Running") == (
             f"pod reaching-a1-0-x cannot start: {text}; create the Secret lab-s3 in namespace lab with the keys "
-            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (spec.storage.credentialsSecret), and it starts by itself"
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (spec.storage.credentialsSecret), and it starts by itself"
         )
+
+
+def test_a_secret_that_should_hold_all_is_named_with_all_its_keys() -> None:
+    job = starting(credentialsSecret="lab", caSecret="lab")
+    plan = reconcile(
+        job.with_pod(a_pod(job).waiting("CreateContainerConfigError", 'secret "lab" not found').manifest).seen()
+    )
+
+    assert "AWS_SECRET_ACCESS_KEY (spec.storage.credentialsSecret) and the key ca.crt" in message_of(plan, "Running")
 
 
 def test_another_missing_secret_is_not_taken_for_the_stores() -> None:
@@ -107,7 +116,7 @@ def test_a_node_that_cannot_mount_a_missing_authority_is_explained_within_15_sec
 
     plan = reconcile(job.with_pod(a_pod(job).unready(10).manifest).seen())
     assert reasons(plan) == ["VolumesMissing"]
-    assert "create the Secret lab-ca in namespace lab with the keys ca.crt (spec.storage.caSecret)" in (
+    assert "create the Secret lab-ca in namespace lab with the key ca.crt (spec.storage.caSecret)" in (
         message_of(plan, "Running")
     )
 
