@@ -39,7 +39,7 @@ class Query:
     @property
     def needs_gpu(self) -> bool:
         """Whether there is nothing to see without GPUs."""
-        return any(selector.metric in GPU_SERIES for selector in selectors(self.expr))
+        return self.place in GPU_SERIES or any(selector.metric in GPU_SERIES for selector in selectors(self.expr))
 
 
 @dataclass(frozen=True)

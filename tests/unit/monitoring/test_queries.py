@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 from exposed import Exposed, operator_metrics, trainer_metrics
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.cog.plugins import register_default_plugins
-from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from support.promtool import run_promtool
 from support.queries import (
@@ -131,6 +128,10 @@ def test_every_panel_asks_a_question_and_says_how_to_read_the_answer(name):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", ["fleet", "job"])
 def test_grafanas_own_types_read_the_dashboards(name):
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.cog.plugins import register_default_plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
     register_default_plugins()
     board = dashboards()[name]
     read = json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder))
@@ -151,9 +152,14 @@ def test_panels_do_not_overlap():
 
 
 def test_only_what_dcgm_and_goodput_need_waits_for_a_gpu():
-    waiting = {query.place for query in dashboard_queries("lab", "reaching") if query.needs_gpu}
+    queries = [*dashboard_queries("lab", "reaching"), *recorded_queries(), *alert_queries()]
+    waiting = {query.place for query in queries if query.needs_gpu}
 
     assert waiting == {
+        "namespace:posefleet_goodput:ratio_rate1h",
+        "gpu:posefleet_gpu_utilization:ratio",
+        "gpu:posefleet_gpu_decoder_utilization:ratio",
+        "PosefleetGpusIdle: gpu:posefleet_gpu_utilization:ratio",
         "fleet: How many GPUs do jobs hold, wait for, and keep busy? C",
         "fleet: Which namespaces lose GPU time? (goodput) A",
         "job: How busy are its GPUs? A",
