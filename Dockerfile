@@ -8,11 +8,10 @@ RUN python3 -m venv --without-pip /opt/posefleet
 
 # pip and the build backend. Final images mount this stage while they are built and keep nothing of it.
 FROM base AS build
-COPY requirements/build.lock /opt/requirements/
-RUN --mount=type=secret,id=pip-config,target=/etc/pip.conf \
-    --mount=type=secret,id=ca-certificates,target=/etc/ssl/certs/ca-certificates.crt \
-    python3 -m venv /opt/build && \
-    /opt/build/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r /opt/requirements/build.lock
+RUN python3 -m venv /opt/build
+COPY scripts/install_locked.sh requirements/build.lock /opt/build/
+RUN --mount=type=secret,id=pip-config --mount=type=secret,id=ca-certificates \
+    /opt/build/install_locked.sh /opt/build/bin/python /opt/build/build.lock
 
 FROM build AS operator-code
 WORKDIR /src
@@ -57,10 +56,8 @@ FROM runtime AS operator
 USER 0:0
 COPY requirements/operator.lock /opt/posefleet/requirements/
 RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
-    --mount=type=secret,id=pip-config,target=/etc/pip.conf \
-    --mount=type=secret,id=ca-certificates,target=/etc/ssl/certs/ca-certificates.crt \
-    /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-cache-dir --no-deps \
-        --only-binary :all: --require-hashes -r /opt/posefleet/requirements/operator.lock
+    --mount=type=secret,id=pip-config --mount=type=secret,id=ca-certificates \
+    /opt/build/install_locked.sh /opt/posefleet/bin/python /opt/posefleet/requirements/operator.lock
 COPY --from=operator-code /opt/posefleet /opt/posefleet
 USER 65532:65532
 EXPOSE 8080
@@ -85,16 +82,12 @@ USER 0:0
 # The 5 GB of CUDA apart from the rest, so that a new version of anything else leaves them in the nodes' caches.
 COPY requirements/cuda.lock /opt/posefleet/requirements/
 RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
-    --mount=type=secret,id=pip-config,target=/etc/pip.conf \
-    --mount=type=secret,id=ca-certificates,target=/etc/ssl/certs/ca-certificates.crt \
-    /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-cache-dir --no-deps \
-        --only-binary :all: --require-hashes -r /opt/posefleet/requirements/cuda.lock
+    --mount=type=secret,id=pip-config --mount=type=secret,id=ca-certificates \
+    /opt/build/install_locked.sh /opt/posefleet/bin/python /opt/posefleet/requirements/cuda.lock
 COPY requirements/trainer.lock /opt/posefleet/requirements/
 RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
-    --mount=type=secret,id=pip-config,target=/etc/pip.conf \
-    --mount=type=secret,id=ca-certificates,target=/etc/ssl/certs/ca-certificates.crt \
-    /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-cache-dir --no-deps \
-        --only-binary :all: --require-hashes -r /opt/posefleet/requirements/trainer.lock
+    --mount=type=secret,id=pip-config --mount=type=secret,id=ca-certificates \
+    /opt/build/install_locked.sh /opt/posefleet/bin/python /opt/posefleet/requirements/trainer.lock
 COPY --from=trainer-code /opt/posefleet /opt/posefleet
 USER 65532:65532
 EXPOSE 9400

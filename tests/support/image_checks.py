@@ -6,6 +6,7 @@ from support.images import BuiltImage
 
 _SURROUNDINGS = """
 import json, os, pathlib, shutil, tempfile
+root = pathlib.Path("/")
 def writable(directory):
     try:
         tempfile.TemporaryFile(dir=directory).close()
@@ -16,17 +17,24 @@ print(json.dumps({
     "user": [os.getuid(), os.getgid()],
     "writable": [name for name in ("/", "/opt/posefleet", "/etc", "/var/tmp", "/tmp") if writable(name)],
     "tools": [name for name in ("gcc", "cc", "make", "pip", "pip3", "uv", "hatchling") if shutil.which(name)],
-    "left": [name for name in ("/etc/pip.conf", "/opt/build", "/src", "/dist") if pathlib.Path(name).exists()],
+    "left": [str(file) for pattern in ("run/secrets/*", "opt/build", "src", "dist") for file in root.glob(pattern)],
+    "authorities": pathlib.Path("/etc/ssl/certs/ca-certificates.crt").read_text().count("BEGIN CERTIFICATE") > 50,
 }))
 """
 
 
 def check_surroundings(image: BuiltImage) -> None:
-    """An ordinary user, /tmp alone to write to, no tools and nothing of the build."""
+    """An ordinary user, /tmp alone to write to, the public authorities, no tools and nothing of the build."""
     ended = image.python(_SURROUNDINGS)
 
     assert ended.exit_code == 0, ended.output
-    assert json.loads(ended.output) == {"user": [65532, 65532], "writable": ["/tmp"], "tools": [], "left": []}
+    assert json.loads(ended.output) == {
+        "user": [65532, 65532],
+        "writable": ["/tmp"],
+        "tools": [],
+        "left": [],
+        "authorities": True,
+    }
 
 
 def check_nothing_of_the_build_is_told(image: BuiltImage) -> None:
