@@ -15,6 +15,7 @@ from .monitoring import MonitoringOptions
 from .requirements import IMAGE_TOOLS, require
 from .shutdown import remove_data, shut_down
 from .state import ClusterState
+from .tools.binaries import TOOLS
 
 
 def say(line: str, file: TextIO | None = None) -> None:
@@ -92,6 +93,12 @@ def image_load(options: argparse.Namespace) -> int:
         raise StateError(f"cluster {state.name!r} has process nodes, which take no images")
     load_image(options.image)
     say(f"{options.image} is on the node of cluster {state.name}")
+    return 0
+
+
+def tool(options: argparse.Namespace) -> int:
+    """Print where a program is, after it was built or fetched if need be."""
+    say(str(TOOLS[options.program](lambda line: say(line, file=sys.stderr))))
     return 0
 
 

