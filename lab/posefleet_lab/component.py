@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .errors import ComponentError
+from .system_path import system_path
 
 _LOG_TAIL_LINES = 15
 
@@ -149,5 +150,6 @@ def stop_processes(identities: Sequence[ProcessIdentity], grace_seconds: float =
 
 
 def _inherited_environment() -> dict[str, str]:
-    """Everything but proxies: the lab's traffic stays on this machine."""
-    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    """Everything but proxies, for the lab's traffic stays on this machine, and the system's own programs."""
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return {**kept, "PATH": system_path()}

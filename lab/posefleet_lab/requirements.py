@@ -2,12 +2,11 @@
 
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from .errors import LabError
+from .system_path import is_there
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Requirements:
             found.append(f"Linux is needed; this is {platform.system()}")
         if self.root and os.geteuid() != 0:
             found.append("root is needed; run it with sudo")
-        absent = {program: package for program, package in self.programs.items() if not _is_there(program)}
+        absent = {program: package for program, package in self.programs.items() if not is_there(program)}
         if absent:
             packages = " ".join(sorted(set(absent.values())))
             found.append(f"{', '.join(absent)} missing: apt-get install {packages}")
@@ -65,7 +64,3 @@ def explain(*needs: Requirements) -> str:
     programs = {name: package for need in needs for name, package in need.programs.items()}
     found = Requirements(purposes, programs, any(need.root for need in needs)).missing()
     return "\n".join([f"{purposes} cannot be had here:", *(f"  {sentence}" for sentence in found)]) if found else ""
-
-
-def _is_there(program: str) -> bool:
-    return Path(program).exists() if "/" in program else shutil.which(program) is not None

@@ -44,7 +44,7 @@ def traces() -> dict[str, object]:
     """What a node changes on this machine."""
     listing = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
     links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, text=True, check=True).stdout)
-    shims = [entry for entry in Path("/proc").glob("[0-9]*/comm") if "containerd-shim" in text(entry)]
+    shims = [entry for entry in Path("/proc").glob("[0-9]*/cmdline") if "containerd-shim" in text(entry)]
     return {
         "rules": sorted(line for line in listing.splitlines() if line.startswith("-A") or ":KUBE-" in line),
         "links": sorted(link["ifname"] for link in links),

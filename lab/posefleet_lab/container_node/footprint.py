@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -38,8 +38,8 @@ class Footprint:
     directory: str
     bridge: str
     subnet: str
-    settings: dict[str, str]
     pid_files: list[str]
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def network(self) -> PodNetwork:
@@ -85,7 +85,7 @@ def containerd_socket() -> Path:
 
 
 def claim(footprint: Footprint) -> None:
-    """Take the machine for a node, after removing what a node that crashed left behind.
+    """Take the machine for a node and note its kernel settings, after removing what a node that crashed left behind.
 
     Raises StateError if another node runs, or a real Kubernetes node.
     """
@@ -102,7 +102,8 @@ def claim(footprint: Footprint) -> None:
                 "this machine has the packet filter rules of a kube-proxy, so it is a Kubernetes node already; "
                 "use another machine, or end that node and run `kube-proxy --cleanup`"
             )
-        write_private(RUN_DIRECTORY / _CLAIM, json.dumps(asdict(footprint), indent=2))
+        claimed = replace(footprint, settings=sysctls.save())
+        write_private(RUN_DIRECTORY / _CLAIM, json.dumps(asdict(claimed), indent=2))
 
 
 def remove_footprint(directory: Path) -> None:

@@ -1,8 +1,8 @@
 """The node's rules in the machine's packet filter, and their removal."""
 
 import shlex
-import shutil
 
+from ..system_path import is_there
 from .commands import run, succeeds
 
 _PROGRAMS = ("iptables", "ip6tables")
@@ -48,4 +48,4 @@ def _is_ours(words: list[str], bridge: str) -> bool:
 def _rules(program: str, table: str) -> list[str]:
     """Return a table's rules, none where the kernel does not have it."""
     listing = (program, "-w", "-t", table, "-S")
-    return run(*listing).splitlines() if shutil.which(program) and succeeds(*listing) else []
+    return run(*listing).splitlines() if is_there(program) and succeeds(*listing) else []

@@ -10,7 +10,7 @@ from ..errors import LabError
 from ..images.pause import pause_image
 from ..ports import free_port
 from ..tools.build_once import Report, quiet
-from . import containerd, dns, kubelet, service_proxy, sysctls
+from . import containerd, dns, kubelet, service_proxy
 from .endpoints import Port, service_with_endpoints
 from .footprint import Footprint, claim
 from .network import PodNetwork
@@ -64,7 +64,6 @@ class ContainerNode:
             directory=str(self.directory),
             bridge=self.network.bridge,
             subnet=str(self.network.subnet),
-            settings=sysctls.save(),
             pid_files=[str(component.pid_file) for component in self.components],
         )
         claim(footprint)
