@@ -1,4 +1,4 @@
-"""Write what is made from the API's models: ``crds/`` and ``docs/manifest.md``; or check that they are up to date."""
+"""Write what is made from the API's models, or check that it is up to date: CRDs, the chart's copy, the reference."""
 
 import argparse
 import sys
@@ -16,8 +16,10 @@ _NOTE = "# Written by `make generate` from operator/posefleet_api; edit the mode
 def generated_files() -> dict[Path, str]:
     """Path in the repository and content of every generated file."""
     crd = yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=110, allow_unicode=True)
+    name = f"{GROUP}_{PLURAL}.yaml"
     return {
-        Path("crds") / f"{GROUP}_{PLURAL}.yaml": _NOTE + crd,
+        Path("crds") / name: _NOTE + crd,
+        Path("charts") / "posefleet" / "files" / "crds" / name: _NOTE + crd,
         Path("docs") / "manifest.md": manifest_reference(),
     }
 
