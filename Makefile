@@ -17,7 +17,7 @@ TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE_IMAGE ?=
 BUILD_IMAGE = $(PYTHON) scripts/build_image.py --revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
 
-.PHONY: help setup demo test verify generate lock images sbom e2e-image chaos bench clean
+.PHONY: help setup demo test verify generate lock images sbom e2e e2e-image chaos bench clean
 
 help:  ## List the targets.
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ images:  ## Build both images with buildah or docker (BASE_IMAGE=name, TAG=versi
 
 sbom: setup  ## Write a CycloneDX bill of materials of each image to dist/ (same REPOSITORY and TAG).
 	@for image in operator trainer; do $(BIN)/python scripts/sbom.py $(REPOSITORY)/posefleet-$$image:$(TAG) dist/posefleet-$$image.cdx.json; done
+
+e2e: setup  ## A real node: containerd, kubelet, cluster DNS, Prometheus (root, Linux; says what else it needs).
+	@$(BIN)/python -m pytest tests/e2e --timeout 1800
 
 e2e-image: setup  ## Build the trainer image and try it (root, buildah, runc, 25 GB of disk).
 	@POSEFLEET_TRAINER_IMAGE=1 $(BIN)/python -m pytest tests/e2e/test_trainer_image.py

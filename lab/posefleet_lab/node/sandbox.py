@@ -1,6 +1,8 @@
 """One pod's place on this machine, and what each of its containers sees of it."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +13,14 @@ from .images import Image
 from .launcher.spec import LaunchSpec, Mount
 from .objects import Manifest, name_of, namespace_of, uid_of
 from .services import NodeServices
-from .translation import translate
+from .translation import names_of_service, translate
 from .users import user_and_group
 from .volumes import PodVolumes
 
 HOST_IP = "127.0.0.1"
 _DEFAULT_TERMINATION_PATH = "/dev/termination-log"
+_NAMES_SECONDS = 10.0
+_NAMES_POLL_SECONDS = 0.05
 
 
 def pod_directory(base: Path, pod: Manifest) -> Path:
@@ -87,7 +91,7 @@ class PodSandbox:
             read_only_root=bool(context.get("readOnlyRootFilesystem")),
             isolated=self.node.isolated,
         )
-        return spec if self.node.isolated else self._translated(spec)
+        return spec if self.node.isolated else await self._translated(spec)
 
     async def _environment(self, container: Manifest, image: Image) -> dict[str, str]:
         base = {
@@ -120,9 +124,9 @@ class PodSandbox:
         read_only = bool(mount.get("readOnly")) or volumes.read_only(mount["name"])
         return Mount(mount["mountPath"], str(source), read_only)
 
-    def _translated(self, spec: LaunchSpec) -> LaunchSpec:
+    async def _translated(self, spec: LaunchSpec) -> LaunchSpec:
         paths = {mount.path.rstrip("/"): mount.source for mount in spec.mounts if mount.path != "/etc/hosts"}
-        names = self.node.names.addresses(namespace_of(self.pod))
+        names = await self._names_in([*spec.argv, *spec.env.values()])
         kept = set(spec.kept_paths)
         return replace(
             spec,
@@ -133,6 +137,21 @@ class PodSandbox:
             },
             working_directory=translate(spec.working_directory, paths, {}),
         )
+
+    async def _names_in(self, texts: Sequence[str]) -> Mapping[str, str]:
+        """Return all names and addresses of now, after a wait for names of the pod's own Service in ``texts``.
+
+        A gang starts as a whole, and its container's names are fixed when it starts: the Service and the peers'
+        addresses may still be on their way to this node.
+        """
+        namespace, service = namespace_of(self.pod), self.pod["spec"].get("subdomain")
+        wanted = {name for text in texts for name in names_of_service(text, service, namespace)} if service else set()
+        deadline = time.monotonic() + _NAMES_SECONDS
+        while True:
+            known = self.node.names.addresses(namespace)
+            if wanted <= known.keys() or time.monotonic() > deadline:
+                return known
+            await asyncio.sleep(_NAMES_POLL_SECONDS)
 
     def _container_file(self, container: str, name: str) -> Path:
         directory = self.directory / "containers" / container

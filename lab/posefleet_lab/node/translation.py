@@ -20,6 +20,12 @@ def translate(text: str, paths: Mapping[str, str], names: Mapping[str, str]) -> 
     return text
 
 
+def names_of_service(text: str, service: str, namespace: str) -> set[str]:
+    """Return the names in a text that a Service gives, or will give, to pods in ``namespace``."""
+    suffix = rf"{re.escape(service)}(?:\.{re.escape(namespace)}(?:\.svc(?:\.cluster\.local)?)?)?"
+    return set(re.findall(rf"(?<![A-Za-z0-9_.-])[a-z0-9][a-z0-9-]*\.{suffix}{_END_OF_NAME}", text))
+
+
 def _replace(text: str, table: Mapping[str, str], pattern: str) -> str:
     longest_first = sorted(table, key=len, reverse=True)
     expression = pattern.format("|".join(re.escape(key) for key in longest_first))

@@ -106,8 +106,7 @@ def test_a_pod_runs_through_a_restart_of_the_api_server(kube, namespace, cluster
 def test_without_namespaces_paths_and_names_are_translated(kube, namespace, cluster, tmp_path):
     core = client.CoreV1Api(kube)
     core.create_namespaced_config_map(namespace, {"metadata": {"name": "job"}, "data": {"job.json": "content"}})
-    spec = {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": {"app": "self"}}
-    core.create_namespaced_service(namespace, {"metadata": {"name": "self"}, "spec": spec})
+    service = {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": {"app": "self"}}
     node = ProcessNode(
         cluster.control_plane, tmp_path / "plain", name="plain", images={IMAGE: Path(sys.prefix)}, isolate=False
     )
@@ -122,6 +121,8 @@ def test_without_namespaces_paths_and_names_are_translated(kube, namespace, clus
             .with_spec(subdomain="self", nodeName="plain")
             .create(kube, namespace)
         )
+        pod.until(lambda seen: seen.status.pod_ip, "an address")
+        core.create_namespaced_service(namespace, {"metadata": {"name": "self"}, "spec": service})
         pod.ended()
         assert pod.logs() == f"content{pod.read().status.pod_ip}\n"
         pod.delete()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_lab.node.hosts import addresses, cluster_entries, hostname_of, hosts_file, rewrite
-from posefleet_lab.node.translation import translate
+from posefleet_lab.node.translation import names_of_service, translate
 from posefleet_lab.ports import claim_network, free_port
 
 
@@ -92,3 +92,8 @@ def test_names_are_translated_whole():
     names = {"gang-0.gang": "127.16.0.2", "gang": "127.16.0.9"}
     assert translate("tcp://gang-0.gang:29500", {}, names) == "tcp://127.16.0.2:29500"
     assert translate("gang-1.gang.example gangway", {}, names) == "gang-1.gang.example gangway"
+
+
+def test_names_of_a_service_are_found_in_all_their_forms():
+    text = "tcp://gang-0.gang:29500 gang-1.gang.lab.svc.cluster.local gang-2.gang.other a.gang-0.gang gang-0.gang.py"
+    assert names_of_service(text, "gang", "lab") == {"gang-0.gang", "gang-1.gang.lab.svc.cluster.local"}
