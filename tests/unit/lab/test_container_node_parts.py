@@ -1,0 +1,187 @@
+"""Parts of the container node and of monitoring that need no root: what is missing, what is found, what is put back."""
+
+import json
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from posefleet_lab import requirements
+from posefleet_lab.cluster import Cluster
+from posefleet_lab.container_node import footprint, iptables, sysctls
+from posefleet_lab.container_node.endpoints import Port, service_with_endpoints
+from posefleet_lab.container_node.mounts import remove_tree
+from posefleet_lab.container_node.network import PodNetwork, free_network
+from posefleet_lab.errors import LabError, StateError
+from posefleet_lab.images.base import debian_mirror
+from posefleet_lab.monitoring.configuration import prometheus
+from posefleet_lab.monitoring.discovery import targets
+from posefleet_lab.requirements import Requirements, explain, require
+from posefleet_lab.system_path import system_path
+
+NETWORK = PodNetwork("posefleet0", IPv4Network("10.244.3.0/24"))
+
+
+def test_everything_that_is_missing_is_told_at_once(monkeypatch):
+    monkeypatch.setattr(requirements.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
+    node = Requirements("the node", {"no-such-a": "package-b", "/no/such": "package-a", "sh": "dash"})
+    pages = Requirements("pages", {"no-such-c": "package-b"}, root=False)
+    assert explain(node, pages).splitlines() == [
+        "the node and pages cannot be had here:",
+        "  Linux is needed; this is Darwin",
+        "  root is needed; run it with sudo",
+        "  no-such-a, /no/such, no-such-c missing: apt-get install package-a package-b",
+    ]
+    with pytest.raises(LabError, match="apt-get install package-b"):
+        require(pages)
+
+
+def test_what_is_there_is_not_asked_for(monkeypatch):
+    monkeypatch.setattr(requirements.platform, "system", lambda: "Linux")
+    assert explain(Requirements("a shell", {"sh": "dash"}, root=False)) == ""
+
+
+def test_the_systems_programs_are_found_without_sbin_on_the_path():
+    assert system_path({"PATH": "/mine:/usr/bin"}).split(":")[:3] == ["/mine", "/usr/bin", "/usr/local/sbin"]
+    assert "/usr/sbin" in system_path({}).split(":")
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (
+            "sources.list.d/debian.sources",
+            "Types: deb\n# a note\nURIs: http://m/debian\nSuites: bookworm bookworm-updates\n",
+        ),
+        (
+            "sources.list",
+            "deb http://m/security bookworm-security main\ndeb [arch=amd64] http://m/debian bookworm main\n",
+        ),
+    ],
+)
+def test_the_mirror_is_apts_own(tmp_path, file, text):
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / file).write_text(text)
+    assert debian_mirror(tmp_path) == "http://m/debian"
+
+
+def test_another_release_has_no_mirror_for_this_one(tmp_path):
+    (tmp_path / "sources.list").write_text("deb http://m/ubuntu noble main\n")
+    assert debian_mirror(tmp_path) is None
+
+
+def test_a_subnet_in_use_is_left_alone(monkeypatch):
+    used = [IPv4Network("10.244.0.0/24"), IPv4Network("10.244.1.128/25")]
+    monkeypatch.setattr("posefleet_lab.container_node.network._routed", lambda: used)
+    assert (free_network().subnet, free_network().gateway) == (IPv4Network("10.244.2.0/24"), "10.244.2.1")
+    monkeypatch.setattr("posefleet_lab.container_node.network._routed", lambda: [IPv4Network("10.0.0.0/8")])
+    with pytest.raises(StateError, match="in use"):
+        free_network()
+
+
+def test_only_rules_of_the_node_are_removed(monkeypatch):
+    listing = [
+        "-P FORWARD DROP",
+        "-N DOCKER",
+        "-N KUBE-FORWARD",
+        "-A FORWARD -i docker0 -j DOCKER",
+        '-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
+        "-A FORWARD -i posefleet0 -j ACCEPT",
+        "-A FORWARD -i docker0 -j ACCEPT",
+        "-A KUBE-FORWARD -j KUBE-SEP",
+    ]
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(
+        iptables, "_rules", lambda program, table: listing if (program, table) == ("iptables", "filter") else []
+    )
+    monkeypatch.setattr(iptables, "run", lambda *argv: asked.append(argv[4:]))
+    iptables.remove_all("posefleet0")
+    assert asked == [
+        ("-D", "FORWARD", "-m", "comment", "--comment", "kubernetes forwarding rules", "-j", "KUBE-FORWARD"),
+        ("-D", "FORWARD", "-i", "posefleet0", "-j", "ACCEPT"),
+        ("-F", "KUBE-FORWARD"),
+        ("-X", "KUBE-FORWARD"),
+    ]
+
+
+def test_kernel_settings_are_put_back(tmp_path):
+    setting = tmp_path / "net/ipv4/ip_forward"
+    setting.parent.mkdir(parents=True)
+    setting.write_text("0\n")
+    saved = sysctls.save(tmp_path)
+    setting.write_text("1\n")
+    sysctls.restore(saved, tmp_path)
+    assert (saved, setting.read_text().strip()) == ({"net/ipv4/ip_forward": "0"}, "0")
+
+
+def test_a_directory_with_a_mount_is_never_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr("posefleet_lab.container_node.mounts.mounted_below", lambda place: [str(place / "data")])
+    with pytest.raises(LabError, match=r"still mounted below it are .*data"):
+        remove_tree(tmp_path)
+    assert tmp_path.exists()
+
+
+def test_a_machine_is_taken_for_one_cluster_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(footprint, "RUN_DIRECTORY", tmp_path / "run")
+    monkeypatch.setattr(iptables, "has_proxy_rules", lambda: False)
+    monkeypatch.setattr(footprint.Footprint, "runs", lambda _: True)
+    mine = footprint.Footprint(
+        "mine", str(tmp_path / "mine"), str(tmp_path / "mine/node"), "posefleet0", "10.244.0.0/24", []
+    )
+    footprint.claim(mine)
+    assert footprint.has_container_node(tmp_path / "mine")
+    assert not footprint.has_container_node(tmp_path / "other")
+    with pytest.raises(StateError, match=f"'mine' runs a container node already.*down --directory {tmp_path}/mine"):
+        footprint.claim(mine)
+    (tmp_path / "run" / "container-node.json").unlink()
+    monkeypatch.setattr(iptables, "has_proxy_rules", lambda: True)
+    with pytest.raises(StateError, match="it is a Kubernetes node already"):
+        footprint.claim(mine)
+
+
+def test_options_of_process_nodes_are_refused_for_a_container_node(tmp_path):
+    with pytest.raises(LabError, match="image load"):
+        Cluster(tmp_path, node="container", images={"trainer:lab": Path("/venv")})
+
+
+def test_addresses_are_kept_in_the_nodes_own_directory():
+    plugin = NETWORK.cni_configuration(Path("/d"))["plugins"][0]
+    assert plugin["ipam"]["dataDir"] == "/d"
+    assert plugin["ipam"]["ranges"] == [[{"subnet": "10.244.3.0/24", "gateway": "10.244.3.1"}]]
+
+
+def test_a_service_of_this_machine_has_endpoints_of_its_own():
+    (path, service), (_, piece) = service_with_endpoints("minio", "minio", NETWORK.gateway, [Port("http", 9000, 31411)])
+    assert path == "/api/v1/namespaces/minio/services/minio"
+    assert "selector" not in service["spec"]
+    assert piece["metadata"]["labels"] == {"kubernetes.io/service-name": "minio"}
+    assert (piece["endpoints"][0]["addresses"], piece["ports"][0]["port"]) == (["10.244.3.1"], 31411)
+
+
+def test_prometheus_is_told_of_pods_as_its_own_discovery_would():
+    metadata = {"namespace": "lab", "name": "pod", "labels": {"posefleet.io/job": "reaching"}}
+    pod = {
+        "metadata": {**metadata, "annotations": {"prometheus.io/scrape": "true"}},
+        "status": {"podIP": "10.0.0.1", "phase": "Running"},
+    }
+    assert targets([pod, {"metadata": metadata, "status": {}}]) == [
+        {
+            "targets": ["10.0.0.1"],
+            "labels": {
+                "__meta_kubernetes_namespace": "lab",
+                "__meta_kubernetes_pod_name": "pod",
+                "__meta_kubernetes_pod_ip": "10.0.0.1",
+                "__meta_kubernetes_pod_phase": "Running",
+                "__meta_kubernetes_pod_label_posefleet_io_job": "reaching",
+                "__meta_kubernetes_pod_annotation_prometheus_io_scrape": "true",
+            },
+        }
+    ]
+    scrape = prometheus(Path("/pods.json"), "127.0.0.1:9093", [], {"job": "posefleet.io/job"})["scrape_configs"][0]
+    assert {
+        "source_labels": ["__meta_kubernetes_pod_label_posefleet_io_job"],
+        "regex": "(.+)",
+        "target_label": "job",
+    } in scrape["relabel_configs"]
+    assert json.dumps(scrape["file_sd_configs"]) == '[{"files": ["/pods.json"]}]'
