@@ -39,10 +39,13 @@ def weed(report: Report = quiet) -> Path:
 
 
 def helm(report: Report = quiet) -> Path:
-    """Return Helm."""
-    version = golang.required_version("helm", "helm.sh/helm/v3")
-    variables = {"helm.sh/helm/v3/internal/version.version": version}
-    return golang.build("helm", "helm.sh/helm/v3/cmd/helm", report, variables)
+    """Return Helm, which takes a cluster for as new as its own client where it cannot ask."""
+    source = "helm.sh/helm/v3"
+    _, minor, _ = golang.required_version("helm", "k8s.io/client-go").split(".")
+    variables = {f"{source}/internal/version.version": golang.required_version("helm", source)}
+    for package in ("pkg/chartutil", "pkg/lint/rules"):
+        variables |= {f"{source}/{package}.k8sVersionMajor": "1", f"{source}/{package}.k8sVersionMinor": minor}
+    return golang.build("helm", f"{source}/cmd/helm", report, variables)
 
 
 def kubeconform(report: Report = quiet) -> Path:
