@@ -1,1 +1,1 @@
-"""A Helm chart held against what API servers accept: linted, rendered with every value set, each object against its schema."""
+"""A Helm chart held against what API servers accept: lint, every value set rendered, each object's schema."""

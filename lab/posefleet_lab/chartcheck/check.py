@@ -1,0 +1,101 @@
+"""Lint and render a chart with each of its value sets, and hold every object against the schema of its kind."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..errors import LabError
+from ..tools import binaries
+from ..tools.build_once import Report, quiet
+from . import sources
+
+_RELEASE = ("checked", "--namespace", "checks")
+
+
+@dataclass
+class Finding:
+    """What was found out about one value set of the chart, or one file of manifests."""
+
+    name: str
+    objects: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+class ChartChecker:
+    """helm and kubeconform, with schemas of Kubernetes, of the Prometheus Operator and of given definitions."""
+
+    def __init__(self, definitions: Sequence[Path], directory: Path, report: Report = quiet) -> None:
+        """``directory`` is empty and the checker's own; ``definitions`` are files of CustomResourceDefinitions."""
+        self._helm, self._kubeconform = binaries.helm(report), binaries.kubeconform(report)
+        self._published = sources.published_schemas(report)
+        self._custom, self._rendered = directory / "schemas", directory / "rendered"
+        for made in (self._custom, self._rendered):
+            made.mkdir()
+        sources.custom_schemas(list(definitions), self._custom, report)
+
+    def chart(self, chart: Path) -> list[Finding]:
+        """Check the chart with its defaults and with each file of its folder ``ci/``."""
+        findings = []
+        for values in (None, *sorted((chart / "ci").glob("*.yaml"))):
+            finding = Finding(values.stem if values else "defaults")
+            given = ["--values", str(values)] if values else []
+            _, finding.problems = self._run_helm("lint", "--strict", "--quiet", str(chart), *given)
+            rendered, problems = self._run_helm("template", *_RELEASE, str(chart), *given, *self._capabilities())
+            finding.problems += [problem for problem in problems if problem not in finding.problems]
+            (self._rendered / f"{finding.name}.yaml").write_text(rendered)
+            findings.append(finding)
+        self._conform([self._rendered / f"{finding.name}.yaml" for finding in findings], findings)
+        return findings
+
+    def manifests(self, files: Sequence[Path]) -> list[Finding]:
+        """Check files of manifests."""
+        findings = [Finding(path.name) for path in files]
+        self._conform(files, findings)
+        return findings
+
+    def _capabilities(self) -> list[str]:
+        return ["--kube-version", sources.kubernetes_version()]
+
+    def _run_helm(self, *arguments: str) -> tuple[str, list[str]]:
+        """Return what helm wrote, and its complaints."""
+        result = subprocess.run([str(self._helm), *arguments], capture_output=True, text=True, check=False)
+        said = f"{result.stdout}\n{result.stderr}" if arguments[0] == "lint" else result.stderr
+        return result.stdout, [line for line in said.splitlines() if line.strip()] if result.returncode else []
+
+    def _conform(self, files: Sequence[Path], findings: Sequence[Finding]) -> None:
+        """Add to each finding what kubeconform says about its file."""
+        if not files:
+            return
+        by_file = dict(zip(map(str, files), findings, strict=True))
+        for resource in self._run_kubeconform(files):
+            finding = by_file[resource["filename"]]
+            if resource["status"] == "statusEmpty":
+                continue
+            finding.objects += 1
+            if resource["status"] != "statusValid":
+                finding.problems.append(f"{resource['kind']} {resource['name']}: {resource['msg']}")
+        for finding in findings:
+            if not finding.objects and not finding.problems:
+                finding.problems.append("there is no object in it")
+
+    def _run_kubeconform(self, files: Sequence[Path]) -> list[dict[str, str]]:
+        """Return what it says about each object. A kind that has no schema counts as an error, never as well."""
+        names = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
+        schemas = [f"-schema-location={place}/{names}" for place in (self._custom, self._published)]
+        command = [str(self._kubeconform), "-strict", "-verbose", "-output=json", *schemas, *map(str, files)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            found: list[dict[str, str]] = json.loads(result.stdout)["resources"]
+        except (ValueError, KeyError):
+            raise LabError(f"kubeconform said:\n{result.stdout}{result.stderr}") from None
+        return found
+
+
+def check(chart: Path, definitions: Sequence[Path], manifests: Sequence[Path], report: Report = quiet) -> list[Finding]:
+    """Check a chart and files of manifests. Raises LabError if a tool cannot be had."""
+    with TemporaryDirectory() as directory:
+        checker = ChartChecker(definitions, Path(directory), report)
+        return [*checker.chart(chart), *checker.manifests(manifests)]
