@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 from posefleet_demo.kubectl import Kubectl
+from posefleet_demo.rights import ACCOUNT, NAMESPACE, operator_rights
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.errors import LabError
 from posefleet_lab.ports import free_port
@@ -18,14 +17,13 @@ TRAINER_IMAGE = "posefleet-trainer:demo"
 SECRET = "lab-s3"  # noqa: S105  the name of a Secret
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CRD = _REPOSITORY / "crds" / "posefleet.io_posetrainingjobs.yaml"
-_RBAC = _REPOSITORY / "operator" / "rbac.yaml"
 _STOP_SECONDS = 10.0
 
 
 def install(kubectl: Kubectl, cluster: Cluster) -> None:
     """Create the CRD, the RBAC of the operator, and the scientist's namespace with the store's credentials."""
-    for path in (_CRD, _RBAC):
-        kubectl.apply_file(path)
+    kubectl.apply_file(_CRD)
+    kubectl.apply_everywhere(*operator_rights())
     kubectl("create", "namespace", kubectl.namespace)
     kubectl("wait", "--for=condition=Established", "crd/posetrainingjobs.posefleet.io", "--timeout=30s")
     environment = cluster.store.environment()
@@ -36,14 +34,13 @@ def install(kubectl: Kubectl, cluster: Cluster) -> None:
 @contextmanager
 def running_operator(cluster: Cluster) -> Iterator[int]:
     """The operator as its service account, with a log in the cluster's directory; yields its port for metrics."""
-    namespace, account = _service_account()
-    kubeconfig = cluster.service_account_kubeconfig(namespace, account)
+    kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
     port = free_port()
     log = cluster.directory / "operator.log"
     command = [
         *(sys.executable, "-m", "posefleet_operator"),
         *("--kubeconfig", str(kubeconfig), "--trainer-image", TRAINER_IMAGE),
-        *("--http-host", "127.0.0.1", "--http-port", str(port), "--lease-namespace", namespace),
+        *("--http-host", "127.0.0.1", "--http-port", str(port), "--lease-namespace", NAMESPACE),
         *("--progress-seconds", "2"),
     ]
     with log.open("wb") as output:
@@ -59,10 +56,3 @@ def running_operator(cluster: Cluster) -> Iterator[int]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _service_account() -> tuple[str, str]:
-    for document in yaml.safe_load_all(_RBAC.read_text()):
-        if document["kind"] == "ServiceAccount":
-            return document["metadata"]["namespace"], document["metadata"]["name"]
-    raise LabError(f"{_RBAC} has no ServiceAccount")

@@ -2,9 +2,12 @@
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+_APPLY = ("apply", "--server-side", "--force-conflicts")
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Kubectl:
 
     def apply_file(self, path: Path) -> None:
         """Server-side apply of a file whose objects name their own namespaces."""
-        self._run(["apply", "--server-side", "--force-conflicts", "-f", str(path)], None)
+        self._run([*_APPLY, "-f", str(path)], None)
 
     def _run(self, arguments: list[str], stdin: str | None) -> str:
         command = [str(self.binary), "--kubeconfig", str(self.kubeconfig), *arguments]
@@ -36,8 +39,11 @@ class Kubectl:
 
     def apply(self, *manifests: dict[str, Any]) -> None:
         """Server-side apply."""
-        documents = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
-        self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=documents)
+        self(*_APPLY, "-f", "-", stdin=_list(manifests))
+
+    def apply_everywhere(self, *manifests: dict[str, Any]) -> None:
+        """Server-side apply of objects that name their own namespaces."""
+        self._run([*_APPLY, "-f", "-"], _list(manifests))
 
     def job(self, name: str) -> dict[str, Any]:
         """The PoseTrainingJob as it is now."""
@@ -47,3 +53,7 @@ class Kubectl:
 
 class KubectlRefused(RuntimeError):
     """The API server refused a command."""
+
+
+def _list(manifests: Sequence[dict[str, Any]]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})

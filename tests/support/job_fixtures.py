@@ -10,6 +10,7 @@ from kubernetes import client, config
 from integration.conftest import TRAINER_IMAGE
 from posefleet_demo.kubectl import Kubectl
 from posefleet_demo.project import upload_folder
+from posefleet_demo.rights import operator_rights
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.store import ObjectStore
 from posefleet_lab.tools import binaries
@@ -25,8 +26,8 @@ _REPOSITORY = Path(__file__).parents[2]
 def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The CRD and the operator's RBAC on the cluster; a kubeconfig with the operator's rights."""
     kubectl = Kubectl(binaries.kubectl(), cluster.kubeconfig, "default")
-    for path in ("crds/posefleet.io_posetrainingjobs.yaml", "operator/rbac.yaml"):
-        kubectl.apply_file(_REPOSITORY / path)
+    kubectl.apply_file(_REPOSITORY / "crds" / "posefleet.io_posetrainingjobs.yaml")
+    kubectl.apply_everywhere(*operator_rights())
     kubectl("wait", "--for=condition=Established", "crd/posetrainingjobs.posefleet.io", "--timeout=30s")
     path = tmp_path_factory.mktemp("operator") / "kubeconfig"
     return cluster.service_account_kubeconfig("posefleet", "posefleet-operator", path)
