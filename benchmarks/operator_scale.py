@@ -122,9 +122,7 @@ def timed(cluster: Cluster, what: str) -> None:
     began = time.perf_counter()
     made = sum(cluster.turn(key) for key in keys)
     seconds = time.perf_counter() - began
-    print(
-        f"{what:<28} {len(keys) / seconds:9.0f} a second {1000 * seconds / len(keys):7.2f} ms each {made:7d} made"
-    )
+    print(f"{what:<28} {len(keys) / seconds:9.0f} a second {1000 * seconds / len(keys):7.2f} ms each {made:7d} made")
 
 
 def main() -> None:

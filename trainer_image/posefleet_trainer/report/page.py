@@ -22,6 +22,7 @@ from posefleet_trainer.report.tables import (
     KeypointErrors,
     KeypointOnVideo,
     attempts_of,
+    kept_files,
     keypoint_errors,
     keypoints_on_video,
     manifest_of,
@@ -90,6 +91,7 @@ def _contents(material: Material, now: datetime) -> dict[str, Any]:
         "warnings": warnings_of(material),
         "manifest": manifest_of(job),
         "attempts": attempts_of(job, material.context.progress.report()),
+        "kept_files": lambda attempt: kept_files(attempt, job.spec.resources.nodes),
         "ranks": material.context.rank.world,
         "versions": versions(),
     }

@@ -9,11 +9,15 @@ import yaml
 
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.outcomes import ProgressReport
+from posefleet_api.places import attempt_folder
 from posefleet_api.status import Attempt
 from posefleet_trainer.dataset.split import SetName
 from posefleet_trainer.evaluation.results import Floats, FrameResults, PcaErrors, VideoResults
 from posefleet_trainer.report.drawing import LOW_CONFIDENCE
 from posefleet_trainer.report.summary import errors_by_set, mean_and_median, rows_of
+
+#: Of an attempt on many nodes.
+_LINKED_LOGS = 4
 
 SET_WORDS: dict[SetName, str] = {
     "train": "training",
@@ -93,6 +97,14 @@ def attempts_of(job: PoseTrainingJob, present: ProgressReport) -> list[Attempt]:
     began = recorded or Attempt(number=present.attempt, start_time="")
     now = began.model_copy(update={"start_step": present.start_step})
     return [*(attempt for attempt in earlier if attempt.number != present.attempt), now]
+
+
+def kept_files(attempt: Attempt, nodes: int) -> list[str]:
+    """The summary and the logs of an attempt of the operator, in the output folder; none of a workstation's."""
+    if attempt.number == 0:
+        return []
+    logs = [f"node-{node}.log" for node in range(min(nodes, _LINKED_LOGS))]
+    return [f"{attempt_folder(attempt.number)}{name}" for name in ("summary.json", *logs)]
 
 
 def manifest_of(job: PoseTrainingJob) -> str:

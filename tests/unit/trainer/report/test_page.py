@@ -10,7 +10,7 @@ import pytest
 from posefleet_api.job import parse_job
 from posefleet_api.status import Attempt, Status
 from posefleet_trainer.report.page import render_page
-from posefleet_trainer.report.tables import attempts_of, manifest_of
+from posefleet_trainer.report.tables import attempts_of, kept_files, manifest_of
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 EVIL = "<script>alert('x')</script>"
@@ -130,3 +130,9 @@ def test_the_manifest_is_shown_without_the_values_of_environment_variables(made)
     assert "TOKEN" in shown
     assert "hunter2" not in shown
     assert "epochs: 3" in shown
+
+
+def test_logs_and_summaries_of_a_clusters_attempts_are_linked():
+    kept = kept_files(Attempt(number=3, start_time=""), nodes=2)
+    assert kept == ["attempts/3/summary.json", "attempts/3/node-0.log", "attempts/3/node-1.log"]
+    assert kept_files(Attempt(number=0, start_time=""), nodes=2) == []

@@ -20,8 +20,9 @@ def passed_on(folder: Path, printed: dict[int, bytes], secrets: list[bytes] | No
             capture.follow(rank, source)
             writers.append(writer)
         for writer, text in zip(writers, printed.values(), strict=True):
-            while text:
-                text = text[os.write(writer, text) :]
+            rest = text
+            while rest:
+                rest = rest[os.write(writer, rest) :]
             os.close(writer)
         capture.close(ENDS_WITHIN)
     return (folder / "shown").read_bytes(), log.content()
