@@ -35,12 +35,35 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if $image.digest }}{{ $name }}@{{ $image.digest }}{{ else }}{{ $name }}:{{ $image.tag | default $context.Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{- /* Namespaces whose jobs are run, as a YAML list; empty for the whole cluster. */ -}}
+{{- define "posefleet.served" -}}
+{{- $names := .Values.watchNamespaces }}
+{{- if $names }}{{ range .Values.namespaces }}{{ $names = append $names .name }}{{ end }}{{ end }}
+{{- toYaml (uniq $names) }}
+{{- end }}
+
 {{- /* Namespaces of jobs that the chart knows by name, as a YAML list. */ -}}
 {{- define "posefleet.jobNamespaces" -}}
 {{- $names := .Values.watchNamespaces }}
 {{- range .Values.namespaces }}{{ $names = append $names .name }}{{ end }}
-{{- with .Values.test.namespace }}{{ if $.Values.test.uri }}{{ $names = append $names . }}{{ end }}{{ end }}
+{{- if include "posefleet.testUri" . }}{{ $names = append $names (include "posefleet.testNamespace" .) }}{{ end }}
 {{- toYaml (uniq $names) }}
+{{- end }}
+
+{{- /* Where `helm test` trains; the trial store has a place for it. */ -}}
+{{- define "posefleet.testUri" -}}
+{{- if .Values.test.uri }}{{ trimSuffix "/" .Values.test.uri }}
+{{- else if .Values.trialStore.enabled }}s3://{{ last .Values.trialStore.buckets }}/helm-test
+{{- end }}
+{{- end }}
+
+{{- define "posefleet.testNamespace" -}}
+{{- $namespace := .Values.test.namespace | default .Release.Namespace }}
+{{- $served := include "posefleet.served" . | fromYamlArray }}
+{{- if and $served (not (has $namespace $served)) }}
+{{- fail (printf "test.namespace: the operator does not serve %s, only %s; name one of them" $namespace (join ", " $served)) }}
+{{- end }}
+{{- $namespace }}
 {{- end }}
 
 {{- /* The Secret of the trial store. */ -}}
