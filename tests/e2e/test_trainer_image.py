@@ -12,7 +12,7 @@ from build_image import version
 
 from posefleet_api.outcomes import ExitCode
 from support.image_checks import check_bytecode_is_used, check_nothing_of_the_build_is_told, check_surroundings
-from support.images import BuiltImage, built
+from support.images import BuiltImage, Container, built
 from support.waiting import wait_for
 
 pytestmark = [
@@ -92,9 +92,14 @@ def test_the_operator_s_code_is_not_in_the_trainer_s_image(image: BuiltImage) ->
     assert image.python(program).output.strip() == "[]"
 
 
+def _ranks(pod: Container) -> list[str]:
+    return [line for line in pod.processes() if "-m posefleet_trainer" in line]
+
+
 def test_sigterm_reaches_every_rank(image: BuiltImage, tmp_path: Path) -> None:
     job = tmp_path / "job.json"
     job.write_text(json.dumps(_JOB))
+    tmp_path.chmod(0o755)
     environment = {
         "POSEFLEET_PROCESSES_PER_NODE": "2",
         "AWS_ACCESS_KEY_ID": "nobody",
@@ -102,9 +107,7 @@ def test_sigterm_reaches_every_rank(image: BuiltImage, tmp_path: Path) -> None:
     }
 
     with image.started("/etc/posefleet/job.json", environment=environment, mounts={"/etc/posefleet": tmp_path}) as pod:
-        wait_for(
-            "two ranks", lambda: sum("-m posefleet_trainer" in line for line in pod.processes()) == 2, poll_seconds=0.5
-        )
+        wait_for("two ranks", lambda: len(_ranks(pod)) == 2, poll_seconds=0.5, explain=pod.output)
         assert pod.first_process() == "tini"
         pod.signal("TERM")
         ended = pod.wait(60)

@@ -114,21 +114,23 @@ class Container:
 
     def first_process(self) -> str:
         """The name of the container's first process; empty until it runs."""
+        first = self._first_pid()
+        return Path(f"/proc/{first}/comm").read_text().strip() if first else ""
+
+    def processes(self) -> list[str]:
+        """The command lines of all processes in the container."""
+        first = self._first_pid()
+        return _command_lines(_pid_namespace(Path(f"/proc/{first}"))) if first else []
+
+    def _first_pid(self) -> int | None:
         state = subprocess.run(["runc", "state", self._name], capture_output=True, text=True, check=False)
         if state.returncode or (found := json.loads(state.stdout))["status"] != "running":
-            return ""
-        return Path(f"/proc/{found['pid']}/comm").read_text().strip()
+            return None
+        return int(found["pid"])
 
     def signal(self, name: str) -> None:
         """Send the first process a signal, as a kubelet does."""
         subprocess.run(["runc", "kill", self._name, name], check=True)
-
-    def processes(self) -> list[str]:
-        """The command lines of all processes in the container."""
-        listed = subprocess.run(
-            ["runc", "ps", self._name, "-o", "pid,args"], capture_output=True, text=True, check=False
-        )
-        return [line.split(maxsplit=1)[1] for line in listed.stdout.splitlines()[1:]]
 
     def output(self) -> str:
         """What the container has printed so far."""
@@ -171,6 +173,20 @@ def runtime_specification(config: Mapping[str, Any], words: Sequence[str], root:
         ],
         "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")]},
     }
+
+
+def _command_lines(namespace: str) -> list[str]:
+    processes = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    inside = [entry for entry in processes if _pid_namespace(entry) == namespace]
+    return [(entry / "cmdline").read_text().replace("\0", " ") for entry in inside]
+
+
+def _pid_namespace(process: Path) -> str:
+    """The process's namespace; empty for one that has gone."""
+    try:
+        return str((process / "ns" / "pid").readlink())
+    except OSError:
+        return ""
 
 
 def _bound(source: Path, target: str) -> dict[str, Any]:
