@@ -39,7 +39,7 @@ demo: setup  ## One manifest in, one report out, on a cluster on this computer. 
 test: setup  ## Unit and integration tests: a real API server, a real object store.
 	@$(BIN)/python -m pytest
 
-verify: setup  ## Linters, types, layers, generated files.
+verify: setup  ## Linters, types, layers, generated files, the chart, alerts.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -47,6 +47,8 @@ verify: setup  ## Linters, types, layers, generated files.
 	$(BIN)/posefleet-generate --check
 	$(BIN)/python charts/dashboards --check
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m posefleet_lab.chartcheck charts/posefleet --crds crds --manifests examples
+	$(BIN)/python -m pytest -q tests/chart tests/unit/monitoring
 
 generate: setup  ## Write crds/ and docs/manifest.md from the API's models, dashboards and docs/metrics.md from charts/dashboards.
 	$(BIN)/posefleet-generate

@@ -1,0 +1,45 @@
+"""The CRDs of the chart are those of ``crds/``, and outlive the release."""
+
+import yaml
+
+from chart.rendering import CHART, Manifest, of_kind, render
+
+REPOSITORY = CHART.parents[1]
+
+
+def _generated() -> dict[str, Manifest]:
+    found = (yaml.safe_load(path.read_text()) for path in (REPOSITORY / "crds").glob("*.yaml"))
+    return {definition["metadata"]["name"]: definition for definition in found}
+
+
+def test_the_chart_brings_every_crd_as_it_was_generated() -> None:
+    made = {crd["metadata"]["name"]: crd for crd in of_kind(render(), "CustomResourceDefinition")}
+    generated = _generated()
+    assert made.keys() == generated.keys()
+    for name, crd in made.items():
+        assert {**crd, "metadata": None} == {**generated[name], "metadata": None}
+        for field in ("labels", "annotations"):
+            assert generated[name]["metadata"].get(field, {}).items() <= crd["metadata"][field].items()
+
+
+def test_crds_stay_when_the_release_goes() -> None:
+    for crd in of_kind(render(), "CustomResourceDefinition"):
+        assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_namespaces_and_the_trial_stores_data_stay_too() -> None:
+    objects = render(namespaces=[{"name": "mice"}], trialStore={"enabled": True, "image": "minio:1"})
+    for kept in of_kind(objects, "Namespace", "PersistentVolumeClaim"):
+        assert kept["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert len(of_kind(objects, "Namespace", "PersistentVolumeClaim")) == 2
+
+
+def test_a_namespace_that_is_made_enforces_the_restricted_standard_whatever_labels_it_gets() -> None:
+    namespace = of_kind(render(namespaces=[{"name": "mice", "labels": {"group": "rodents"}}]), "Namespace")[0]
+    labels = namespace["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert labels["group"] == "rodents"
+
+
+def test_crds_can_be_left_to_somebody_else() -> None:
+    assert of_kind(render(crds={"install": False}), "CustomResourceDefinition") == []

@@ -1,0 +1,70 @@
+"""The defaults of trainer pods, read by the operator's own model."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart.rendering import VALUE_SETS, Manifest, only, render, render_set
+from posefleet_operator.defaults import TrainerDefaults, read_defaults
+
+SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": "9400"}
+
+
+def _read(objects: list[Manifest], directory: Path) -> TrainerDefaults:
+    file = directory / "trainer-defaults.yaml"
+    file.write_text(only(objects, "ConfigMap", "-trainer-defaults")["data"][file.name])
+    return read_defaults(file)
+
+
+@pytest.mark.parametrize("name", VALUE_SETS)
+def test_the_operator_can_read_the_defaults_of_every_value_set(name: str, tmp_path: Path) -> None:
+    _read(render_set(name), tmp_path)
+
+
+def test_what_values_say_is_what_the_operator_reads(tmp_path: Path) -> None:
+    trainer: dict[str, Any] = {
+        "storage": {"endpoint": "https://s3.lab", "credentialsSecret": "lab-s3", "caSecret": "lab-ca", "region": "eu"},
+        "resources": {"nodes": 2, "gpuResource": "amd.com/gpu", "extendedResources": {"rdma/hca": "1"}},
+        "podTemplate": {
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+            "env": [{"name": "NCCL_SOCKET_IFNAME", "value": "eth0"}],
+        },
+        "gpuModelLabel": "amd.com/gpu.product-name",
+    }
+    told = {**trainer, "podTemplate": {**trainer["podTemplate"], "annotations": SCRAPED}}
+    assert _read(render(trainer=trainer), tmp_path) == TrainerDefaults.model_validate(told)
+
+
+def test_trainers_are_annotated_for_scraping_only_where_prometheus_goes_by_annotations(tmp_path: Path) -> None:
+    assert _read(render(), tmp_path).pod_template.annotations == SCRAPED
+    for scrape in ("monitors", "none"):
+        assert _read(render(monitoring={"scrape": scrape}), tmp_path).pod_template.annotations == {}
+
+
+def test_a_labs_own_annotation_wins_over_the_charts(tmp_path: Path) -> None:
+    mine = {"prometheus.io/scrape": "false", "lab": "mice"}
+    objects = render(trainer={"podTemplate": {"annotations": mine}})
+    assert _read(objects, tmp_path).pod_template.annotations == {**SCRAPED, **mine}
+
+
+def test_jobs_find_the_trial_store(tmp_path: Path) -> None:
+    objects = render_set("trial")
+    storage = _read(objects, tmp_path).storage
+    service, secrets = only(objects, "Service", "-store"), [one for one in objects if one["kind"] == "Secret"]
+    assert storage is not None
+    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+    assert storage.endpoint == f"http://{name}.{namespace}:{service['spec']['ports'][0]['port']}"
+    assert {secret["metadata"]["name"] for secret in secrets} == {storage.credentials_secret}
+    assert {secret["metadata"]["namespace"] for secret in secrets} == {namespace, "trial"}
+    assert len({(secret["data"]["AWS_SECRET_ACCESS_KEY"]) for secret in secrets}) == 1
+
+
+def test_without_values_no_default_is_made_up(tmp_path: Path) -> None:
+    defaults = _read(render(monitoring={"scrape": "none"}), tmp_path)
+    assert defaults == TrainerDefaults()
+    assert yaml.safe_load(only(render(), "ConfigMap", "-trainer-defaults")["data"]["trainer-defaults.yaml"]).keys() == {
+        "gpuModelLabel",
+        "podTemplate",
+    }
