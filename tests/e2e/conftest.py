@@ -21,7 +21,7 @@ from posefleet_lab.tools import binaries
 from support.waiting import wait_for
 
 RULES = Path(__file__).parents[2] / "charts" / "posefleet" / "rules"
-POD_LABELS = {"job": LABEL_JOB, "attempt": LABEL_ATTEMPT}
+POD_LABELS = {"training_job": LABEL_JOB, "attempt": LABEL_ATTEMPT}
 GPUS = 8
 
 Kubectl = Callable[..., str]

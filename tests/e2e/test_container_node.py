@@ -140,7 +140,7 @@ def test_prometheus_scrapes_a_pod_that_asks_for_it(cluster, core, namespace, pyt
     core.create_namespaced_pod(namespace, restricted_pod("silent", python_image, METRICS))
     found = wait_for("the sample", lambda: cluster.monitoring.query(f'answer{{namespace="{namespace}"}}'))
     assert [sample.value for sample in found] == [42]
-    expected = {"namespace": namespace, "pod": "numbers", "job": "reaching", "attempt": "3"}
+    expected = {"namespace": namespace, "pod": "numbers", "training_job": "reaching", "attempt": "3"}
     assert expected.items() <= found[0].labels.items()
     assert [sample.labels["pod"] for sample in cluster.monitoring.query(f'up{{namespace="{namespace}"}}')] == [
         "numbers"

@@ -1,0 +1,82 @@
+"""A trainer image of a few kilobytes: its code and its 5 GB of libraries lie in a read-only volume.
+
+The volume is this repository with its virtual environment. ``make e2e-image`` tries the Dockerfile's own image.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posefleet_lab.cluster import Cluster
+from posefleet_lab.images import base_image, buildah
+
+REPOSITORY = Path(__file__).parents[2]
+IMAGE = "localhost/posefleet-trainer"
+TAG = "stand-in"
+CLAIM = "repository"
+_MOUNT = "/opt/repository"
+_BASE_PYTHON = (3, 11)
+_COMMANDS = {
+    "posefleet-trainer": "posefleet_trainer.main",
+    "posefleet-synthesize": "posefleet_trainer.synthesis.main",
+}
+
+
+def load(cluster: Cluster, work: Path) -> None:
+    """Build the image and import it into the node."""
+    if sys.version_info[:2] != _BASE_PYTHON:
+        pytest.skip("the virtual environment must be of Python 3.11, as the base image is")
+    name = f"{IMAGE}:{TAG}"
+    container = buildah.run("from", "--pull-never", base_image(print).into_buildah())
+    try:
+        for command, module in _COMMANDS.items():
+            script = work / command
+            script.write_text(f"#!/usr/bin/python3\nimport sys\nfrom {module} import main\nsys.exit(main())\n")
+            buildah.run("copy", "--quiet", "--chmod", "0755", container, script, f"/usr/local/bin/{command}")
+        for variable in ("PYTHONPATH=" + _python_path(), "PYTHONDONTWRITEBYTECODE=1", "HOME=/tmp"):
+            buildah.run("config", "--env", variable, container)
+        buildah.run("commit", "--quiet", container, name)
+    finally:
+        buildah.run("rm", container)
+    cluster.container_node.load_image(name)
+
+
+def _python_path() -> str:
+    places = (".venv/lib/python3.11/site-packages", "operator", "trainer_image")
+    return ":".join(f"{_MOUNT}/{place}" for place in places)
+
+
+def volume(namespace: str) -> list[dict[str, Any]]:
+    """The repository as a volume, and the claim on it in ``namespace``: hostPath in a pod would not be restricted."""
+    name = f"{CLAIM}-{namespace}"
+    size = {"storage": "1Gi"}
+    shared = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": name},
+            "spec": {
+                **shared,
+                "capacity": size,
+                "hostPath": {"path": str(REPOSITORY), "type": "Directory"},
+                "claimRef": {"namespace": namespace, "name": CLAIM},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": CLAIM, "namespace": namespace},
+            "spec": {**shared, "resources": {"requests": size}, "volumeName": name},
+        },
+    ]
+
+
+def pod_template() -> dict[str, Any]:
+    """What trainer pods need beside the image."""
+    return {
+        "volumes": [{"name": "repository", "persistentVolumeClaim": {"claimName": CLAIM, "readOnly": True}}],
+        "volumeMounts": [{"name": "repository", "mountPath": _MOUNT, "readOnly": True}],
+    }
