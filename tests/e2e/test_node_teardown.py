@@ -40,15 +40,18 @@ def starter(directory: Path) -> "subprocess.Popen[str]":
     return started
 
 
-def traces() -> dict[str, object]:
-    """What a node changes on this machine."""
+def traces(base: Path) -> dict[str, object]:
+    """What a node with its directory below ``base`` changes on this machine."""
+    points = [line.split()[4] for line in text(Path("/proc/self/mountinfo")).splitlines()]
     listing = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
     links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, text=True, check=True).stdout)
     shims = [entry for entry in Path("/proc").glob("[0-9]*/cmdline") if "containerd-shim" in text(entry)]
     return {
         "rules": sorted(line for line in listing.splitlines() if line.startswith("-A") or ":KUBE-" in line),
         "links": sorted(link["ifname"] for link in links),
-        "mounts": sorted(line.split()[4] for line in text(Path("/proc/self/mountinfo")).splitlines()),
+        "mounts": sorted(
+            point for point in points if point.startswith((str(base), "/run/posefleet-lab", "/run/netns"))
+        ),
         "settings": {name: text(Path("/proc/sys") / name) for name in SETTINGS},
         "shims": len(shims),
         "groups": sorted(map(str, Path("/sys/fs/cgroup").glob("**/kubepods"))),
@@ -65,21 +68,22 @@ def text(file: Path) -> str:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_when_the_starter_ends(tmp_path_factory, end):
-    directory = tmp_path_factory.mktemp("ends")
-    before = traces()
+    base, directory = tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("ends")
+    before = traces(base)
     with starter(directory) as started:
-        during = traces()
+        during = traces(base)
         assert all(during[trace] != before[trace] for trace in ("rules", "links", "mounts", "shims", "groups"))
         processes = ClusterState.read(directory).processes()
         started.send_signal(end)
     wait_for("the end of the cluster", lambda: ClusterState.read(directory) is None, 120)
     assert not any(identity.alive() for identity in processes.values())
-    assert traces() == before
+    assert traces(base) == before
 
 
 def test_a_new_node_removes_what_a_crashed_machine_left(tmp_path_factory):
+    base = tmp_path_factory.getbasetemp()
     crashed, directory = tmp_path_factory.mktemp("crashed"), tmp_path_factory.mktemp("next")
-    before = traces()
+    before = traces(base)
     with starter(crashed) as started:
         programs = ClusterState.read(crashed).processes().values()
         for pid in [*children(started.pid, "posefleet_lab.keeper"), started.pid]:
@@ -87,10 +91,10 @@ def test_a_new_node_removes_what_a_crashed_machine_left(tmp_path_factory):
         for identity in programs:
             identity.signal(signal.SIGKILL)
     wait_for("the crash", lambda: not any(identity.alive() for identity in programs), 10)
-    assert traces() != before
+    assert traces(base) != before
     with Cluster(directory, node="container", store=None) as cluster:
-        assert cluster.container_node.network.bridge in traces()["links"]
-    assert traces() == before
+        assert cluster.container_node.network.bridge in traces(base)["links"]
+    assert traces(base) == before
 
 
 def children(pid: int, argument: str) -> list[int]:
