@@ -60,7 +60,8 @@ def test_the_page_has_every_section_and_links_to_them(made):
 def test_the_page_asks_no_other_address_for_anything(made):
     page = render_page(made.material(), NOW)
     balance = parsed(page)
-    assert all(address.startswith(("#", "data:image/", "../labelled_videos/", "../attempts/")) for address in balance.addresses)
+    beside = ("#", "data:image/", "../labelled_videos/", "../attempts/")
+    assert all(address.startswith(beside) for address in balance.addresses)
     assert not balance.tags & {"script", "link", "iframe", "object"}
     assert not re.search(r"url\(|@import", page)
 
