@@ -30,9 +30,9 @@ class Stage:
         self.batch = client.BatchV1Api(api)
         self.custom = client.CustomObjectsApi(api)
 
-    def apply(self, name: str, act: dict[str, Any] | None = None, nodes: int = 1, **spec: Any) -> None:
-        """Create a job whose trainers act by a script."""
-        body = {
+    def manifest(self, name: str, act: dict[str, Any] | None = None, nodes: int = 1, **spec: Any) -> dict[str, Any]:
+        """A job whose trainers act by a script."""
+        return {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "PoseTrainingJob",
             "metadata": {"name": name, "namespace": self.namespace},
@@ -46,6 +46,10 @@ class Stage:
                 **spec,
             },
         }
+
+    def apply(self, name: str, act: dict[str, Any] | None = None, nodes: int = 1, **spec: Any) -> None:
+        """Create a job whose trainers act by a script."""
+        body = self.manifest(name, act, nodes, **spec)
         self.custom.create_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL, body)
 
     def patch(self, name: str, **spec: Any) -> None:
