@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -41,7 +41,8 @@ class Cluster:
 
     ``node="container"`` takes one real node instead (see ``ContainerNode``; root): ``images``, ``cpus`` and
     ``isolate`` are for process nodes. API server and store then listen where pods reach them, and pods know the
-    store as ``http://<vendor>.<vendor>:9000`` too. ``monitoring`` adds Prometheus and Alertmanager.
+    store as ``http://<vendor>.<vendor>:9000`` too. ``monitoring`` adds Prometheus and Alertmanager,
+    ``apiserver_options`` whatever the API server of a stricter cluster is told.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Cluster:
         images: Mapping[str, Image | Path] | None = None,
         store: str | None = "minio",
         monitoring: MonitoringOptions | None = None,
+        apiserver_options: Sequence[str] = (),
         isolate: bool = True,
         detached: bool = False,
         report: Report = quiet,
@@ -77,7 +79,7 @@ class Cluster:
         network = free_network() if node == "container" else None
         address = network.gateway if network else "127.0.0.1"
         binary = binaries.kubelab(report)
-        self.control_plane = ControlPlane(self.directory / "control-plane", binary, address)
+        self.control_plane = ControlPlane(self.directory / "control-plane", binary, address, apiserver_options)
         self._store = object_store(store, self.directory / "store", report, address) if store else None
         self._container_node: ContainerNode | None = None
         self.nodes: list[ProcessNode | ContainerNode] = []

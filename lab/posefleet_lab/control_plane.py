@@ -3,7 +3,7 @@
 import json
 import ssl
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,12 @@ class ControlPlane:
 
     ``kubeconfig`` is the path of an administrator's kubeconfig once ``start`` has returned. The API server
     listens on ``address``, all else on loopback; pods find it by the Service ``kubernetes`` unless it is loopback.
+    ``apiserver_options`` are added to its command, such as those of an audit log.
     """
 
-    def __init__(self, directory: Path, binary: Path, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self, directory: Path, binary: Path, address: str = "127.0.0.1", apiserver_options: Sequence[str] = ()
+    ) -> None:
         self.directory = directory
         self.authority = CertificateAuthority()
         self._address = address
@@ -40,7 +43,7 @@ class ControlPlane:
         self._secure_ports = {"controller-manager": free_port(), "scheduler": free_port()}
         options = {
             "etcd": self._etcd(),
-            "apiserver": self._apiserver(),
+            "apiserver": [*self._apiserver(), *apiserver_options],
             "controller-manager": self._controller_manager(),
             "scheduler": self._scheduler(),
         }

@@ -23,6 +23,11 @@ def render(**values: Any) -> list[Manifest]:
     return _objects(_helm("template", CHART, json.dumps(values)))
 
 
+def render_into(namespace: str, **values: Any) -> list[Manifest]:
+    """The objects of a release in a namespace of the caller's."""
+    return _objects(_helm("template", CHART, json.dumps(values), namespace))
+
+
 def render_set(name: str) -> list[Manifest]:
     """The objects with a value set of ``ci/``."""
     return _objects(_helm("template", CHART, _values(name)))
@@ -78,14 +83,14 @@ def _values(name: str) -> str:
 
 
 @cache
-def _helm(command: str, chart: Path, values: str) -> str:
-    result = _run(command, chart, values)
+def _helm(command: str, chart: Path, values: str, namespace: str = NAMESPACE) -> str:
+    result = _run(command, chart, values, namespace)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
-def _run(command: str, chart: Path, values: str) -> "subprocess.CompletedProcess[str]":
-    arguments = [str(binaries.helm()), command, RELEASE, str(chart), "--namespace", NAMESPACE, "--values", "-"]
+def _run(command: str, chart: Path, values: str, namespace: str = NAMESPACE) -> "subprocess.CompletedProcess[str]":
+    arguments = [str(binaries.helm()), command, RELEASE, str(chart), "--namespace", namespace, "--values", "-"]
     return subprocess.run(arguments, input=values, capture_output=True, text=True, check=False, timeout=60)
 
 

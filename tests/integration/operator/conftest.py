@@ -14,13 +14,17 @@ from integration.operator.stage import CRD, Stage
 from posefleet_api.constants import GROUP, PLURAL, VERSION
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.node.images import Image
+from support.audit import AUDIT_LOG, audit_options
 from support.operator_process import OperatorProcess
 from support.waiting import wait_for
+
+#: As OpenShift has it: an owner reference that blocks the owner's deletion needs the right to change its finalizers.
+OWNERS_NEED_RIGHTS = "--enable-admission-plugins=OwnerReferencesPermissionEnforcement"
 
 
 @pytest.fixture(scope="session")
 def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A control plane and a process node with 8 pretended GPUs, whose trainers act."""
+    """A strict control plane that keeps an audit log, and a process node with 8 pretended GPUs, whose trainers act."""
     directory = tmp_path_factory.mktemp("theatre")
     programs = directory / "image" / "bin"
     programs.mkdir(parents=True)
@@ -30,8 +34,16 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     (programs / "posefleet-trainer").write_text(f"#!{python}\n{text}")
     (programs / "posefleet-trainer").chmod(0o755)
     images = {"acting-trainer": Image(programs.parent)}
+    strict = [OWNERS_NEED_RIGHTS, *audit_options(directory)]
     with Cluster(
-        directory / "cluster", name="theatre", gpus=8, cpus=64, images=images, store=None, report=print
+        directory / "cluster",
+        name="theatre",
+        gpus=8,
+        cpus=64,
+        images=images,
+        store=None,
+        apiserver_options=strict,
+        report=print,
     ) as running:
         yield running
     shutil.rmtree(programs.parent, ignore_errors=True)
@@ -65,6 +77,12 @@ def stage(theatre: Cluster, theatre_client: client.ApiClient) -> Iterator[Stage]
     )
     yield Stage(theatre_client, name, theatre)
     core.delete_namespace(name)
+
+
+@pytest.fixture(scope="session")
+def audit_log(theatre: Cluster) -> Path:
+    """What programs asked of the theatre's API server; see ``support.audit``."""
+    return theatre.directory.parent / AUDIT_LOG
 
 
 @pytest.fixture
