@@ -34,11 +34,20 @@ def test_namespaces_and_the_trial_stores_data_stay_too() -> None:
     assert len(of_kind(objects, "Namespace", "PersistentVolumeClaim")) == 2
 
 
-def test_a_namespace_that_is_made_enforces_the_restricted_standard_whatever_labels_it_gets() -> None:
+def test_a_namespace_that_is_made_enforces_the_restricted_standard_beside_labels_of_its_own() -> None:
     namespace = of_kind(render(namespaces=[{"name": "mice", "labels": {"group": "rodents"}}]), "Namespace")[0]
     labels = namespace["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert labels["group"] == "rodents"
+
+
+def test_a_namespace_gets_the_quota_and_the_limits_that_it_is_given_and_no_others() -> None:
+    limits = [{"type": "Container", "max": {"memory": "256Gi"}}]
+    mice = {"name": "mice", "quota": {"requests.nvidia.com/gpu": 8}, "limits": limits}
+    objects = render(namespaces=[mice, {"name": "flies"}])
+    (quota,), (range_,) = of_kind(objects, "ResourceQuota"), of_kind(objects, "LimitRange")
+    assert (quota["metadata"]["namespace"], quota["spec"]) == ("mice", {"hard": mice["quota"]})
+    assert (range_["metadata"]["namespace"], range_["spec"]) == ("mice", {"limits": limits})
 
 
 def test_crds_can_be_left_to_somebody_else() -> None:

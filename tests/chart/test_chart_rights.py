@@ -84,3 +84,7 @@ def test_those_who_may_see_or_edit_a_namespace_may_see_or_edit_its_jobs(role: st
 def test_viewers_may_only_read() -> None:
     verbs = {verb for rule in only(render(), "ClusterRole", "-view")["rules"] for verb in rule["verbs"]}
     assert verbs == {"get", "list", "watch"}
+
+
+def test_the_roles_of_users_can_be_left_to_the_clusters_owner() -> None:
+    assert of_kind(render(userRoles=False, watchNamespaces=["mice"]), "ClusterRole", "ClusterRoleBinding") == []
