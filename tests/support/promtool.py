@@ -1,19 +1,15 @@
 """promtool, from the PATH or built by the lab."""
 
-import shutil
 import subprocess
-import sys
 from functools import cache
-from pathlib import Path
+
+from posefleet_lab.tools import binaries
 
 
 @cache
 def promtool() -> str:
     """The path of promtool."""
-    if found := shutil.which("promtool"):
-        return found
-    command = [str(Path(sys.executable).with_name("posefleet-lab")), "tool", "promtool"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return str(binaries.promtool())
 
 
 def run_promtool(*arguments: str) -> tuple[bool, str]:
