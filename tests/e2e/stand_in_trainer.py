@@ -18,6 +18,13 @@ TAG = "stand-in"
 CLAIM = "repository"
 _MOUNT = "/opt/repository"
 _BASE_PYTHON = (3, 11)
+#: Processes that it spawns import the script, and must not run it.
+_SCRIPT = """#!/usr/bin/python3
+import sys
+from {module} import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
 _COMMANDS = {
     "posefleet-trainer": "posefleet_trainer.main",
     "posefleet-synthesize": "posefleet_trainer.synthesis.main",
@@ -33,7 +40,7 @@ def load(cluster: Cluster, work: Path) -> None:
     try:
         for command, module in _COMMANDS.items():
             script = work / command
-            script.write_text(f"#!/usr/bin/python3\nimport sys\nfrom {module} import main\nsys.exit(main())\n")
+            script.write_text(_SCRIPT.format(module=module))
             buildah.run("copy", "--quiet", "--chmod", "0755", container, script, f"/usr/local/bin/{command}")
         for variable in ("PYTHONPATH=" + _python_path(), "PYTHONDONTWRITEBYTECODE=1", "HOME=/tmp"):
             buildah.run("config", "--env", variable, container)
