@@ -55,8 +55,22 @@ class Reader:
             )
             output.seek(0)
             printed = output.read()
-        assert ended.returncode == 0, printed[-8000:]
+        assert ended.returncode == 0, f"{printed[-6000:]}\n{self._state()}"
         return printed
+
+    def _state(self) -> str:
+        """Jobs and pods, with what they said, for a person to read."""
+        commands = [
+            f"kubectl --namespace {LAB} describe ptj",
+            f"kubectl --namespace {LAB} get pods",
+            f"for pod in $(kubectl --namespace {LAB} get pods --output name); do"
+            f" kubectl --namespace {LAB} logs $pod --all-containers --prefix --tail=30 --ignore-errors; done",
+            f"kubectl --namespace {SYSTEM} logs deployment/posefleet-operator --tail=30",
+        ]
+        answer = subprocess.run(
+            ["bash", "-c", "\n".join(commands)], env=self.environment, capture_output=True, text=True, check=False
+        )
+        return answer.stdout + answer.stderr
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +78,7 @@ def reader(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Reader
     directory = tmp_path_factory.mktemp("reader")
     (directory / "charts").symlink_to(ROOT / "charts")
     (directory / "kubeconfig").write_bytes(cluster.kubeconfig.read_bytes())
-    assert synthesize([str(directory / "mirror-mouse"), "--frames", "120", "--labels", "40"]) == 0
+    assert synthesize([str(directory / "mirror-mouse"), "--frames", "120"]) == 0
     environment = {
         "PATH": f"{programs(cluster, directory)}:{os.environ['PATH']}",
         "HOME": str(directory),
