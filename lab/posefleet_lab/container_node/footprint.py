@@ -40,15 +40,22 @@ class Footprint:
     subnet: str
     pid_files: list[str]
     settings: dict[str, str] = field(default_factory=dict)
+    #: Who starts and ends the node: before its programs run, and when they have ended, the machine is still taken.
+    owner: dict[str, int] | None = None
 
     @property
     def network(self) -> PodNetwork:
         """Return the node's network."""
         return PodNetwork(self.bridge, IPv4Network(self.subnet))
 
+    def is_of(self, directory: Path) -> bool:
+        """Tell whether it is that of the cluster in ``directory``."""
+        return self.cluster_directory == str(directory.resolve())
+
     def runs(self) -> bool:
-        """Tell whether any of the node's programs runs."""
+        """Tell whether any of the node's programs runs, or the process that starts and ends them."""
         identities = [ProcessIdentity.read(Path(file)) for file in self.pid_files]
+        identities.append(ProcessIdentity(**self.owner) if self.owner else None)
         return any(identity is not None and identity.alive() for identity in identities)
 
     def remove(self) -> None:
@@ -102,7 +109,8 @@ def claim(footprint: Footprint) -> None:
                 "this machine has the packet filter rules of a kube-proxy, so it is a Kubernetes node already; "
                 "use another machine, or end that node and run `kube-proxy --cleanup`"
             )
-        claimed = replace(footprint, settings=sysctls.save())
+        owner = asdict(ProcessIdentity.of(os.getpid()))
+        claimed = replace(footprint, settings=sysctls.save(), owner=owner)
         write_private(RUN_DIRECTORY / _CLAIM, json.dumps(asdict(claimed), indent=2))
 
 
@@ -111,7 +119,8 @@ def remove_footprint(directory: Path) -> None:
     if not has_container_node(directory):
         return
     with _locked():
-        if found := _read():
+        # Asked again: the machine may have been taken for another cluster while this one waited.
+        if (found := _read()) is not None and found.is_of(directory):
             _remove(found)
 
 
@@ -120,7 +129,7 @@ def has_container_node(directory: Path) -> bool:
     if not os.access(RUN_DIRECTORY / _CLAIM, os.R_OK):
         return False  # there is none, or it is root's and we are not
     found = _read()
-    return found is not None and found.cluster_directory == str(directory.resolve())
+    return found is not None and found.is_of(directory)
 
 
 def _remove(footprint: Footprint) -> None:

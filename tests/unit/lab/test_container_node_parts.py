@@ -125,7 +125,6 @@ def test_a_directory_with_a_mount_is_never_deleted(tmp_path, monkeypatch):
 def test_a_machine_is_taken_for_one_cluster_only(tmp_path, monkeypatch):
     monkeypatch.setattr(footprint, "RUN_DIRECTORY", tmp_path / "run")
     monkeypatch.setattr(iptables, "has_proxy_rules", lambda: False)
-    monkeypatch.setattr(footprint.Footprint, "runs", lambda _: True)
     mine = footprint.Footprint(
         "mine", str(tmp_path / "mine"), str(tmp_path / "mine/node"), "posefleet0", "10.244.0.0/24", []
     )
@@ -138,6 +137,17 @@ def test_a_machine_is_taken_for_one_cluster_only(tmp_path, monkeypatch):
     monkeypatch.setattr(iptables, "has_proxy_rules", lambda: True)
     with pytest.raises(StateError, match="it is a Kubernetes node already"):
         footprint.claim(mine)
+
+
+def test_what_another_cluster_has_taken_meanwhile_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(footprint, "RUN_DIRECTORY", tmp_path / "run")
+    monkeypatch.setattr(footprint, "has_container_node", lambda _: True)
+    monkeypatch.setattr(iptables, "has_proxy_rules", lambda: False)
+    other = footprint.Footprint("other", str(tmp_path / "other"), str(tmp_path / "other/node"), "b", "10.1.0.0/24", [])
+    footprint.claim(other)
+    monkeypatch.setattr(footprint.Footprint, "remove", lambda _: pytest.fail("it is another's"))
+    footprint.remove_footprint(tmp_path / "mine")
+    assert (tmp_path / "run" / "container-node.json").exists()
 
 
 def test_options_of_process_nodes_are_refused_for_a_container_node(tmp_path):
