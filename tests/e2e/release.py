@@ -33,8 +33,8 @@ class Release:
         return self("upgrade", self.name, str(CHART), *values, *changed, "--wait", "--timeout", "3m")
 
     def test(self) -> str:
-        """``helm test`` with the logs of its pods."""
-        return self("test", self.name, "--logs", "--timeout", "10m")
+        """``helm test``, which prints the log of its pod."""
+        return self("test", self.name, "--timeout", "10m")
 
     def uninstall(self) -> str:
         """Uninstall, and wait until everything of the release is gone."""

@@ -52,7 +52,7 @@ def jobs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     found.kubectl.apply_everywhere(*stand_in_trainer.volume(LAB))
     found.create_secret(STORE["credentialsSecret"], cluster.store.credentials)
     folder = tmp_path_factory.mktemp("animal")
-    assert synthesize([str(folder), "--frames", "120", "--labels", "40", "--overwrite"]) == 0
+    assert synthesize([str(folder), "--frames", "120", "--overwrite"]) == 0
     for bucket in ("lab-data", "lab-results"):
         cluster.store.create_bucket(bucket)
     upload_folder(cluster.store.client(), folder, "lab-data")
@@ -60,9 +60,7 @@ def jobs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
 
 
 @pytest.fixture(scope="module")
-def release(
-    cluster: Cluster, images: dict[str, str], jobs: Jobs, tmp_path_factory: pytest.TempPathFactory
-) -> Release:
+def release(cluster: Cluster, images: dict[str, str], jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> Release:
     """The chart, installed in the operator's namespace."""
     del jobs
     values = tmp_path_factory.mktemp("values") / "values.yaml"
@@ -70,6 +68,8 @@ def release(
     found.install(
         {
             "image": {**images, "pullPolicy": "Never"},
+            # Two trainers of one CPU each must fit on a machine of two.
+            "resources": {"requests": {"cpu": 0}},
             "trainer": {
                 "image": {"repository": stand_in_trainer.IMAGE, "tag": stand_in_trainer.TAG, "pullPolicy": "Never"},
                 "storage": STORE,

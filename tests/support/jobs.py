@@ -128,7 +128,13 @@ class Jobs:
             past = progress.get("stage") in {"predict", "report"} or self.status(name).get("phase") in FINISHED
             return past or (progress.get("stage") == "train" and progress.get("step", 0) >= step)
 
-        wait_for(f"step {step} of {name}", there, seconds, 0.05)
+        wait_for(f"step {step} of {name}", there, seconds, 0.05, lambda: self.state(name))
+
+    def state(self, name: str) -> str:
+        """How the job and its pods stand, for a person to read."""
+        pods = ("-l", f"posefleet.io/job={name}")
+        said = self.kubectl("logs", *pods, "--tail=30", "--prefix", "--ignore-errors")
+        return "\n".join([self.kubectl("describe", "ptj", name), self.kubectl("get", "pods", *pods), said])
 
     def read_result(self, name: str, key: str) -> bytes:
         """An object of the job's output."""
