@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ def reader(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Reader
     (directory / "charts").symlink_to(ROOT / "charts")
     (directory / "kubeconfig").write_bytes(cluster.kubeconfig.read_bytes())
     assert synthesize([str(directory / "mirror-mouse"), "--frames", "120"]) == 0
+    shutil.rmtree(directory / "mirror-mouse" / "truth")
     environment = {
         "PATH": f"{programs(cluster, directory)}:{os.environ['PATH']}",
         "HOME": str(directory),
@@ -176,6 +178,7 @@ def test_a_scientist_gets_results_goes_on_after_a_pause_and_understands_a_failur
     pilot = status_of("pilot")
     assert pilot["phase"] == "Succeeded"
     assert [attempt["reason"] for attempt in pilot["attempts"]] == ["Suspended", "Completed"]
+    assert pilot["attempts"][1]["startStep"] > 0
     results = reader.directory / "pilot-results"
     assert (results / "report" / "index.html").exists()
     assert list((results / "labelled_videos").glob("*.mp4"))
