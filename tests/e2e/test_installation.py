@@ -166,8 +166,12 @@ def test_results_and_logs_are_in_the_store(cluster: Cluster, release: Release, j
     assert jobs.status("demo")["attempts"][1]["logs"] == "s3://lab-results/demo/attempts/2/"
 
 
-def test_helm_test_passes(release: Release, told: Told) -> None:
-    printed = release.test()
+def test_helm_test_passes(release: Release, told: Told, kubectl: Callable[..., str]) -> None:
+    try:
+        printed = release.test()
+    except AssertionError as failed:
+        logs = kubectl("-n", LAB, "logs", "posefleet-test", "--all-containers", "--ignore-errors")
+        raise AssertionError(f"{failed}\n{logs}") from None
     assert "Phase:          Succeeded" in printed
     told.texts["helm test"] = printed
     told.collect("after helm test")
@@ -189,10 +193,10 @@ def test_uninstalling_leaves_the_crd_the_jobs_and_their_results(
     cluster: Cluster, release: Release, jobs: Jobs, kubectl: Callable[..., str]
 ) -> None:
     release.uninstall()
+    wait_for("the operator's pod to go", lambda: not kubectl("-n", SYSTEM, "get", "pods", "-o", "name"), 60)
     kinds = kubectl("api-resources", "--verbs=list", "-o", "name").split()
     selector = f"app.kubernetes.io/instance={release.name}"
     left = kubectl("get", ",".join(kinds), "-A", "-l", selector, "-o", "name", "--ignore-not-found").split()
     assert left == ["customresourcedefinition.apiextensions.k8s.io/posetrainingjobs.posefleet.io"]
-    wait_for("the operator's pod to go", lambda: not kubectl("-n", SYSTEM, "get", "pods", "-o", "name"), 60)
     assert jobs.status("demo")["phase"] == "Succeeded"
     assert cluster.store.client().stat_object("lab-results", "demo/report/index.html").size
