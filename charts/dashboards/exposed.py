@@ -42,6 +42,8 @@ class Exposed:
             "_gpu_seconds": "GPU-seconds",
             "_seconds": "s",
             "_bytes": "bytes",
+            "_bytes_per_second": "bytes/s",
+            "_flops": "operations/s",
         }
         units |= {"_ratio": "0 to 1", "_pixels": "pixels", "_gpus": "GPUs", "_info": "always 1", "_frames": "frames"}
         return next((unit for ending, unit in units.items() if name.endswith(ending)), "")
@@ -56,7 +58,8 @@ def operator_metrics() -> list[Exposed]:
 
 def trainer_metrics() -> list[Exposed]:
     """What a trainer exposes, ordered by name."""
-    import posefleet_trainer.telemetry.metrics  # noqa: F401  registers them
+    import posefleet_trainer.preflight.metrics
+    import posefleet_trainer.telemetry.metrics  # noqa: F401  both register them
 
     return _of(REGISTRY)
 

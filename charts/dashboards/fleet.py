@@ -251,6 +251,10 @@ def _operator(board: Dashboard) -> None:
             width=8,
         )
     )
+    _reconciles(board)
+
+
+def _reconciles(board: Dashboard) -> None:
     buckets = "sum by (le) (rate(posefleet_reconcile_seconds_bucket[$__rate_interval]))"
     board.with_panel(
         over_time(

@@ -73,6 +73,7 @@ def job() -> Dashboard:
     _gpus(board)
     _checkpoints(board)
     _store(board)
+    _preflight(board)
     return board
 
 
@@ -155,6 +156,10 @@ def _progress(board: Dashboard) -> None:
             Query(_present("stall_timeout_seconds"), "limit"),
         )
     )
+    _history(board)
+
+
+def _history(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How did it get on?",
@@ -220,6 +225,10 @@ def _speed(board: Dashboard) -> None:
             stacked=True,
         )
     )
+    _data(board, buckets)
+
+
+def _data(board: Dashboard, buckets: str) -> None:
     board.with_panel(
         over_time(
             "Does training wait for data?",
@@ -342,3 +351,50 @@ def _store(board: Dashboard) -> None:
             width=8,
         )
     )
+
+
+def _preflight(board: Dashboard) -> None:
+    """What each pod found out about its machine before it trained; the same is in its log and in summary.json."""
+    board.with_row(Row("Preflight"))
+
+    def found(metric: str, reduction: str = "max", by: str = "pod") -> Query:
+        legend = " ".join(f"{{{{{label}}}}}" for label in by.split(", "))
+        return Query(f"{reduction} by ({by}) (posefleet_trainer_preflight_{metric}{_OF})", legend)
+
+    for title, description, unit, query in (
+        (
+            "Can its pods train?",
+            "1 where all probes passed. The log of a pod with 0 says why.",
+            "none",
+            found("ok", "min"),
+        ),
+        ("How long did the probes take?", "Once for each attempt, before its first step.", "s", found("seconds")),
+        (
+            "How fast is the store?",
+            "One small object to and from the store, from each pod. One slow pod: look at its node's network.",
+            "Bps",
+            found("store_bytes_per_second", "max", "pod, direction"),
+        ),
+        ("Has the cache room?", "Bytes that the node's disk has for it.", "bytes", found("cache_free_bytes", "min")),
+        (
+            "How fast do its ranks exchange gradients?",
+            "A few megabytes summed over all ranks. Slow among several nodes: see NCCL in docs/operations.md.",
+            "Bps",
+            found("collective_bytes_per_second", "min"),
+        ),
+        (
+            "How long does the least exchange take?",
+            "One number summed over all ranks.",
+            "s",
+            found("collective_latency_seconds"),
+        ),
+        ("Is GPU memory free?", "The least of the pod's GPUs; zero on a CPU.", "bytes", found("gpu_free_bytes", "min")),
+        (
+            "Do its GPUs compute as they should?",
+            "A small matrix product on the slowest GPU of a pod; zero on a CPU.",
+            "flops",
+            found("gpu_flops", "min"),
+        ),
+        ("Do its GPUs decode video?", "1 where NVDEC works on all of a pod's GPUs.", "none", found("nvdec", "min")),
+    ):
+        board.with_panel(number(title, description, unit, query, width=8))

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -66,12 +67,7 @@ class Cluster:
         self.name = name
         self.detached = detached
         self._report = report
-        state = ClusterState.read(self.directory)
-        if state is not None and any(state.running().values()):
-            raise StateError(
-                f"cluster {state.name!r} is already up in {self.directory}; stop it with "
-                f"`posefleet-lab down --name {state.name}` or start another with --name"
-            )
+        _check_not_running(self.directory)
         if node == "container":
             _check_container_options(nodes=nodes, cpus=cpus, images=images)
         needed = {CONTAINER_NODE: node == "container", MONITORING: monitoring is not None}
@@ -89,21 +85,11 @@ class Cluster:
             )
             self.nodes.append(self._container_node)
         else:
-            self.nodes += [
-                ProcessNode(
-                    self.control_plane,
-                    self.directory / "nodes" / node_name,
-                    name=node_name,
-                    gpus=gpus,
-                    cpus=cpus,
-                    images=images,
-                    isolate=isolate,
-                )
-                for node_name in _node_names(nodes)
-            ]
-        self._monitoring = (
-            None if monitoring is None else Monitoring(self.directory / "monitoring", self.kubeconfig, monitoring)
-        )
+            place = self.directory / "nodes"
+            make = partial(ProcessNode, self.control_plane, gpus=gpus, cpus=cpus, images=images, isolate=isolate)
+            self.nodes += [make(place / each, name=each) for each in _node_names(nodes)]
+        monitored = self.directory / "monitoring"
+        self._monitoring = Monitoring(monitored, self.kubeconfig, monitoring) if monitoring else None
         self._keeper: subprocess.Popen[bytes] | None = None
 
     @property
@@ -259,6 +245,15 @@ class Cluster:
 
 def _node_names(count: int) -> list[str]:
     return ["lab-node"] if count == 1 else [f"lab-node-{number}" for number in range(count)]
+
+
+def _check_not_running(directory: Path) -> None:
+    state = ClusterState.read(directory)
+    if state is not None and any(state.running().values()):
+        raise StateError(
+            f"cluster {state.name!r} is already up in {directory}; stop it with "
+            f"`posefleet-lab down --name {state.name}` or start another with --name"
+        )
 
 
 def _check_container_options(*, nodes: int, cpus: int | None, images: Mapping[str, Image | Path] | None) -> None:

@@ -52,7 +52,7 @@ def _preparation(old: Status, new: Status) -> Iterator[Turn]:
         yield Turn("Normal", "Prepared", after.message, f"prepared-{tries}")
         for number, warning in enumerate(new.preparation.warnings):
             yield Turn("Warning", "DataWarning", warning, f"data-warning-{tries}-{number}")
-    elif after.reason not in _QUIET_PREPARE_REASONS:
+    elif after.reason not in _QUIET_PREPARE_REASONS and not new.completion_time:  # else _finish tells it
         yield Turn("Warning", after.reason, after.message, f"not-prepared-{tries}-{after.reason}")
 
 

@@ -16,6 +16,7 @@ from posefleet_operator.policies.gang import has_ended
 from posefleet_operator.policies.preparation import fingerprint, seconds_before_next_try
 from posefleet_operator.policies.progress import duration, newer, only_progress_differs, with_display
 from posefleet_operator.policies.stall import stalls_at
+from posefleet_operator.policies.turns import turns
 from posefleet_operator.policies.usage import gpu_seconds, queue_seconds, useful_share
 from posefleet_operator.policies.waiting import why_waiting
 from unit.operator.builders import NOW, a_job, a_pod, a_report, ago, deleted_object, finished_job
@@ -178,3 +179,13 @@ def test_pods_that_take_long_are_named() -> None:
     assert why_waiting(job, [a_pod().seen], 1, None, NOW).reason == "PodsStarting"
     assert "kubectl describe pod reaching-a1-0-x" in why_waiting(job, [a_pod().seen], 1, None, late).message
     assert "kubectl describe job reaching-a1" in why_waiting(job, [], 1, None, late).message
+
+
+def test_a_job_whose_data_are_wrong_tells_it_once() -> None:
+    wrong = Condition(
+        type="Prepared", status="False", reason="InvalidInput", message="no labels", last_transition_time=""
+    )
+    failed = wrong.model_copy(update={"type": "Failed", "status": "True"})
+    new = Status(phase="Failed", completion_time="2026-01-01T00:00:00Z", conditions=[wrong, failed])
+
+    assert [turn.reason for turn in turns(Status(), new)] == ["InvalidInput"]
