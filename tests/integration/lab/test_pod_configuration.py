@@ -128,7 +128,7 @@ def test_a_failed_init_container_fails_a_pod_that_never_restarts(kube, namespace
 
 
 def test_a_sidecar_starts_first_and_ends_last(kube, namespace):
-    sidecar = "echo up > /work/up; trap 'exit 0' TERM; while :; do sleep 0.05; done"
+    sidecar = "trap 'exit 0' TERM; echo up > /work/up; while :; do sleep 0.05; done"
     mounts = [{"name": "volume-0", "mountPath": "/work"}]
     pod = (
         a_pod("cat /work/up")
