@@ -37,7 +37,7 @@ demo: setup  ## One manifest in, one report out, on a cluster on this computer. 
 	@$(BIN)/python -m posefleet_demo $(if $(PROJECT),--project "$(PROJECT)") $(if $(KEEP),--keep)
 
 test: setup  ## Unit and integration tests: a real API server, a real object store.
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 verify: setup  ## Linters, types, layers, generated files, the chart, alerts.
 	$(BIN)/ruff format --check .
@@ -67,13 +67,13 @@ e2e: setup  ## A real node: containerd, kubelet, cluster DNS, Prometheus (root, 
 	@$(BIN)/python -m pytest tests/e2e --timeout 1800
 
 e2e-image: setup  ## Build the trainer image and try it (root, buildah, runc, 25 GB of disk).
-	@POSEFLEET_TRAINER_IMAGE=1 $(BIN)/python -m pytest tests/e2e/test_trainer_image.py
+	@POSEFLEET_TRAINER_IMAGE=1 $(BIN)/python -m pytest tests/e2e/test_trainer_image.py tests/e2e/test_trainer_image_job.py
 
 chaos: setup  ## Every disturbance at random moments; the weights must be those of a quiet run (SEED=n).
 	@POSEFLEET_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos
 
 bench: setup  ## Benchmarks, as ratios side by side in one run.
-	@for bench in benchmarks/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+	@for bench in benchmarks/*.py; do echo "== $$bench"; PYTHONPATH=tests:scripts $(BIN)/python $$bench; done
 
 clean:  ## Remove what the targets made here; the cache of built tools stays.
 	rm -rf $(VENV) demo-results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, JsonValue
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, JsonValue, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -26,6 +26,12 @@ class ApiModel(BaseModel):
         strict=True,
         use_attribute_docstrings=True,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """``1.0`` is an integer to the API server, which stores it as ``1``."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
     def to_dict(self) -> dict[str, Any]:
         """The model as a Kubernetes object's part: camelCase, without what is unset."""

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stand_in_trainer
 import yaml
 from kubernetes import client
 
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.tools import binaries, wheels
 from posefleet_trainer.synthesis.main import main as synthesize
+from support import stand_in_trainer
 from support.commands import script, shell_blocks
 from support.images import built
 

@@ -4,96 +4,44 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
-import stand_in_trainer
-import yaml
-from release import Release
 from told import Told
 
-from posefleet_demo.kubectl import Kubectl
-from posefleet_demo.project import upload_folder
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.tools import binaries
-from posefleet_trainer.synthesis.main import main as synthesize
+from support import stand_in_trainer
 from support.images import built
+from support.installation import LAB, RESULTS, SYSTEM, install, open_lab, the_example
 from support.jobs import Jobs
 from support.queries import Query, alert_queries, dashboard_queries, recorded_queries, unanswered
+from support.release import Release
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "demo.yaml"
-SYSTEM, LAB = "posefleet", "lab"
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-STORE = {"endpoint": "http://minio.minio:9000", "credentialsSecret": "lab-s3"}
 #: Of the example, enough for a checkpoint, a kill, an upgrade and another attempt.
 EPOCHS = 40
 
 
 @pytest.fixture(scope="module")
-def images(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The operator's image from the Dockerfile and the trainer's stand-in, on the node."""
+def jobs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
+    return open_lab(cluster, tmp_path_factory.mktemp("animal"))
+
+
+@pytest.fixture(scope="module")
+def release(cluster: Cluster, jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The chart with the operator's image from the Dockerfile and the trainer's stand-in."""
     operator = built("operator").name
     cluster.container_node.load_image(operator)
     stand_in_trainer.load(cluster, tmp_path_factory.mktemp("image"))
-    return dict(zip(("repository", "tag"), operator.rsplit(":", 1), strict=True))
-
-
-@pytest.fixture(scope="module")
-def jobs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
-    """A scientist's namespace with the store's Secret, and a synthetic animal in the store."""
-    found = Jobs(Kubectl(binaries.kubectl(), cluster.kubeconfig, LAB), cluster.store)
-    for name in (SYSTEM, LAB):
-        metadata = {"name": name, "labels": RESTRICTED}
-        found.kubectl.apply_everywhere({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    found.kubectl.apply_everywhere(*stand_in_trainer.volume(LAB))
-    found.create_secret(STORE["credentialsSecret"], cluster.store.credentials)
-    folder = tmp_path_factory.mktemp("animal")
-    assert synthesize([str(folder), "--frames", "120", "--overwrite"]) == 0
-    for bucket in ("lab-data", "lab-results"):
-        cluster.store.create_bucket(bucket)
-    upload_folder(cluster.store.client(), folder, "lab-data")
-    return found
-
-
-@pytest.fixture(scope="module")
-def release(cluster: Cluster, images: dict[str, str], jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """The chart, installed in the operator's namespace."""
-    del jobs
+    jobs.kubectl.apply_everywhere(*stand_in_trainer.volume(LAB))
     values = tmp_path_factory.mktemp("values") / "values.yaml"
-    found = Release(binaries.helm(print), cluster.kubeconfig, SYSTEM, values)
-    found.install(
-        {
-            "image": {**images, "pullPolicy": "Never"},
-            # Two trainers of one CPU each must fit on a machine of two.
-            "resources": {"requests": {"cpu": 0}},
-            "trainer": {
-                "image": {"repository": stand_in_trainer.IMAGE, "tag": stand_in_trainer.TAG, "pullPolicy": "Never"},
-                "storage": STORE,
-                "podTemplate": stand_in_trainer.pod_template(),
-            },
-            "test": {"namespace": LAB, "uri": "s3://lab-results/helm-test/"},
-        }
-    )
-    return found
+    return install(cluster, operator, stand_in_trainer.IMAGE, values, podTemplate=stand_in_trainer.pod_template())
 
 
 @pytest.fixture(scope="module")
 def told(cluster: Cluster, kubectl: Callable[..., str]) -> Told:
     return Told(cluster, kubectl, [SYSTEM, LAB])
-
-
-def the_example() -> dict[str, Any]:
-    """``examples/demo.yaml``, cut short, with the store that the chart gives to jobs that name none."""
-    manifest: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
-    del manifest["spec"]["storage"]
-    manifest["spec"]["training"]["epochs"] = EPOCHS
-    manifest["spec"]["checkpoint"]["everyMinutes"] = 0.1
-    manifest["spec"]["failurePolicy"] = {"backoffSeconds": 0}
-    return manifest
 
 
 def identities(jobs: Jobs, name: str) -> dict[str, tuple[str, int]]:
@@ -112,7 +60,7 @@ def test_the_operator_leads_in_a_restricted_namespace(release: Release, kubectl:
 
 def test_a_job_trains_in_two_pods_that_hold_no_token(release: Release, jobs: Jobs) -> None:
     del release
-    name = jobs.apply(the_example())
+    name = jobs.apply(the_example(EPOCHS))
     jobs.wait_step(name, 10, seconds=240)
     pods = jobs.pods(name)
     assert len(pods) == 2, jobs.kubectl("describe", "ptj", name)
@@ -161,9 +109,9 @@ def test_a_killed_container_costs_an_attempt_and_every_query_has_an_answer(
 
 def test_results_and_logs_are_in_the_store(cluster: Cluster, release: Release, jobs: Jobs) -> None:
     del release
-    names = {item.object_name for item in cluster.store.client().list_objects("lab-results", "demo/", recursive=True)}
+    names = {item.object_name for item in cluster.store.client().list_objects(RESULTS, "demo/", recursive=True)}
     assert {"demo/report/index.html", "demo/attempts/1/node-0.log", "demo/attempts/2/summary.json"} <= names
-    assert jobs.status("demo")["attempts"][1]["logs"] == "s3://lab-results/demo/attempts/2/"
+    assert jobs.status("demo")["attempts"][1]["logs"] == f"s3://{RESULTS}/demo/attempts/2/"
 
 
 def test_helm_test_passes(release: Release, told: Told, kubectl: Callable[..., str]) -> None:
@@ -179,9 +127,9 @@ def test_helm_test_passes(release: Release, told: Told, kubectl: Callable[..., s
 
 def test_no_secret_was_told(cluster: Cluster, release: Release, told: Told) -> None:
     del release
-    logs = cluster.store.client().list_objects("lab-results", "demo/attempts/", recursive=True)
+    logs = cluster.store.client().list_objects(RESULTS, "demo/attempts/", recursive=True)
     for item in logs:
-        answer = cluster.store.client().get_object("lab-results", item.object_name)
+        answer = cluster.store.client().get_object(RESULTS, item.object_name)
         told.texts[f"store: {item.object_name}"] = answer.read().decode()
         answer.close()
         answer.release_conn()
@@ -199,4 +147,4 @@ def test_uninstalling_leaves_the_crd_the_jobs_and_their_results(
     left = kubectl("get", ",".join(kinds), "-A", "-l", selector, "-o", "name", "--ignore-not-found").split()
     assert left == ["customresourcedefinition.apiextensions.k8s.io/posetrainingjobs.posefleet.io"]
     assert jobs.status("demo")["phase"] == "Succeeded"
-    assert cluster.store.client().stat_object("lab-results", "demo/report/index.html").size
+    assert cluster.store.client().stat_object(RESULTS, "demo/report/index.html").size

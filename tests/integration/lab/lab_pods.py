@@ -136,4 +136,4 @@ class PodHandle:
 
 
 def conditions(pod: client.V1Pod) -> dict[str, str]:
-    return {condition.type: condition.status for condition in pod.status.conditions}
+    return {condition.type: condition.status for condition in pod.status.conditions or ()}

@@ -76,7 +76,7 @@ def test_a_leader_that_stops_cleanly_hands_over_at_once(stage: Stage, start_oper
 def test_a_leader_that_was_frozen_does_not_act_when_it_thaws(stage: Stage, start_operator: Start) -> None:
     frozen = start_operator(lease_seconds="3")
     frozen.wait_until_leading()
-    other = start_operator(lease_seconds="3")
+    other = start_operator(lease_seconds="15")
     frozen.send(signal.SIGSTOP)
     other.wait_until_leading()
     stage.apply("reaching", {"1": COMPLETED})

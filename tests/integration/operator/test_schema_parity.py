@@ -121,7 +121,7 @@ def test_any_change_of_a_manifest_is_judged_alike(
 def test_every_field_is_judged_alike_for_a_value_of_each_kind(
     api: client.CustomObjectsApi, path: tuple[str, ...]
 ) -> None:
-    for value in (REMOVED, True, -1, 1, 0.5, "", "a", "s3://lab/x/", [], ["a"], {}):
+    for value in (REMOVED, True, -1, 1, 2.0, 0.5, "", "a", "s3://lab/x/", [], ["a"], {}):
         manifest = base()
         with_field(manifest, path, value)
         check(api, manifest)

@@ -13,8 +13,8 @@ from posefleet_lab.cluster import Cluster
 from posefleet_lab.images import base_image, buildah
 
 REPOSITORY = Path(__file__).parents[2]
-IMAGE = "localhost/posefleet-trainer"
 TAG = "stand-in"
+IMAGE = f"localhost/posefleet-trainer:{TAG}"
 CLAIM = "repository"
 _MOUNT = "/opt/repository"
 _BASE_PYTHON = (3, 11)
@@ -35,7 +35,6 @@ def load(cluster: Cluster, work: Path) -> None:
     """Build the image and import it into the node."""
     if sys.version_info[:2] != _BASE_PYTHON:
         pytest.skip("the virtual environment must be of Python 3.11, as the base image is")
-    name = f"{IMAGE}:{TAG}"
     container = buildah.run("from", "--pull-never", base_image(print).into_buildah())
     try:
         for command, module in _COMMANDS.items():
@@ -44,10 +43,10 @@ def load(cluster: Cluster, work: Path) -> None:
             buildah.run("copy", "--quiet", "--chmod", "0755", container, script, f"/usr/local/bin/{command}")
         for variable in ("PYTHONPATH=" + _python_path(), "PYTHONDONTWRITEBYTECODE=1", "HOME=/tmp"):
             buildah.run("config", "--env", variable, container)
-        buildah.run("commit", "--quiet", container, name)
+        buildah.run("commit", "--quiet", container, IMAGE)
     finally:
         buildah.run("rm", container)
-    cluster.container_node.load_image(name)
+    cluster.container_node.load_image(IMAGE)
 
 
 def _python_path() -> str:
