@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from posefleet_lab.cluster import Cluster
+from posefleet_lab.container_node import footprint
 from posefleet_lab.state import ClusterState
 from support.waiting import wait_for
 
@@ -32,12 +35,24 @@ with Cluster(Path(sys.argv[1]), node="container", store=None) as cluster:
 SETTINGS = ("net/ipv4/ip_forward", "kernel/panic", "vm/overcommit_memory")
 
 
-def starter(directory: Path) -> "subprocess.Popen[str]":
+@pytest.fixture(scope="module", autouse=True)
+def clean_machine(machine: None) -> None:
+    """What a run that was cut short has left is not the machine's own."""
+    if (left := footprint.current()) is not None and not left.runs():
+        footprint.remove_footprint(Path(left.cluster_directory))
+
+
+@contextmanager
+def starter(directory: Path) -> "Iterator[subprocess.Popen[str]]":
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", STARTER, str(directory)]
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert started.stdout.readline() == "up\n"
-    return started
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as started:
+        try:
+            assert started.stdout.readline() == "up\n"
+            yield started
+        except BaseException:
+            started.terminate()
+            raise
 
 
 def traces(base: Path) -> dict[str, object]:

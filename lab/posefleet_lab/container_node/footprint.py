@@ -97,7 +97,7 @@ def claim(footprint: Footprint) -> None:
     Raises StateError if another node runs, or a real Kubernetes node.
     """
     with _locked():
-        if (other := _read()) is not None:
+        if (other := current()) is not None:
             if other.runs():
                 raise StateError(
                     f"cluster {other.cluster!r} runs a container node already, and a machine has room for one; wait "
@@ -114,13 +114,21 @@ def claim(footprint: Footprint) -> None:
         write_private(RUN_DIRECTORY / _CLAIM, json.dumps(asdict(claimed), indent=2))
 
 
+def current() -> Footprint | None:
+    """Return what the machine is taken for, or what a crash left on it."""
+    try:
+        return Footprint(**json.loads((RUN_DIRECTORY / _CLAIM).read_text()))
+    except FileNotFoundError:
+        return None
+
+
 def remove_footprint(directory: Path) -> None:
     """Remove what the container node of the cluster in ``directory`` left, if there is one."""
     if not has_container_node(directory):
         return
     with _locked():
         # Asked again: the machine may have been taken for another cluster while this one waited.
-        if (found := _read()) is not None and found.is_of(directory):
+        if (found := current()) is not None and found.is_of(directory):
             _remove(found)
 
 
@@ -128,20 +136,13 @@ def has_container_node(directory: Path) -> bool:
     """Tell whether the machine is taken for the container node of the cluster in ``directory``."""
     if not os.access(RUN_DIRECTORY / _CLAIM, os.R_OK):
         return False  # there is none, or it is root's and we are not
-    found = _read()
+    found = current()
     return found is not None and found.is_of(directory)
 
 
 def _remove(footprint: Footprint) -> None:
     footprint.remove()
     (RUN_DIRECTORY / _CLAIM).unlink(missing_ok=True)
-
-
-def _read() -> Footprint | None:
-    try:
-        return Footprint(**json.loads((RUN_DIRECTORY / _CLAIM).read_text()))
-    except FileNotFoundError:
-        return None
 
 
 @contextmanager
