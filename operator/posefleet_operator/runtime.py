@@ -61,6 +61,7 @@ class Runtime:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._since = clock()
         self._workers: dict[Key, _Worker] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
@@ -154,7 +155,7 @@ class Runtime:
             now=self._clock(),
             settings=self._settings,
             report=target.report if target is not None else None,
-            asking_since=target.since if target is not None else None,
+            asking_since=target.since if target is not None else self._since,
             refusal=worker.refusal,
         )
 

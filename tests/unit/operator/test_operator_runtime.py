@@ -115,6 +115,17 @@ async def test_rank_0_of_a_running_attempt_is_asked_for_its_progress() -> None:
     assert (target.attempt, target.address) == (2, "10.0.0.9")
 
 
+async def test_a_new_operator_gives_an_attempt_the_whole_time_once_more() -> None:
+    runtime, recorder = a_runtime(a_job().with_policy(stallSeconds=60).running_attempt(1, started=7200))
+    runtime.wake(KEY)
+    await until(lambda: len(recorder.done) == 1)
+    await runtime.stop()
+
+    _, plan, _ = recorder.done[0]
+    assert plan.status.attempts[0].outcome == ""
+    assert plan.wake_after == 60
+
+
 async def test_mere_progress_is_not_written_at_every_step() -> None:
     job = a_job().running_attempt(1)
     job = replace(job, status=reconcile(job.saying(a_report(1, 9)).seen()).status)
