@@ -1,4 +1,4 @@
-"""From ``kubectl apply`` to the first training step on a container node: ``python benchmarks/first_step.py``.
+"""From ``kubectl apply`` to the first training step on a container node: part of ``make bench``.
 
 The chart is installed, the images are on the node, the data are prepared by a job before; every figure is the median
 of ``--repeats`` jobs, in seconds. Needs what ``make e2e`` does. ``--image`` names a trainer image of buildah's store to
