@@ -78,9 +78,19 @@ async def fetch_report(session: aiohttp.ClientSession, address: str) -> Progress
     """What the trainer at an address says; None if it says nothing that can be read."""
     host = f"[{address}]" if ":" in address else address
     try:
-        async with session.get(f"http://{host}:{TRAINER_PORT}/progress") as answer:
-            body = await answer.content.read(_MAX_ANSWER_BYTES)
-            return ProgressReport.model_validate_json(body) if answer.status == 200 else None
+        # Whoever has taken a trainer over must not send the operator anywhere else.
+        async with session.get(f"http://{host}:{TRAINER_PORT}/progress", allow_redirects=False) as answer:
+            return ProgressReport.model_validate_json(await _body(answer)) if answer.status == 200 else None
     except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
         logger.debug("no progress from %s: %r", address, error)
         return None
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """All of an answer; of one that is too long no more than shows that it is."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > _MAX_ANSWER_BYTES:
+            break
+    return bytes(body)

@@ -1,0 +1,84 @@
+"""What trainers answer, over real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from posefleet_api.outcomes import ProgressReport
+from posefleet_operator.asking import fetch_report
+from unit.operator.builders import a_report
+
+REPORT = a_report(1, 42)
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[ProgressReport | None]]:
+    async def ask(**paths: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> ProgressReport | None:
+        async with serving(paths) as port, aiohttp.ClientSession() as session:
+            monkeypatch.setattr("posefleet_operator.asking.TRAINER_PORT", port)
+            return await fetch_report(session, "127.0.0.1")
+
+    return ask
+
+
+@asynccontextmanager
+async def serving(paths: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]) -> AsyncIterator[int]:
+    """A trainer on a port of its own that answers at these paths."""
+    application = web.Application()
+    application.add_routes([web.get(f"/{path}", handler) for path, handler in paths.items()])
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def reporting(request: web.Request) -> web.Response:
+    return web.json_response(text=REPORT.to_json())
+
+
+async def test_a_trainer_is_understood(ask) -> None:
+    assert await ask(progress=reporting) == REPORT
+
+
+async def test_a_report_in_several_pieces_is_put_together(ask) -> None:
+    async def in_pieces(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        text = REPORT.to_json().encode()
+        for piece in (text[:20], text[20:40], text[40:]):
+            await answer.write(piece)
+            await asyncio.sleep(0.05)
+        return answer
+
+    assert await ask(progress=in_pieces) == REPORT
+
+
+async def test_a_trainer_cannot_send_the_operator_elsewhere(ask) -> None:
+    followed = []
+
+    async def redirecting(request: web.Request) -> web.Response:
+        raise web.HTTPFound("/elsewhere")
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        followed.append(request.path)
+        return await reporting(request)
+
+    assert await ask(progress=redirecting, elsewhere=elsewhere) is None
+    assert followed == []
+
+
+@pytest.mark.parametrize(
+    "answer", [web.Response(text="{}"), web.Response(status=503), web.Response(text=" " * 200_000 + REPORT.to_json())]
+)
+async def test_what_is_no_report_is_passed_over(ask, answer: web.Response) -> None:
+    async def answering(request: web.Request) -> web.Response:
+        return answer
+
+    assert await ask(progress=answering) is None
