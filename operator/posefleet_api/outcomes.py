@@ -1,7 +1,7 @@
 """How a trainer process says why it ended: an exit code and a message of at most 4,096 bytes."""
 
 from enum import IntEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
@@ -46,7 +46,20 @@ TerminationReason = Literal[
 FINAL_REASONS: Final = frozenset({"InvalidInput", "NonFiniteLoss"})
 
 
-class TerminationMessage(ApiModel):
+class Told(ApiModel):
+    """What a trainer tells the operator, whose image may be of another version."""
+
+    @classmethod
+    def read(cls, text: str | bytes) -> Self:
+        """The model in JSON text; fields that this version does not know, at any depth, are passed over.
+
+        Raises:
+            ValidationError: for anything else.
+        """
+        return cls.model_validate_json(text, extra="ignore")
+
+
+class TerminationMessage(Told):
     """What a trainer process writes to its termination log as its last act.
 
     The operator has no access to the store, so whatever it must know of the results travels here.
@@ -74,7 +87,7 @@ class TerminationMessage(ApiModel):
         return encoded
 
 
-class ProgressReport(ApiModel):
+class ProgressReport(Told):
     """What rank 0 answers to ``GET /progress``."""
 
     attempt: int

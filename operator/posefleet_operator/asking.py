@@ -80,7 +80,7 @@ async def fetch_report(session: aiohttp.ClientSession, address: str) -> Progress
     try:
         # Whoever has taken a trainer over must not send the operator anywhere else.
         async with session.get(f"http://{host}:{TRAINER_PORT}/progress", allow_redirects=False) as answer:
-            return ProgressReport.model_validate_json(await _body(answer)) if answer.status == 200 else None
+            return ProgressReport.read(await _body(answer)) if answer.status == 200 else None
     except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
         logger.debug("no progress from %s: %r", address, error)
         return None

@@ -22,10 +22,10 @@ STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     conclude,
     deadline,
     suspend,
-    stall,
     stop_former,
     prepare,
     run,
+    stall,
 )
 
 
@@ -34,6 +34,7 @@ def reconcile(seen: Observation) -> Plan:
 
     Raises:
         UnreadableStatus: for a status that a newer operator wrote.
+        UnreadableManifest: for a job that has begun and whose manifest a newer CRD has added to.
     """
     plan = Plan(seen.status, seen.now, seen.generation)
     if seen.deleting:

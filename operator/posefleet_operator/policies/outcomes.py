@@ -39,7 +39,7 @@ def termination_message(pod: ChildPod) -> TerminationMessage | None:
     if pod.end is None or not pod.end.text:
         return None
     try:
-        return TerminationMessage.model_validate_json(pod.end.text)
+        return TerminationMessage.read(pod.end.text)
     except ValidationError:
         return None
 
@@ -76,6 +76,13 @@ def ending_of_gang(pods: Sequence[ChildPod], nodes: int, job_gone: bool) -> Endi
     if unexplained := [ending for _, ending in bad if ending.reason != "PeerLost"]:
         return unexplained[0]
     return _ending_of_lost_gang(bad, nodes - len(pods), job_gone)
+
+
+def ending_of_taken_gang(pods: Sequence[ChildPod], nodes: int) -> Ending | None:
+    """How an attempt ends some of whose pods were taken and do not end, as on a node that is gone; None if none was."""
+    if not any(_taken(pod) for pod in pods):
+        return None
+    return ending_of_gang([pod for pod in pods if _taken(pod) or not pod.active], nodes, job_gone=False)
 
 
 def _first(endings: Sequence[tuple[ChildPod, Ending]]) -> Ending:
@@ -129,6 +136,10 @@ def _unnatural_ending(pod: ChildPod, end: Termination) -> Ending:
     said = termination_message(pod)
     reason = said.reason if said is not None else "Error"
     return Ending("Failed", reason, _text(pod, f"pod {pod.identity.name} ended with exit code {end.exit_code}"))
+
+
+def _taken(pod: ChildPod) -> bool:
+    return bool(pod.disruption) or pod.identity.deleted_at is not None
 
 
 def _taken_reason(pod: ChildPod) -> str:

@@ -1,9 +1,17 @@
 """Whether an attempt has stopped getting anywhere."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from posefleet_api.constants import TRAINER_PORT
 from posefleet_api.outcomes import ProgressReport
+from posefleet_operator.children import ChildPod
+from posefleet_operator.policies.outcomes import Ending
+from posefleet_operator.policies.progress import duration
 from posefleet_operator.timestamps import from_timestamp
+
+#: Nothing was heard of an attempt that runs, so whether it has stalled is not known.
+PROGRESS_UNKNOWN = "ProgressUnknown"
 
 
 def stalls_at(
@@ -16,3 +24,21 @@ def stalls_at(
     last_step = from_timestamp(report.last_step_time) if report is not None else None
     begin = running_since if last_step is not None else max(running_since, asking_since or running_since)
     return max(begin, last_step or begin) + timedelta(seconds=stall_seconds)
+
+
+def stalled(stall_seconds: int) -> Ending:
+    """The end of an attempt that was heard to get nowhere."""
+    text = (
+        f"no step was finished for {duration(stall_seconds)} (failurePolicy.stallSeconds); `kubectl logs` may say why"
+    )
+    return Ending("Stalled", "Stalled", text)
+
+
+def unheard(pods: Sequence[ChildPod], stall_seconds: int) -> str:
+    """What is to be said of an attempt that runs and whose rank 0 was never heard."""
+    where = next((f"pod {pod.identity.name} ({pod.ip})" for pod in pods if pod.rank == 0), "rank 0")
+    return (
+        f"for {duration(stall_seconds)} port {TRAINER_PORT} of {where} has told the operator no progress that it "
+        "understands; training goes on, but a stall would not be noticed; let the operator reach that port "
+        "(NetworkPolicies), keep other servers off it, or bring operator and trainer image to one version"
+    )

@@ -10,10 +10,12 @@ from typing import Literal
 
 from posefleet_api.status import Attempt, ConditionType, Status
 from posefleet_operator.policies.conditions import find_condition
+from posefleet_operator.policies.stall import PROGRESS_UNKNOWN
 from posefleet_operator.policies.waiting import TROUBLES
 
 _STAGES = {"train": "Training", "predict": "Predicting", "report": "Reporting"}
 _QUIET_PREPARE_REASONS = frozenset({"Preparing", "PodsStarting", "Prepared", "WaitingForQueue", "DataChanged"})
+_TROUBLES = TROUBLES | {PROGRESS_UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _ended(attempt: Attempt) -> Turn:
 
 def _troubles(old: Status, new: Status) -> Iterator[Turn]:
     before, after = find_condition(old.conditions, "Running"), find_condition(new.conditions, "Running")
-    if after is None or after.reason not in TROUBLES or (before is not None and before.reason == after.reason):
+    if after is None or after.reason not in _TROUBLES or (before is not None and before.reason == after.reason):
         return
     yield Turn("Warning", after.reason, after.message, f"trouble-{new.attempt}-{after.reason}")
 

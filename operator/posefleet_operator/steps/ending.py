@@ -8,9 +8,9 @@ from posefleet_operator.policies.attempts import counts
 from posefleet_operator.policies.conditions import find_condition
 from posefleet_operator.policies.deadline import seconds_left
 from posefleet_operator.policies.gang import has_ended
-from posefleet_operator.policies.outcomes import Ending, ending_of_gang
-from posefleet_operator.policies.progress import duration, without_eta
-from posefleet_operator.policies.stall import stalls_at
+from posefleet_operator.policies.outcomes import Ending, ending_of_gang, ending_of_taken_gang
+from posefleet_operator.policies.progress import without_eta
+from posefleet_operator.policies.stall import PROGRESS_UNKNOWN, stalled, stalls_at, unheard
 from posefleet_operator.policies.usage import gpu_seconds
 from posefleet_operator.steps.attempts import gang_size
 from posefleet_operator.steps.finish import fail, succeed
@@ -76,19 +76,27 @@ def suspend(seen: Observation, plan: Plan) -> None:
 
 
 def stall(seen: Observation, plan: Plan) -> None:
-    """End an attempt that has made no step for ``failurePolicy.stallSeconds``."""
+    """End an attempt that has made no step for ``failurePolicy.stallSeconds``.
+
+    Silence proves nothing, for training needs no operator: an attempt that was never heard goes on. Only when one of
+    its pods should have ended as long ago, as on a node that is gone, is it ended all the same.
+    """
     attempt = running_attempt(plan.status)
     begun = from_timestamp(attempt.running_time) if attempt is not None else None
     if attempt is None or begun is None:
         return
     limit = seen.spec.failure_policy.stall_seconds
     report = seen.report if seen.report is not None and seen.report.attempt == attempt.number else None
-    left = (stalls_at(begun, seen.asking_since, report, limit) - seen.now).total_seconds()
+    pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
+    deletions = [pod.identity.deleted_at for pod in pods if pod.identity.deleted_at is not None]
+    since = begun if report is not None else max([begun, *deletions])
+    left = (stalls_at(since, seen.asking_since, report, limit) - seen.now).total_seconds()
     if left > 0:
         plan.wake(left)
-        return
-    message = f"no step was finished for {duration(limit)} (failurePolicy.stallSeconds); `kubectl logs` may say why"
-    _end(seen, plan, Ending("Stalled", "Stalled", message))
+    elif report is None and not deletions:
+        plan.condition("Running", True, PROGRESS_UNKNOWN, unheard(pods, limit))
+    else:
+        _end(seen, plan, ending_of_taken_gang(pods, gang_size(seen, attempt)) or stalled(limit))
 
 
 def _resume(plan: Plan) -> None:

@@ -23,6 +23,13 @@ def reasons(plan: Plan) -> list[str]:
     return [turn.reason for turn in plan.events]
 
 
+def condition_of(plan: Plan, kind: str) -> tuple[str, str]:
+    """Status and reason of a condition."""
+    condition = find_condition(plan.status.conditions, kind)
+    assert condition is not None
+    return condition.status, condition.reason
+
+
 def message_of(plan: Plan, kind: str) -> str:
     """Of a condition."""
     condition = find_condition(plan.status.conditions, kind)

@@ -47,6 +47,14 @@ async def test_a_trainer_is_understood(ask) -> None:
     assert await ask(progress=reporting) == REPORT
 
 
+async def test_a_newer_trainer_is_understood(ask) -> None:
+    async def newer(request: web.Request) -> web.Response:
+        report = REPORT.to_dict()
+        return web.json_response({**report, "mood": "good", "progress": {**report["progress"], "colour": "blue"}})
+
+    assert await ask(progress=newer) == REPORT
+
+
 async def test_a_report_in_several_pieces_is_put_together(ask) -> None:
     async def in_pieces(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()

@@ -57,6 +57,11 @@ def test_what_a_trainer_says_that_is_no_json_is_quoted_by_its_last_line() -> Non
     assert ending_of_pod(rank(0).ended(1, text).seen).message.endswith("ValueError: boom")
 
 
+def test_last_words_of_a_newer_trainer_are_understood() -> None:
+    text = '{"reason": "NonFiniteLoss", "message": "NaN", "mood": "bad", "progress": {"step": 5, "colour": "blue"}}'
+    assert ending_of_pod(rank(0).ended(1, text).seen).reason == "NonFiniteLoss"
+
+
 def test_a_gang_succeeds_when_every_pod_has() -> None:
     assert gang(rank(0).ended(0), rank(1).ended(0), rank(2).ended(0))[0] == "Succeeded"
     assert gang(rank(0).ended(0), rank(1).ended(0))[0] != "Succeeded"

@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
+from posefleet_api.outcomes import ProgressReport
+from posefleet_api.status import Progress
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import a_job, a_pod, a_report, ago, deleted_object
-from unit.operator.plans import deletions, kinds, reasons, reconciled
+from unit.operator.plans import condition_of, deletions, kinds, message_of, reasons, reconciled
 
 
 def test_suspend_stops_the_gang_and_then_waits() -> None:
@@ -51,6 +55,58 @@ def test_an_operator_that_has_just_started_calls_nothing_stalled() -> None:
     job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=3000), asking_since=ago(5))
 
     assert reconcile(job.seen()).status.attempts[0].outcome == ""
+
+
+def test_silence_is_told_but_ends_nothing() -> None:
+    job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=300), asking_since=ago(61))
+    plan = reconcile(job.seen())
+
+    assert (plan.status.attempts[0].outcome, plan.status.phase) == ("", "Running")
+    assert condition_of(plan, "Running") == ("True", "ProgressUnknown")
+    assert "port 9400 of pod reaching-a1-0-x (10.0.0.9)" in message_of(plan, "Running")
+    assert [(turn.type, turn.reason) for turn in plan.events] == [("Warning", "ProgressUnknown")]
+
+    again = reconcile(reconciled(job).seen())
+    assert again.events == []
+    heard = reconcile(reconciled(job).saying(a_report(1, 5)).seen())
+    assert condition_of(heard, "Running") == ("True", "AllPodsRun")
+
+
+def test_a_trainer_that_is_heard_and_makes_no_first_step_is_stalled() -> None:
+    job = a_job().with_policy(stallSeconds=60).running_attempt(1, started=300)
+    plan = reconcile(job.saying(ProgressReport(attempt=1, progress=Progress())).seen())
+
+    assert plan.status.attempts[0].outcome == "Stalled"
+
+
+@pytest.mark.parametrize("report", [a_report(1, 5, seconds_ago=70), None])
+def test_an_attempt_on_a_node_that_is_gone_was_preempted(report: ProgressReport | None) -> None:
+    job = a_job().with_gpus(1, nodes=2).with_policy(stallSeconds=60).running_attempt(1, started=300)
+    lost = a_pod(job, 1, 1).running(300).deleted(65).disrupted("DeletionByTaintManager")
+    job = job.with_pod(a_pod(job, 1, 0).ended(76).manifest).with_pod(lost.manifest)
+    plan = reconcile(replace(job, report=report, asking_since=ago(300)).seen())
+
+    attempt = plan.status.attempts[0]
+    assert (attempt.outcome, attempt.reason) == ("Preempted", "DeletionByTaintManager")
+    assert "reaching-a1-1-x was taken from node node-1" in attempt.message
+    assert plan.status.failed_attempts == 0
+
+
+def test_an_attempt_that_broke_before_its_node_went_has_failed() -> None:
+    job = a_job().with_gpus(1, nodes=2).with_policy(stallSeconds=60).running_attempt(1, started=300)
+    stopped = a_pod(job, 1, 1).running(300).deleted(65)
+    job = job.with_pod(a_pod(job, 1, 0).ended(1, "boom").manifest).with_pod(stopped.manifest)
+    plan = reconcile(job.saying(a_report(1, 5, seconds_ago=70)).seen())
+
+    assert (plan.status.attempts[0].outcome, plan.status.failed_attempts) == ("Failed", 1)
+
+
+def test_a_silent_attempt_whose_pod_was_just_deleted_is_left_to_end() -> None:
+    job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=300), asking_since=ago(300))
+    plan = reconcile(job.with_pod(a_pod(job).running(300).deleted(3).disrupted().manifest).seen())
+
+    assert plan.status.attempts[0].outcome == ""
+    assert plan.wake_after == 57
 
 
 def test_a_finished_job_is_deleted_when_its_time_has_come() -> None:
