@@ -20,6 +20,11 @@ class UnreadableStatus(ValueError):
     """A status that this version of the operator does not understand; nothing may be done on top of it."""
 
 
+class UnreadableManifest(ValueError):
+    """The manifest of a job that has begun, with what this version of the operator does not understand: a newer CRD
+    has filled in a field. What runs goes on, and nothing may be done to it."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """A job, its children, what its rank 0 says, and the time."""
@@ -79,8 +84,13 @@ class Observation:
 
         Defaults that changed so that they no longer complete a job which has begun do not end it: it stays as
         written, and ``incomplete`` says what is missing.
+
+        Raises:
+            UnreadableManifest: for one of a job that has begun and was understood then.
         """
         if isinstance(self._completed, InvalidManifest) and self._begun:
+            if isinstance(self._written, InvalidManifest):
+                raise UnreadableManifest(str(self._written)) from self._written
             return self._written
         return self._completed
 
