@@ -41,6 +41,10 @@ class ApiModel(BaseModel):
         """``to_dict`` as JSON text."""
         return self.model_dump_json(by_alias=True, exclude_none=True)
 
+    def choices(self) -> str:
+        """As JSON text what is other than the defaults: the same in a version that has more fields."""
+        return self.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True)
+
 
 def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
     """CEL rules of a model as ``json_schema_extra``; the model's validators say the same in Python."""

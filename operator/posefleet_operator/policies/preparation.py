@@ -13,7 +13,10 @@ _FIRST_UNREACHABLE_BACKOFF_SECONDS = 2.0
 
 
 def fingerprint(spec: Spec) -> str:
-    """Of the parts of a spec that preparation looks at; while it is the same, what is prepared stays good."""
+    """Of the parts of a spec that preparation looks at; while it is the same, what is prepared stays good.
+
+    Fields that a newer version adds, with their defaults, leave it as it was.
+    """
     parts = (
         spec.dataset,
         spec.storage,
@@ -24,7 +27,7 @@ def fingerprint(spec: Spec) -> str:
         spec.checkpoint,
         spec.predict,
     )
-    text = "\n".join(part.to_json() if part is not None else "" for part in parts)
+    text = "\n".join(part.choices() if part is not None else "" for part in parts)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

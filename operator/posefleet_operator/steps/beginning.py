@@ -20,14 +20,18 @@ def greet(seen: Observation, plan: Plan) -> None:
 
 
 def start_over(seen: Observation, plan: Plan) -> None:
-    """Give a job that was refused for its data or its manifest another life when its author has corrected it."""
+    """Give a job that was refused for its data or its manifest another life when its author has corrected it.
+
+    What was refused before it began may have been the cluster's fault, such as a store that is there only now.
+    """
     if not seen.finished or plan.status.attempts or isinstance(seen.job, InvalidManifest):
         return
     failed = find_condition(plan.status.conditions, "Failed")
-    corrected = plan.status.preparation.fingerprint != seen.fingerprint
+    tries = plan.status.preparation.tries
+    edited = not tries or seen.generation != seen.status.observed_generation
+    corrected = edited and plan.status.preparation.fingerprint != seen.fingerprint
     if failed is None or failed.reason != "InvalidInput" or not corrected:
         return
-    tries = plan.status.preparation.tries
     plan.status = Status(
         observed_generation=seen.generation,
         start_time=to_timestamp(seen.now),

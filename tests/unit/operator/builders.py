@@ -32,6 +32,7 @@ class JobBuilder:
 
     name: str = "reaching"
     uid: str = "uid-1"
+    generation: int = 1
     spec: dict[str, Any] = field(default_factory=dict)
     status: Status = field(default_factory=Status)
     child_jobs: tuple[Manifest, ...] = ()
@@ -44,6 +45,10 @@ class JobBuilder:
     def with_spec(self, **fields: Any) -> Self:
         """Set fields of the spec."""
         return replace(self, spec={**self.spec, **fields})
+
+    def edited(self, **fields: Any) -> Self:
+        """Its author has changed fields of the spec since it was seen last."""
+        return replace(self.with_spec(**fields), generation=self.generation + 1)
 
     def with_gpus(self, per_node: int, nodes: int = 1) -> Self:
         """Ask for GPUs."""
@@ -127,7 +132,10 @@ class JobBuilder:
             "output": {"uri": "s3://lab-results/reaching/"},
             **self.spec,
         }
-        metadata = {"name": self.name, "namespace": "lab", "uid": self.uid, "generation": 1, "resourceVersion": "7"}
+        metadata = {
+            "name": self.name, "namespace": "lab", "uid": self.uid,
+            "generation": self.generation, "resourceVersion": "7",
+        }  # fmt: skip
         return {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -247,6 +255,10 @@ class PodBuilder:
     def lost(self, reason: str, message: str = "") -> Self:
         """It failed as a whole; no container says why."""
         return self.on_node("node-1")._status(phase="Failed", reason=reason, message=message, containerStatuses=[])
+
+    def evicted(self, message: str) -> Self:
+        """Its kubelet has ended it."""
+        return self._status(phase="Failed", reason="Evicted", message=message)
 
     def disrupted(self, reason: str = "EvictionByEvictionAPI") -> Self:
         """The cluster took it away."""

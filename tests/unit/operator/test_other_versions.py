@@ -1,14 +1,47 @@
 """Jobs that meet another version of the operator, or of the CRD."""
 
-import pytest
+from typing import Any
 
+import pytest
+from pydantic import create_model
+
+from posefleet_api.job import Spec, parse_job
+from posefleet_api.training import Training
 from posefleet_operator.observation import UnreadableManifest
+from posefleet_operator.policies.preparation import fingerprint
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import a_job
-from unit.operator.plans import message_of
+from unit.operator.plans import kinds, message_of
 
 #: The API server fills a newer CRD's defaults into every object.
 FROM_A_NEWER_CRD = {"training": {"fieldOfTomorrow": 1}}
+
+_TrainingOfTomorrow: Any = create_model("Training", __base__=Training, field_of_tomorrow=(int, 7))
+_SpecOfTomorrow: Any = create_model("Spec", __base__=Spec, training=(_TrainingOfTomorrow, _TrainingOfTomorrow()))
+
+
+@pytest.mark.parametrize("training", [{}, {"epochs": 5}], ids=["defaults", "own training"])
+def test_a_new_field_with_its_default_leaves_the_fingerprint_as_it_was(training: dict[str, int]) -> None:
+    manifest = a_job().with_spec(training=training).manifest()
+    today = fingerprint(parse_job(manifest).spec)
+
+    assert fingerprint(_SpecOfTomorrow.model_validate(manifest["spec"])) == today
+    filled_in = {**manifest["spec"], "training": {**training, "fieldOfTomorrow": 7}}
+    assert fingerprint(_SpecOfTomorrow.model_validate(filled_in)) == today
+    chosen = {**manifest["spec"], "training": {**training, "fieldOfTomorrow": 8}}
+    assert fingerprint(_SpecOfTomorrow.model_validate(chosen)) != today
+
+
+def test_a_job_refused_for_its_data_stays_refused_when_a_version_takes_fingerprints_otherwise() -> None:
+    refused = (
+        a_job().prepared().with_status(phase="Failed", completion_time="2026-01-31T11:59:00Z")
+        .with_condition("Failed", "True", "InvalidInput")
+    )  # fmt: skip
+    of_old = refused.status.preparation.model_copy(update={"fingerprint": "of an older version"})
+    refused = refused.with_status(preparation=of_old)
+
+    assert reconcile(refused.seen()).apply == []
+    assert kinds(reconcile(refused.edited().seen()))[-1] == ("Job", "reaching-prepare-2")
 
 
 @pytest.mark.parametrize("job", [a_job().running_attempt(1), a_job().prepared()], ids=["running", "prepared"])

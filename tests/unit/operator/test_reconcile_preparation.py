@@ -51,7 +51,7 @@ def test_a_job_refused_for_its_data_starts_over_when_its_author_corrects_it() ->
     )  # fmt: skip
     assert reconcile(failed.seen()).apply == []
 
-    plan = reconcile(failed.with_spec(dataset={"uri": "s3://lab-data/other/"}).seen())
+    plan = reconcile(failed.edited(dataset={"uri": "s3://lab-data/other/"}).seen())
     assert kinds(plan)[-1] == ("Job", "reaching-prepare-2")
     assert plan.status.completion_time is None
     assert plan.status.phase == "Preparing"

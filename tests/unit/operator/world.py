@@ -64,7 +64,8 @@ class World:
 
     def edit(self, **spec: Any) -> None:
         """Change the job's spec."""
-        self.job = self._stored({**self.job, "spec": {**self.job["spec"], **spec}})
+        metadata = {**self.job["metadata"], "generation": self.job["metadata"]["generation"] + 1}
+        self.job = self._stored({**self.job, "metadata": metadata, "spec": {**self.job["spec"], **spec}})
         self.cache.training_jobs.apply("MODIFIED", self.job)
 
     def restart_operator(self, **defaults: Any) -> None:
