@@ -1,10 +1,13 @@
 """What the operator has seen of the cluster: jobs as plain dicts, their children as typed values, all by key."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from posefleet_operator.children import ChildJob, ChildPod, Key, Manifest, version_of
+
+logger = logging.getLogger(__name__)
 
 Child = TypeVar("Child", ChildJob, ChildPod)
 
@@ -86,9 +89,11 @@ class Children(Generic[Child]):
         held = self._by_owner.get(owner, {})
         return tuple(held[name] for name in sorted(held))
 
-    def apply(self, event_type: str | None, manifest: Manifest) -> Key:
-        """Take in what a watch or a write returned; gives the owner's key."""
-        child = self._read(manifest)
+    def apply(self, event_type: str | None, manifest: Manifest) -> Key | None:
+        """Take in what a watch or a write returned; gives the owner's key, or None for what cannot be read."""
+        child = self._readable(manifest)
+        if child is None:
+            return None
         identity = child.identity
         held = self._by_owner.get(identity.owner, {}).get(identity.name)
         if held is not None and held.identity.version > identity.version:
@@ -118,10 +123,11 @@ class Children(Generic[Child]):
 
     def take_list(self, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
         """Make the cache equal to a complete list, of a namespace or of all; gives the owners of what is concerned."""
-        listed = [self._read(manifest) for manifest in manifests]
-        present = {child.identity.uid for child in listed}
-        owners = {child.identity.owner for child in listed}
-        for child in listed:
+        listed = list(manifests)
+        present = {manifest["metadata"].get("uid", "") for manifest in listed}
+        children = [child for manifest in listed if (child := self._readable(manifest)) is not None]
+        owners = {child.identity.owner for child in children}
+        for child in children:
             held = self._by_owner.get(child.identity.owner, {}).get(child.identity.name)
             newer = held is None or held.identity.version <= child.identity.version
             if newer and child.identity.uid not in self._deleted:
@@ -133,6 +139,14 @@ class Children(Generic[Child]):
                 self._remove(child)
                 owners.add(child.identity.owner)
         return owners
+
+    def _readable(self, manifest: Manifest) -> Child | None:
+        """None, and a line in the log, for an object that cannot be read: it must not cost more than itself."""
+        try:
+            return self._read(manifest)
+        except Exception as error:
+            logger.warning("%s/%s cannot be read and is left out: %r", *key_of(manifest), error)
+            return None
 
     def _remove(self, child: Child) -> None:
         held = self._by_owner[child.identity.owner]

@@ -1,5 +1,6 @@
 """What the operator reads of the Jobs and Pods that belong to a job: small typed values instead of whole objects."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Self
@@ -221,4 +222,5 @@ def _sentence(condition: Manifest | None) -> str:
 
 
 def _number(text: Any) -> int:
-    return int(text) if str(text or "").isdigit() else 0
+    """0 for what is not a number of a sane size; anybody may write annotations."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", str(text)) else 0

@@ -105,7 +105,8 @@ class Operator:
         }
 
         def deliver(plural: str, kind: str | None, manifest: Manifest) -> None:
-            runtime.wake(stores[plural].apply(kind, manifest))
+            if (key := stores[plural].apply(kind, manifest)) is not None:
+                runtime.wake(key)
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch(self._settings, deliver, cluster.credentials))

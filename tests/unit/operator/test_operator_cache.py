@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from posefleet_operator.cache import Cache
 from posefleet_operator.children import Manifest
 from unit.operator.builders import a_job, a_pod
@@ -100,3 +102,31 @@ def test_a_namesake_is_another_child() -> None:
     cache.pods.apply("DELETED", at_version(a_pod().running().manifest, 10, uid="old"))
 
     assert [pod.gone for pod in cache.pods.of(KEY)] == [False]
+
+
+def annotated(manifest: Manifest, key: str, value: str) -> Manifest:
+    annotations = {**manifest["metadata"].get("annotations", {}), key: value}
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "9" * 5000, "-1", "1\n", ""])
+def test_a_number_that_is_none_is_taken_for_0(number: str) -> None:
+    cache = Cache()
+    pod = annotated(a_pod(rank=1).manifest, "batch.kubernetes.io/job-completion-index", number)
+    cache.pods.take_list([pod], 9)
+    cache.child_jobs.apply("ADDED", annotated(a_job().attempt_manifest(1), "posefleet.io/gpus", number))
+
+    assert [pod.rank for pod in cache.pods.of(KEY)] == [0]
+    assert [job.gpus for job in cache.child_jobs.of(KEY)] == [0]
+
+
+def test_an_object_that_cannot_be_read_costs_itself_alone(caplog) -> None:
+    cache = Cache()
+    good, bad = a_pod(rank=0).manifest, a_pod(rank=1).running().manifest
+    unreadable = {**bad, "status": {"conditions": "none"}}
+    cache.pods.apply("ADDED", at_version(bad, 5))
+
+    assert cache.pods.apply("MODIFIED", at_version(unreadable, 6)) is None
+    assert cache.pods.take_list([unreadable, good], 9) == {KEY}
+    assert [pod.gone for pod in cache.pods.of(KEY)] == [False, False]
+    assert "lab/reaching-a1-1-x cannot be read" in caplog.text
