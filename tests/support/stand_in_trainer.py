@@ -35,6 +35,7 @@ def load(cluster: Cluster, work: Path) -> None:
     """Build the image and import it into the node."""
     if sys.version_info[:2] != _BASE_PYTHON:
         pytest.skip("the virtual environment must be of Python 3.11, as the base image is")
+    replaced = buildah.image_id(IMAGE)
     container = buildah.run("from", "--pull-never", base_image(print).into_buildah())
     try:
         for command, module in _COMMANDS.items():
@@ -46,6 +47,8 @@ def load(cluster: Cluster, work: Path) -> None:
         buildah.run("commit", "--quiet", container, IMAGE)
     finally:
         buildah.run("rm", container)
+    if replaced is not None:
+        buildah.run("rmi", replaced)
     cluster.container_node.load_image(IMAGE)
 
 
