@@ -6,8 +6,10 @@ from itertools import takewhile
 from posefleet_api.resources import FailurePolicy
 from posefleet_api.status import Attempt
 
-#: Nobody waits longer than this, however often an attempt failed.
+#: Nobody waits longer than this, however often an attempt failed, unless the policy itself says so.
 MAX_BACKOFF_SECONDS = 3600.0
+#: Ranks that waited for a node in vain have waited long enough.
+_MAX_INCOMPLETE_BACKOFF_SECONDS = 60.0
 #: Ends that nobody's budget pays for but that could come again at once.
 _DELETED_FROM_OUTSIDE = frozenset({"PodDeleted", "JobDeleted", "StoreUnreachable"})
 
@@ -31,13 +33,14 @@ def seconds_before_next(attempts: Sequence[Attempt], policy: FailurePolicy) -> f
     if last.reason == "Suspended":
         return 0.0
     if fruitless := _run_length(_fruitless(attempt) for attempt in reversed(attempts)):
-        return doubled(base, fruitless)
+        limit = _MAX_INCOMPLETE_BACKOFF_SECONDS if last.reason == "GangIncomplete" else MAX_BACKOFF_SECONDS
+        return doubled(base, fruitless, limit)
     return base if last.reason in _DELETED_FROM_OUTSIDE else 0.0
 
 
 def doubled(base_seconds: float, times: int, limit: float = MAX_BACKOFF_SECONDS) -> float:
-    """``base_seconds`` for the first time, twice as much for each further one, at most ``limit``."""
-    return min(limit, base_seconds * 2.0 ** min(times - 1, 32))
+    """``base_seconds`` for the first time, twice as much for each further one, up to ``limit`` if that is more."""
+    return min(max(limit, base_seconds), base_seconds * 2.0 ** min(times - 1, 32))
 
 
 def _fruitless(attempt: Attempt) -> bool:

@@ -1,5 +1,6 @@
 """How an attempt ended, from its pods' exit codes, conditions and termination messages."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from posefleet_operator.children import ChildPod, Termination
 
 _MAX_RAW_TEXT = 500
 _SIGKILL, _SIGTERM = 137, 143
+#: How kubelets say that a pod went beyond a limit of its own; of a node under pressure they speak otherwise.
+_BEYOND_LIMIT = re.compile(r"exceed(s|ed)\b.*\blimit\b", re.DOTALL)
 _NAMED_ENDINGS: dict[int, tuple[AttemptOutcome, str, str]] = {
     ExitCode.SUCCEEDED: ("Succeeded", "Completed", "done"),
     ExitCode.INVALID_INPUT: ("InvalidInput", "InvalidInput", "the manifest or the data set is wrong"),
@@ -50,6 +53,8 @@ def ending_of_pod(pod: ChildPod) -> Ending:
         return _ending_without_exit_code(pod)
     if (said := termination_message(pod)) is not None and said.reason in FINAL_REASONS:
         return Ending("InvalidInput" if said.reason == "InvalidInput" else "Failed", said.reason, said.message)
+    if pod.end.exit_code != ExitCode.SUCCEEDED and _outgrew_its_limit(pod):
+        return _ending_of_outgrown(pod)
     if pod.end.exit_code == ExitCode.PREEMPTED:
         return Ending("Preempted", _taken_reason(pod) or "Preempted", _taken_message(pod))
     if (named := _NAMED_ENDINGS.get(pod.end.exit_code)) is not None:
@@ -61,20 +66,26 @@ def ending_of_pod(pod: ChildPod) -> Ending:
 def ending_of_gang(pods: Sequence[ChildPod], nodes: int, job_gone: bool) -> Ending:
     """How an attempt ended whose pods have all ended.
 
-    What cannot come right in another attempt decides. Otherwise the first end is the cause and later ones are its
-    consequences: when one pod fails the Job controller stops the others, which then say that they were asked to.
-    A rank that only lost its peers explains nothing while another pod is known to know more.
+    What cannot come right in another attempt decides, and then a pod that outgrew its limits, which is asked to stop
+    as all others then are. Otherwise the first end is the cause and later ones are its consequences: when one pod
+    fails the Job controller stops the others, which then say that they were asked to. A rank that only lost its peers
+    explains nothing while another pod is known to know more.
     """
     endings = [(pod, ending_of_pod(pod)) for pod in pods]
     if sum(ending.outcome == "Succeeded" for _, ending in endings) >= nodes:
         return next(ending for _, ending in endings if ending.outcome == "Succeeded")
     bad = [(pod, ending) for pod, ending in endings if ending.outcome != "Succeeded"]
-    if final := [ending for _, ending in bad if ending.final]:
-        return final[0]
-    if known := [(pod, ending) for pod, ending in bad if ending.reason != "PeerLost" and pod.end is not None]:
-        return _first(known)
-    if unexplained := [ending for _, ending in bad if ending.reason != "PeerLost"]:
-        return unexplained[0]
+    outgrown = [ending for _, ending in bad if (ending.outcome, ending.reason) == ("Failed", "Evicted")]
+    if decisive := [*(ending for _, ending in bad if ending.final), *outgrown]:
+        return decisive[0]
+    lost = [ending for _, ending in bad if ending.reason == "PeerLost"]
+    # A pod that the others waited for in vain is deleted in the end, which is not why they gave up.
+    absent = [pod for pod, ending in bad if lost and pod.started_at is None and ending.reason == "PodDeleted"]
+    telling = [(pod, ending) for pod, ending in bad if ending.reason != "PeerLost" and pod not in absent]
+    if telling:
+        return _first(telling)
+    if absent:
+        return _ending_of_incomplete_gang(lost[0], absent[0])
     return _ending_of_lost_gang(bad, nodes - len(pods), job_gone)
 
 
@@ -86,13 +97,12 @@ def ending_of_taken_gang(pods: Sequence[ChildPod], nodes: int) -> Ending | None:
 
 
 def _first(endings: Sequence[tuple[ChildPod, Ending]]) -> Ending:
-    """The cause among endings: the earliest; the more telling of those that ended in the same second."""
+    """The cause among endings: the earliest, those at an unknown time last; of one second the more telling."""
 
-    def order(item: tuple[ChildPod, Ending]) -> tuple[datetime, int, int]:
+    def order(item: tuple[ChildPod, Ending]) -> tuple[bool, datetime, int, int]:
         pod, ending = item
-        assert pod.end is not None
-        moment = pod.end.finished_at or datetime.max.replace(tzinfo=UTC)
-        return moment, _rank_among_simultaneous(pod, ending), pod.rank
+        moment = (pod.end and pod.end.finished_at) or datetime.max.replace(tzinfo=UTC)
+        return pod.end is None, moment, _rank_among_simultaneous(pod, ending), pod.rank
 
     return min(endings, key=order)[1]
 
@@ -106,6 +116,12 @@ def _rank_among_simultaneous(pod: ChildPod, ending: Ending) -> int:
     return 2
 
 
+def _ending_of_incomplete_gang(lost: Ending, absent: ChildPod) -> Ending:
+    why = absent.unschedulable or absent.waiting_message
+    started = f"pod {absent.identity.name} never started" + (f" ({why.strip().rstrip('.')})" if why else "")
+    return Ending("Preempted", "GangIncomplete", f"{started}; {lost.message}")
+
+
 def _ending_of_lost_gang(bad: Sequence[tuple[ChildPod, Ending]], missing: int, job_gone: bool) -> Ending:
     if job_gone:
         return Ending("Preempted", "JobDeleted", "the attempt's Job was deleted from outside")
@@ -115,13 +131,23 @@ def _ending_of_lost_gang(bad: Sequence[tuple[ChildPod, Ending]], missing: int, j
 
 
 def _ending_without_exit_code(pod: ChildPod) -> Ending:
-    if pod.reason == "Evicted" and "exceed" in pod.message:
-        remedy = "raise resources.cachePerNode or resources.memoryPerNode"
-        return Ending("Failed", "Evicted", f"pod {pod.identity.name} was evicted: {pod.message.strip()} {remedy}")
+    if _outgrew_its_limit(pod):
+        return _ending_of_outgrown(pod)
     if pod.gone and not pod.disruption:
         return Ending("Preempted", "PodDeleted", f"pod {pod.identity.name} was deleted from outside")
     reason = _taken_reason(pod) or pod.reason or "PodLost"
     return Ending("Preempted", reason, _taken_message(pod))
+
+
+def _outgrew_its_limit(pod: ChildPod) -> bool:
+    return pod.reason == "Evicted" and _BEYOND_LIMIT.search(pod.message) is not None
+
+
+def _ending_of_outgrown(pod: ChildPod) -> Ending:
+    remedy = "raise resources.cachePerNode or resources.memoryPerNode"
+    return Ending(
+        "Failed", "Evicted", f"pod {pod.identity.name} was evicted: {pod.message.strip().rstrip('.')}; {remedy}"
+    )
 
 
 def _unnatural_ending(pod: ChildPod, end: Termination) -> Ending:

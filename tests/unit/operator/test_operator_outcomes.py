@@ -6,6 +6,9 @@ from posefleet_api.outcomes import TerminationMessage
 from posefleet_operator.policies.outcomes import ending_of_gang, ending_of_pod
 from unit.operator.builders import PodBuilder, a_job, a_pod
 
+BEYOND = 'Usage of EmptyDir volume "posefleet-cache" exceeds the limit "5Gi". '
+NAN = TerminationMessage(reason="NonFiniteLoss", message="NaN")
+
 
 def rank(number: int) -> PodBuilder:
     return a_pod(a_job().with_gpus(1, nodes=3), 1, number)
@@ -35,9 +38,36 @@ def gang(*pods: PodBuilder, nodes: int = 3, job_gone: bool = False) -> tuple[str
         (rank(0).ended(143), "Failed", "Error"),
         (rank(0).lost("NodeLost"), "Preempted", "NodeLost"),
         (rank(0).lost("UnexpectedAdmissionError", "no GPU"), "Preempted", "UnexpectedAdmissionError"),
-        (rank(0).lost("Evicted", 'Usage of EmptyDir volume "posefleet-cache" exceeds the limit'), "Failed", "Evicted"),
+        (rank(0).lost("Evicted", BEYOND), "Failed", "Evicted"),
         (rank(0).lost("Evicted", "The node was low on resource: memory."), "Preempted", "Evicted"),
-        (rank(0).ended(1, TerminationMessage(reason="NonFiniteLoss", message="NaN")), "Failed", "NonFiniteLoss"),
+        (
+            rank(0).lost(
+                "Evicted",
+                "The node was low on resource: memory. Container trainer was using 9Gi, which exceeds "
+                "its request of 8Gi.",
+            ),
+            "Preempted",
+            "Evicted",
+        ),
+        (rank(0).ended(137).evicted(BEYOND), "Failed", "Evicted"),
+        (rank(0).ended(75).evicted(BEYOND), "Failed", "Evicted"),
+        (rank(0).ended(75).deleted().evicted(BEYOND), "Failed", "Evicted"),
+        (rank(0).ended(0).evicted(BEYOND), "Succeeded", "Completed"),
+        (rank(0).ended(1, NAN).evicted(BEYOND), "Failed", "NonFiniteLoss"),
+        (
+            rank(0).ended(137).evicted('Container trainer exceeded its local ephemeral storage limit "1Gi". '),
+            "Failed",
+            "Evicted",
+        ),
+        (
+            rank(0)
+            .ended(75)
+            .evicted("The node was low on resource: ephemeral-storage.")
+            .disrupted("TerminationByKubelet"),
+            "Preempted",
+            "TerminationByKubelet",
+        ),
+        (rank(0).ended(1, NAN), "Failed", "NonFiniteLoss"),
     ],
 )
 def test_a_pods_end_has_an_outcome_and_a_reason(pod: PodBuilder, outcome: str, reason: str) -> None:
@@ -50,6 +80,11 @@ def test_a_pods_end_has_an_outcome_and_a_reason(pod: PodBuilder, outcome: str, r
 def test_a_killed_pod_is_explained() -> None:
     assert "killed (exit 137)" in ending_of_pod(rank(0).ended(137).seen).message
     assert "memoryPerNode" in ending_of_pod(rank(0).ended(137, reason="OOMKilled").seen).message
+
+
+def test_a_pod_that_outgrew_its_cache_is_told_what_to_raise() -> None:
+    message = ending_of_pod(rank(0).ended(137).evicted(BEYOND).seen).message
+    assert 'exceeds the limit "5Gi"; raise resources.cachePerNode' in message
 
 
 def test_what_a_trainer_says_that_is_no_json_is_quoted_by_its_last_line() -> None:
@@ -78,6 +113,35 @@ def test_ranks_that_only_lost_a_deleted_peer_were_preempted() -> None:
 
 def test_ranks_that_all_lost_each_other_failed() -> None:
     assert gang(rank(0).ended(76), rank(1).ended(76), rank(2).ended(76)) == ("Failed", "PeerLost")
+
+
+def test_ranks_that_waited_for_a_node_in_vain_say_which_and_why() -> None:
+    lost = TerminationMessage(reason="PeerLost", message="rank 1 of 2 has not come within 600 s")
+    never = rank(1).unschedulable("0/2 nodes are available: 2 Insufficient nvidia.com/gpu.")
+    ending = ending_of_gang([rank(0).ended(76, lost).seen, never.seen.after_deletion()], 2, job_gone=False)
+
+    assert (ending.outcome, ending.reason) == ("Preempted", "GangIncomplete")
+    assert ending.message == (
+        "pod reaching-a1-1-x never started (0/2 nodes are available: 2 Insufficient nvidia.com/gpu); "
+        "rank 1 of 2 has not come within 600 s"
+    )
+
+
+def test_a_gang_without_all_its_nodes_that_ends_otherwise_says_how() -> None:
+    never = rank(1).unschedulable("no room").seen.after_deletion()
+    endings = {
+        "Killed": [rank(0).ended(76).seen, never, rank(2).ended(137).seen],
+        "NodeLost": [rank(0).ended(76).seen, never, rank(2).lost("NodeLost").seen],
+        "PodDeleted": [rank(0).ended(76).seen, rank(1).running().seen.after_deletion()],
+    }
+    assert {reason: ending_of_gang(pods, 3, job_gone=False).reason for reason, pods in endings.items()} == {
+        reason: reason for reason in endings
+    }
+
+
+def test_a_pod_that_outgrew_its_cache_is_the_cause_although_all_stop_together() -> None:
+    stopped = rank(1).ended(75, seconds_ago=5)
+    assert gang(rank(0).ended(75, seconds_ago=5).evicted(BEYOND), stopped) == ("Failed", "Evicted")
 
 
 def test_the_first_failure_is_the_cause_and_pods_stopped_for_it_are_not() -> None:

@@ -61,6 +61,18 @@ def test_a_suspended_attempt_is_followed_at_once() -> None:
     assert seconds_before_next(attempts("Preempted", reason="Suspended", steps=0), POLICY) == 0
 
 
+def test_a_gang_that_waited_for_a_node_in_vain_waits_no_longer_than_a_minute_more() -> None:
+    incomplete = attempts(*["Preempted"] * 9, reason="GangIncomplete", steps=0)
+    assert [seconds_before_next(incomplete[:n], POLICY) for n in (1, 2, 3, 4, 9)] == [10, 20, 40, 60, 60]
+
+
+def test_no_wait_is_shorter_than_the_policy_says() -> None:
+    patient = FailurePolicy(backoff_seconds=86_400)
+    assert seconds_before_next(attempts("Failed"), patient) == 86_400
+    assert seconds_before_next(attempts("Failed", "Failed"), patient) == 86_400
+    assert seconds_before_next(attempts("Preempted", reason="GangIncomplete", steps=0), patient) == 86_400
+
+
 def test_no_wait_is_longer_than_an_hour() -> None:
     assert seconds_before_next(attempts(*["Failed"] * 90), POLICY) == 3600
 
