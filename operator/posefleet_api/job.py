@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from posefleet_api.base import ApiModel, rules
+from posefleet_api.base import ApiModel, Matches, rules
 from posefleet_api.constants import MAX_JOB_NAME_LENGTH
 from posefleet_api.dataset import Dataset, Output, Storage
 from posefleet_api.mistakes import mistakes
@@ -57,12 +57,19 @@ class Spec(ApiModel):
         return any(uri.startswith("s3://") for uri in uris)
 
 
+_NAME = "[a-z]([-a-z0-9]*[a-z0-9])?"
+_NAME_RULE = (
+    "must begin with a letter and have only a-z, 0-9 and '-', since pods and Services are named after it: "
+    "write mouse-2026-01-15 rather than 2026-01-15 or mouse.2026-01-15"
+)
+
+
 class Metadata(ApiModel):
     """What posefleet reads of a resource's metadata."""
 
     model_config = ConfigDict(extra="ignore")
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_JOB_NAME_LENGTH)]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_JOB_NAME_LENGTH), Matches(_NAME, _NAME_RULE)]
     namespace: str = "default"
     uid: str = ""
     generation: int = 0
@@ -76,6 +83,7 @@ _ROOT_RULES = rules(
         f"size(self.metadata.name) <= {MAX_JOB_NAME_LENGTH}",
         f"metadata.name must have at most {MAX_JOB_NAME_LENGTH} characters: host names are made of it",
     ),
+    (f"self.metadata.name.matches('^{_NAME}$')", f"metadata.name {_NAME_RULE}"),
     (
         f"!has(oldSelf.status) || !has(oldSelf.status.attempt) || ({_SAME})",
         "dataset, output, model, losses and training cannot change once training has begun: apply a new job",

@@ -127,11 +127,19 @@ def test_every_field_is_judged_alike_for_a_value_of_each_kind(
         check(api, manifest)
 
 
-def test_names_are_judged_alike(api: client.CustomObjectsApi) -> None:
-    for name in ("a", "a" * 48, "a" * 49):
-        manifest = base()
-        manifest["metadata"]["name"] = name
-        check(api, manifest)
+@pytest.mark.parametrize(
+    "name", ["a", "a" * 48, "a" * 49, "a-1", "a1", "a--1", "1a", "2026-01-15", "mouse.1", "a-", "-a", "A", "a_1", "é"]
+)
+def test_names_are_judged_alike(api: client.CustomObjectsApi, name: str) -> None:
+    manifest = base()
+    manifest["metadata"]["name"] = name
+    check(api, manifest)
+
+
+def test_a_name_that_begins_with_a_date_is_refused_with_one_to_write(api: client.CustomObjectsApi) -> None:
+    manifest = base()
+    manifest["metadata"]["name"] = "2026-01-15"
+    assert "write mouse-2026-01-15" in refused_by_api_server(api, manifest)
 
 
 @pytest.mark.parametrize(
