@@ -63,8 +63,8 @@ def ending_of_pod(pod: ChildPod) -> Ending:
     return _unnatural_ending(pod, pod.end)
 
 
-def ending_of_gang(pods: Sequence[ChildPod], nodes: int, job_gone: bool) -> Ending:
-    """How an attempt ended whose pods have all ended.
+def ending_of_gang(pods: Sequence[ChildPod], nodes: int, job_gone: bool, ran: bool = True) -> Ending:
+    """How an attempt ended whose pods have all ended; ``ran`` says whether all of them were seen to run.
 
     What cannot come right in another attempt decides, and then a pod that outgrew its limits, which is asked to stop
     as all others then are. Otherwise the first end is the cause and later ones are its consequences: when one pod
@@ -84,9 +84,10 @@ def ending_of_gang(pods: Sequence[ChildPod], nodes: int, job_gone: bool) -> Endi
     telling = [(pod, ending) for pod, ending in bad if ending.reason != "PeerLost" and pod not in absent]
     if telling:
         return _first(telling)
-    if absent:
-        return _ending_of_incomplete_gang(lost[0], absent[0])
-    return _ending_of_lost_gang(bad, nodes - len(pods), job_gone)
+    missing = nodes - len(pods)
+    if absent or (lost and missing > 0 and not ran and not job_gone):
+        return _ending_of_incomplete_gang(lost[0], absent, missing)
+    return _ending_of_lost_gang(bad, missing, job_gone)
 
 
 def ending_of_taken_gang(pods: Sequence[ChildPod], nodes: int) -> Ending | None:
@@ -116,9 +117,12 @@ def _rank_among_simultaneous(pod: ChildPod, ending: Ending) -> int:
     return 2
 
 
-def _ending_of_incomplete_gang(lost: Ending, absent: ChildPod) -> Ending:
-    why = absent.unschedulable or absent.waiting_message
-    started = f"pod {absent.identity.name} never started" + (f" ({why.strip().rstrip('.')})" if why else "")
+def _ending_of_incomplete_gang(lost: Ending, absent: Sequence[ChildPod], missing: int) -> Ending:
+    if not absent:
+        text = f"pods that were never seen (does a quota refuse them?): {missing}"
+        return Ending("Preempted", "GangIncomplete", f"{text}; {lost.message}")
+    why = absent[0].unschedulable or absent[0].waiting_message
+    started = f"pod {absent[0].identity.name} never started" + (f" ({why.strip().rstrip('.')})" if why else "")
     return Ending("Preempted", "GangIncomplete", f"{started}; {lost.message}")
 
 

@@ -34,7 +34,8 @@ def conclude(seen: Observation, plan: Plan) -> None:
     if requeued and not any(pod.active for pod in pods):
         _end(seen, plan, Ending("Preempted", "QueuePreempted", "Kueue gave the nodes to another job"))
     elif has_ended(job, pods, seen.now):
-        ending = ending_of_gang(pods, gang_size(seen, attempt), job is None)
+        ran = attempt.running_time is not None
+        ending = ending_of_gang(pods, gang_size(seen, attempt), job is None, ran)
         _end(seen, plan, _as_asked(plan, ending))
     elif job is not None and job.finished:
         plan.wake(_LOOK_AGAIN_SECONDS)

@@ -1,5 +1,7 @@
 """A reconcile for every turn of an attempt, from its start to its outcome and the budget."""
 
+from dataclasses import replace
+
 from posefleet_api.outcomes import TerminationMessage
 from posefleet_api.status import Artifacts, Checkpoint, Progress
 from posefleet_operator.reconcile import reconcile
@@ -109,6 +111,17 @@ def test_a_preempted_attempt_does_not_use_up_the_budget() -> None:
     assert plan.status.attempts[0].outcome == "Preempted"
     assert plan.status.failed_attempts == 0
     assert plan.status.completion_time is None
+
+
+def test_a_gang_whose_pods_a_quota_refuses_waited_in_vain() -> None:
+    job = reconciled(a_job().with_gpus(1, nodes=2).prepared())
+    job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(76).manifest)
+    assert reconcile(job.seen()).status.attempts[0].reason == "GangIncomplete"
+
+    ran = a_job().with_gpus(1, nodes=2).running_attempt(1)
+    ran = replace(ran, pods=(a_pod(ran).ended(76).manifest,))
+    ran = ran.with_child(finished_job(ran.attempt_manifest(1), "Failed"))
+    assert reconcile(ran.seen()).status.attempts[0].reason == "PodDeleted"
 
 
 def test_a_reason_that_would_come_again_ends_the_job_at_once() -> None:
