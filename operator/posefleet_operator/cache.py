@@ -56,6 +56,13 @@ class Jobs:
         """Drop a job that a write found to be gone."""
         self._by_key.pop(key, None)
 
+    def leave(self, namespace: str) -> set[Key]:
+        """Drop the jobs of a namespace that cannot be read; gives their keys."""
+        left = {key for key in self._by_key if key[0] == namespace}
+        for key in left:
+            del self._by_key[key]
+        return left
+
     def begin_listing(self) -> None:
         """From here on remember deletions, since the list to come may still hold what is deleted meanwhile."""
         self._deleted.clear()
@@ -158,6 +165,9 @@ class Children(Generic[Child]):
             held.pop(child.identity.name, None)
         else:
             held[child.identity.name] = last_words
+
+
+Store = Jobs | Children[ChildJob] | Children[ChildPod]
 
 
 class Cache:

@@ -6,14 +6,13 @@ and a loop of its own and hands events over.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import kopf
 
 from posefleet_api.constants import GROUP, LABEL_JOB, PLURAL, VERSION
 from posefleet_operator.children import Manifest
-from posefleet_operator.settings import Settings
 
 _CHUNK = 500
 
@@ -65,11 +64,11 @@ def tune(settings: kopf.OperatorSettings) -> None:
 
 
 async def watch(
-    settings: Settings,
+    namespaces: Sequence[str],
     deliver: Sink,
     login: Callable[[], Awaitable[kopf.ConnectionInfo]],
 ) -> None:
-    """Hand events to ``deliver``, in the loop of the caller, until cancelled.
+    """Hand events to ``deliver``, in the loop of the caller, until cancelled. An empty namespace stands for all.
 
     Raises:
         WatchEnded: if kopf gives up.
@@ -85,7 +84,7 @@ async def watch(
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(login), loop))
 
     registry = registry_of_handlers(hand_over, credentials)
-    thread = asyncio.create_task(asyncio.to_thread(_run_kopf, settings, registry, stop))
+    thread = asyncio.create_task(asyncio.to_thread(_run_kopf, namespaces, registry, stop))
     try:
         await asyncio.shield(thread)
         raise WatchEnded("kopf has stopped watching")
@@ -98,10 +97,6 @@ async def _awaited(login: Callable[[], Awaitable[kopf.ConnectionInfo]]) -> kopf.
     return await login()
 
 
-def _run_kopf(settings: Settings, registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
-    everywhere = not settings.namespaces
-    asyncio.run(
-        kopf.operator(
-            registry=registry, stop_flag=stop, standalone=True, clusterwide=everywhere, namespaces=settings.namespaces
-        )
-    )
+def _run_kopf(namespaces: Sequence[str], registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
+    scope: dict[str, Any] = {"clusterwide": True} if "" in namespaces else {"namespaces": namespaces}
+    asyncio.run(kopf.operator(registry=registry, stop_flag=stop, standalone=True, **scope))

@@ -3,17 +3,18 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from posefleet_api.constants import PLURAL
 from posefleet_operator.apply import Performer
-from posefleet_operator.cache import Cache, Children, Jobs
-from posefleet_operator.children import ChildJob, ChildPod, Manifest
+from posefleet_operator.cache import Cache, Store
+from posefleet_operator.children import Key, Manifest
 from posefleet_operator.client import Cluster
 from posefleet_operator.election import Election
-from posefleet_operator.handlers import watch
+from posefleet_operator.handlers import Sink, watch
 from posefleet_operator.metrics import Metrics
-from posefleet_operator.resync import compare_again_and_again, compare_first
+from posefleet_operator.resync import Comparison
 from posefleet_operator.runtime import Runtime
 from posefleet_operator.serving import serving
 from posefleet_operator.settings import Settings
@@ -95,10 +96,11 @@ class Operator:
             await asyncio.gather(keeping, acting, return_exceptions=True)
 
     async def _act(self, cluster: Cluster, cache: Cache, runtime: Runtime) -> None:
-        await compare_first(cluster, cache, self._settings)
+        comparison = Comparison(cluster, cache, self._settings)
+        await comparison.first()
         self._state = "leading"
         runtime.wake_all()
-        stores: dict[str, Jobs | Children[ChildJob] | Children[ChildPod]] = {
+        stores: dict[str, Store] = {
             PLURAL: cache.training_jobs,
             "jobs": cache.child_jobs,
             "pods": cache.pods,
@@ -109,8 +111,7 @@ class Operator:
                 runtime.wake(key)
 
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(watch(self._settings, deliver, cluster.credentials))
-            tasks.create_task(compare_again_and_again(cluster, cache, self._settings, runtime.wake))
+            tasks.create_task(_follow(cluster, comparison, deliver, runtime.wake))
             tasks.create_task(runtime.asker.run())
 
     async def _beat(self) -> None:
@@ -123,3 +124,14 @@ class Operator:
 
     def _readiness(self) -> tuple[bool, str]:
         return self._state in {"leading", "standby"}, self._state
+
+
+async def _follow(cluster: Cluster, comparison: Comparison, deliver: Sink, wake: Callable[[Key], None]) -> None:
+    """Watch what can be read and compare it, for ever; the watch begins anew when other namespaces can be read."""
+    while True:
+        watching = asyncio.create_task(watch(comparison.readable, deliver, cluster.credentials))
+        try:
+            await comparison.again_and_again(watching, wake)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)

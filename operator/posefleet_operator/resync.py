@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable
 
 from posefleet_api.constants import LABEL_JOB
-from posefleet_operator.cache import Cache
-from posefleet_operator.children import Key
+from posefleet_operator.cache import Cache, Store
+from posefleet_operator.children import Key, Manifest
 from posefleet_operator.client import ApiError, Cluster
 from posefleet_operator.kinds import JOB, POD, TRAINING_JOB
 from posefleet_operator.settings import Settings
@@ -20,49 +20,99 @@ logger = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
 #: The watches begin after the first list; what was deleted in between is found out so soon.
 _FIRST_PAUSE_SECONDS = 15.0
+#: A namespace that refuses is asked again so soon.
+_REFUSED_PAUSE_SECONDS = 30.0
 
 
-async def compare(cluster: Cluster, cache: Cache, settings: Settings) -> set[Key]:
-    """List everything and make the cache equal to it; gives the jobs concerned."""
-    concerned: set[Key] = set()
-    stores = ((TRAINING_JOB, cache.training_jobs), (JOB, cache.child_jobs), (POD, cache.pods))
-    for kind, store in stores:
-        selector = "" if kind == TRAINING_JOB else LABEL_JOB
-        store.begin_listing()
-        for namespace in settings.namespaces or ("",):
-            manifests, version = await cluster.list(kind, namespace, selector)
-            concerned |= store.take_list(manifests, version, namespace)
-    return concerned
+class Comparison:
+    """Makes the cache equal to the cluster, and knows which namespaces let themselves be read.
 
+    A namespace that is deleted takes the operator's rights in it along. The others are served all the same.
+    """
 
-async def compare_first(cluster: Cluster, cache: Cache, settings: Settings) -> None:
-    """The first comparison; without it nothing may be decided, so it is tried until it works."""
-    said = ""
-    while True:
-        try:
-            await compare(cluster, cache, settings)
-            return
-        except ApiError as error:
-            if (hint := _hint(error)) != said:
-                logger.warning("cannot read the cluster yet: %s", hint)
-            said = hint
-            await asyncio.sleep(_RETRY_SECONDS)
+    def __init__(self, cluster: Cluster, cache: Cache, settings: Settings) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._resync_seconds = settings.resync_seconds
+        self._wanted = settings.namespaces or ("",)
+        self._refused: frozenset[str] = frozenset()
 
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """The namespaces that could be read last; an empty one stands for all."""
+        return tuple(name for name in self._wanted if name not in self._refused)
 
-async def compare_again_and_again(
-    cluster: Cluster, cache: Cache, settings: Settings, wake: Callable[[Key], None]
-) -> None:
-    """Compare for ever, and have a look at every job that is concerned."""
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
-        await asyncio.sleep(pause)
-        pause = settings.resync_seconds
-        try:
-            for key in await compare(cluster, cache, settings):
-                wake(key)
-        except ApiError as error:
-            logger.warning("cannot compare with the cluster: %s", error)
-            pause = _RETRY_SECONDS
+    async def first(self) -> None:
+        """The first comparison; without it nothing may be decided, so it is tried until it works."""
+        said = ""
+        while True:
+            try:
+                await self.compare()
+                return
+            except ApiError as error:
+                if (hint := _hint(error)) != said:
+                    logger.warning("cannot read the cluster yet: %s", hint)
+                said = hint
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def again_and_again(self, watching: asyncio.Task[None], wake: Callable[[Key], None]) -> None:
+        """Compare from time to time, and at once when ``watching`` has ended, and have a look at every job that is
+        concerned. Ends when other namespaces than before can be read.
+
+        Raises:
+            WatchEnded: if the watch has ended for another reason.
+        """
+        before, pause = self.readable, _FIRST_PAUSE_SECONDS
+        while self.readable == before:
+            await asyncio.wait([watching], timeout=pause)
+            try:
+                for key in await self.compare():
+                    wake(key)
+                pause = min(self._resync_seconds, _REFUSED_PAUSE_SECONDS) if self._refused else self._resync_seconds
+            except ApiError as error:
+                logger.warning("cannot compare with the cluster: %s", error)
+                pause = _RETRY_SECONDS
+            if watching.done() and self.readable == before:
+                await watching
+
+    async def compare(self) -> set[Key]:
+        """List everything and make the cache equal to it; gives the jobs concerned.
+
+        Raises:
+            ApiError: if that does not work, or if no namespace at all may be read.
+        """
+        stores: tuple[Store, ...] = (self._cache.training_jobs, self._cache.child_jobs, self._cache.pods)
+        for store in stores:
+            store.begin_listing()
+        concerned: set[Key] = set()
+        refusals: dict[str, ApiError] = {}
+        for namespace in self._wanted:
+            try:
+                lists = await self._lists(namespace)
+            except ApiError as error:
+                if error.status != 403:
+                    raise
+                refusals[namespace] = error
+                continue
+            # All at once: nobody may see the jobs of a namespace that is back without their children.
+            for store, (manifests, version) in zip(stores, lists, strict=True):
+                concerned |= store.take_list(manifests, version, namespace)
+        if refusals.keys() == set(self._wanted):
+            raise next(iter(refusals.values()))
+        return concerned | self._leave(refusals)
+
+    async def _lists(self, namespace: str) -> list[tuple[list[Manifest], int]]:
+        selectors = ((TRAINING_JOB, ""), (JOB, LABEL_JOB), (POD, LABEL_JOB))
+        return [await self._cluster.list(kind, namespace, selector) for kind, selector in selectors]
+
+    def _leave(self, refusals: dict[str, ApiError]) -> set[Key]:
+        """Forget the jobs of namespaces that refuse. Their children stay, for jobs may come back to them."""
+        for namespace in refusals.keys() - self._refused:
+            logger.warning("namespace %s is not served until it can be read: %s", namespace, refusals[namespace])
+        for namespace in self._refused - refusals.keys():
+            logger.info("namespace %s can be read again and is served", namespace)
+        self._refused = frozenset(refusals)
+        return {key for namespace in refusals for key in self._cache.training_jobs.leave(namespace)}
 
 
 def _hint(error: ApiError) -> str:

@@ -5,7 +5,7 @@ The API server's audit log tells what the operator asked for in a whole life of 
 
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +46,8 @@ class Account:
     namespace: str
     kubeconfig: Path
     rights: frozenset[Right]
+    #: What gives them to it.
+    manifests: str
 
     @property
     def user(self) -> str:
@@ -54,10 +56,12 @@ class Account:
 
 
 @contextmanager
-def _account(stage: Stage, directory: Path, everywhere: bool, without: Right | None = None) -> Iterator[Account]:
-    """The account as the chart makes it, for the stage's namespace alone or for all."""
+def _account(
+    stage: Stage, directory: Path, everywhere: bool, without: Right | None = None, besides: Sequence[str] = ()
+) -> Iterator[Account]:
+    """The account as the chart makes it, for the stage's namespace (and some besides) alone or for all."""
     home = f"home-{uuid.uuid4().hex[:8]}"
-    objects = render_into(home, userRoles=False, watchNamespaces=[] if everywhere else [stage.namespace])
+    objects = render_into(home, userRoles=False, watchNamespaces=[] if everywhere else [stage.namespace, *besides])
     roles = [_spared(one, without) for one in of_kind(objects, *_ROLES)]
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}}
     manifests = yaml.safe_dump_all([namespace, *of_kind(objects, "ServiceAccount", "Lease"), *roles])
@@ -65,9 +69,9 @@ def _account(stage: Stage, directory: Path, everywhere: bool, without: Right | N
     path = stage.cluster.service_account_kubeconfig(home, ACCOUNT, directory / f"{home}.kubeconfig")
     rights = frozenset(right for role in of_kind(roles, "Role", "ClusterRole") for right in granted(role["rules"]))
     try:
-        yield Account(home, path, rights)
+        yield Account(home, path, rights, manifests)
     finally:
-        _kubectl(stage, manifests, "delete", "--wait=false")
+        _kubectl(stage, manifests, "delete", "--wait=false", "--ignore-not-found")
 
 
 def _spared(manifest: Manifest, right: Right | None) -> Manifest:
@@ -257,6 +261,48 @@ def _may_list_jobs(api: client.ApiClient, namespace: str) -> bool:
     except client.ApiException:
         return False
     return True
+
+
+@contextmanager
+def _namespace(stage: Stage) -> Iterator[Stage]:
+    """A second namespace, which may be deleted meanwhile."""
+    name = f"{stage.namespace}-too"
+    stage.core.create_namespace({"metadata": {"name": name}})
+    try:
+        yield Stage(stage.api, name, stage.cluster)
+    finally:
+        stage.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+def test_a_namespace_that_is_deleted_does_not_stop_the_others(
+    stage: Stage, tmp_path: Path, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    with (
+        _namespace(stage) as other,
+        _account(stage, tmp_path, everywhere=False, besides=[other.namespace]) as account,
+    ):
+        operator = start_operator(
+            kubeconfig=str(account.kubeconfig), lease_namespace=account.namespace,
+            namespaces=f"{stage.namespace},{other.namespace}", resync_seconds="2",
+        )  # fmt: skip
+        operator.wait_until_leading()
+        stage.apply("here")
+        other.apply("there")
+        stage.wait_for_phase("here", "Running")
+        other.wait_for_phase("there", "Preparing")
+
+        stage.kubectl("delete", "namespace", other.namespace, "--timeout=60s")
+        wait_for("a complaint", lambda: f"namespace {other.namespace} is not served" in operator.log.read_text())
+        stage.patch("here", suspend=True)
+        stage.wait_for_phase("here", "Suspended")
+        stage.patch("here", suspend=False)
+        stage.wait_for_phase("here", "Running")
+
+        stage.core.create_namespace({"metadata": {"name": other.namespace}})
+        _kubectl(stage, account.manifests, "apply")
+        other.apply("there")
+        other.wait_for_phase("there", "Preparing")
+        assert "leading failed" not in operator.log.read_text()
 
 
 def test_a_refused_request_is_seen_in_the_audit_log(stage: Stage, audit_log: Path, tmp_path: Path) -> None:
