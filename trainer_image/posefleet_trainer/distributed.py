@@ -9,13 +9,17 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from posefleet_trainer.errors import PeerLost
 
 _log = logging.getLogger(__name__)
 
-#: How long a rank waits for its peers: pods of one gang start minutes apart, and rank 0 may prepare first.
+#: How long a rank waits for its peers to join (pods of one gang start minutes apart), and in each collective of NCCL.
 JOIN_TIMEOUT = timedelta(minutes=10)
+#: How long it waits in a collective of gloo, where one rank may prepare, download or write for as long as that takes. A
+#: peer that dies closes its connections, which ends the wait at once; one that hangs is for the job's stallSeconds.
+CPU_TIMEOUT = timedelta(hours=48)
 #: Words by which torch says that a peer, not this rank, is at fault.
 _PEER_WORDS = (
     "Connection closed by peer",
@@ -47,6 +51,7 @@ def process_group(world: int) -> Iterator[None]:
         with _killable():
             store = roll_call(rank, world, JOIN_TIMEOUT)
             dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=JOIN_TIMEOUT)
+        _between_cpus().set_timeout(CPU_TIMEOUT)
         yield
     dist.destroy_process_group()
 
@@ -59,6 +64,15 @@ def _killable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _between_cpus() -> Any:
+    """The part of the group that is gloo's."""
+    import torch
+    import torch.distributed as dist
+
+    assert dist.group.WORLD is not None
+    return dist.group.WORLD.get_backend(torch.device("cpu"))
 
 
 def _has_cuda() -> bool:
@@ -79,11 +93,15 @@ def peer_errors() -> Iterator[None]:
 
 
 def first_alone(rank: int, world: int, work: Callable[[], object]) -> None:
-    """Rank 0 does ``work`` while the others wait for it."""
+    """Rank 0 does ``work`` while the others wait for it, however long it takes.
+
+    Raises:
+        PeerLost: another rank went away.
+    """
     if rank == 0:
         work()
     if world > 1:
-        import torch.distributed as dist
+        from posefleet_trainer.training.collectives import wait_for_all
 
         with peer_errors():
-            dist.barrier()
+            wait_for_all()

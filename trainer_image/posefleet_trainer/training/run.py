@@ -82,6 +82,8 @@ class _Run:
         writer = self._new_writer()
         loader = open_loader(self._context, self._data, self._plan, first_step, compute_threads(self._context))
         try:
+            # Ranks are not ready together, and NCCL, which comes next, waits minutes for them and not hours.
+            wait_for_all()
             if first_step < self._plan.steps:
                 callbacks = [
                     FirstSteps(request, self._image, len(self._prepared.keypoints), self._context.timeline),
