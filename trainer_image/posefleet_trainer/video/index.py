@@ -83,13 +83,14 @@ def build_index(path: Path, name: str) -> VideoIndex:
     The end is always decoded, because containers count packets there that no decoder makes a frame of.
 
     Raises:
-        UnreadableVideo: no video, truncated, or without a single frame.
+        UnreadableVideo: no video, truncated, with a rotation (display matrix), or without a single frame.
     """
     with opened(path, name) as (container, stream):
         width, height = stream.codec_context.width, stream.codec_context.height
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         pts, keys = _packet_timestamps(container, stream)
     check_whole(path, name)
+    _check_upright(path, name)
     shown = _shown(path, name, pts, keys)
     frames = _count(path, name) if shown is None else len(shown)
     if frames == 0:
@@ -103,6 +104,20 @@ def build_index(path: Path, name: str) -> VideoIndex:
         pts=np.array([] if shown is None else shown, dtype=np.int64),
         key_pts=np.array([] if shown is None else keys, dtype=np.int64),
     )
+
+
+def _check_upright(path: Path, name: str) -> None:
+    """Raises:
+    UnreadableVideo: its display matrix turns the pictures, which OpenCV obeys and this decoder does not.
+    """
+    with opened(path, name) as (container, stream):
+        first = next(decoded(container, stream), None)
+    if first is not None and first.rotation:
+        raise UnreadableVideo(
+            name,
+            f"carries a rotation of {first.rotation} degrees, which players and OpenCV apply and this trainer does not",
+            "turn the pictures themselves with: ffmpeg -i in.mp4 -c:v libx264 -crf 17 out.mp4",
+        )
 
 
 def decoded(container: Any, stream: Any) -> Iterator[Any]:

@@ -20,6 +20,7 @@ class Recording:
     options: dict[str, str] = field(default_factory=dict)
     gaps_ms: tuple[int, ...] = (40,)
     container_options: dict[str, str] = field(default_factory=dict)
+    rotation: int = 0
 
     def save(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,6 +28,8 @@ class Recording:
             stream = output.add_stream(self.codec, rate=25, options=self.options)
             stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, self.pixels
             stream.codec_context.time_base = Fraction(1, 1000)
+            if self.rotation:
+                stream.set_display_rotation(self.rotation)
             time = 0
             for number in range(self.frames):
                 frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")

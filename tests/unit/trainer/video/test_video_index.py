@@ -124,3 +124,10 @@ def test_truncated_video_is_refused(suffix: str, recording: Recording, tmp_path:
 
     with pytest.raises(UnreadableVideo, match=r"videos/video.mp4 is truncated.*upload it again"):
         build_index(path, "videos/video.mp4")
+
+
+@pytest.mark.parametrize("rotation", [90, -90, -180])
+def test_video_that_players_turn_is_refused_with_the_command_that_turns_it(rotation: int, tmp_path: Path):
+    said = refusal(Recording(frames=5, rotation=rotation).save(tmp_path / "video.mp4"))
+    assert said.startswith(f"videos/video.mp4 carries a rotation of {rotation} degrees, which players and OpenCV")
+    assert said.endswith("turn the pictures themselves with: ffmpeg -i in.mp4 -c:v libx264 -crf 17 out.mp4")
