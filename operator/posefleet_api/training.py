@@ -20,7 +20,7 @@ class Training(ApiModel):
     learning_rate: Annotated[PositiveNumber, Field(le=10)] = 1e-3
     """Peak learning rate of Adam."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """auto is bf16 on a GPU and fp32 on a CPU."""
+    """auto is bf16 on a GPU that computes in it (NVIDIA: Ampere or later), fp32 on others and on a CPU."""
     validate_every_epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
     """Epochs between two measurements of the pixel error on the validation frames."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0

@@ -12,6 +12,7 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from posefleet_api.training import Training
 from posefleet_trainer.context import Rank
+from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.telemetry.timeline import Timeline
 from posefleet_trainer.training.preemption import StopRequest
@@ -103,10 +104,19 @@ def _nothing() -> None:
 
 
 def precision_of(training: Training) -> Any:
-    """Lightning's name for ``training.precision``."""
-    bf16 = training.precision == "bf16" or (
-        training.precision == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    )
+    """Lightning's name for ``training.precision``.
+
+    Raises:
+        InvalidInput: bf16 is asked for, and the GPU would only emulate it.
+    """
+    on_gpu = torch.cuda.is_available()
+    supported = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    if training.precision == "bf16" and on_gpu and not supported:
+        raise InvalidInput(
+            f"training.precision is bf16, in which {torch.cuda.get_device_name()} does not compute; write auto or "
+            "fp32, or choose GPUs that do (NVIDIA Ampere or later) with resources.gpuModel"
+        )
+    bf16 = training.precision == "bf16" or (training.precision == "auto" and supported)
     return "bf16-mixed" if bf16 else "32-true"
 
 
