@@ -18,6 +18,8 @@ LABEL_JOB_UID: Final = f"{GROUP}/job-uid"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 ANNOTATION_FINGERPRINT: Final = f"{GROUP}/fingerprint"
+#: Of what the author says of the pods; see ``policies/shape.py`` of the operator.
+ANNOTATION_SHAPE: Final = f"{GROUP}/shape"
 #: GPUs of a whole gang, whatever resource they are asked for by.
 ANNOTATION_GPUS: Final = f"{GROUP}/gpus"
 COMPONENT_PREPARE: Final = "prepare"

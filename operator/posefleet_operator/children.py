@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
+    ANNOTATION_SHAPE,
     LABEL_ATTEMPT,
     LABEL_COMPONENT,
     LABEL_JOB,
@@ -74,6 +75,8 @@ class ChildJob:
     #: Of the whole gang.
     gpus: int
     fingerprint: str
+    #: What shaped its pods; empty if an earlier version made it.
+    shape: str
 
     @property
     def finished(self) -> bool:
@@ -108,6 +111,7 @@ class ChildJob:
             completions=int(spec.get("completions") or 1),
             gpus=_number(annotations.get(ANNOTATION_GPUS)),
             fingerprint=annotations.get(ANNOTATION_FINGERPRINT, ""),
+            shape=annotations.get(ANNOTATION_SHAPE, ""),
         )
 
 

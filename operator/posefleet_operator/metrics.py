@@ -33,7 +33,7 @@ ATTEMPT_ENDS: dict[str, tuple[str, ...]] = {
     "Preempted": (
         *("Preempted", "PodDeleted", "PodLost", "JobDeleted", "StoreUnreachable", "QueuePreempted", "Suspended"),
         *("PreemptionByScheduler", "EvictionByEvictionAPI", "DeletionByTaintManager", "DeletionByPodGC"),
-        *("TerminationByKubelet", "GangIncomplete"),
+        *("TerminationByKubelet", "GangIncomplete", "Replaced"),
     ),
     "InvalidInput": ("InvalidInput",),
     "Failed": ("Error", "OutOfMemory", "NonFiniteLoss", "PeerLost", "OOMKilled", "Killed", "Evicted"),

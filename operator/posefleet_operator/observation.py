@@ -13,6 +13,7 @@ from posefleet_api.status import FINISHED_PHASES, Attempt, Status
 from posefleet_operator.children import ChildJob, ChildPod, Key, Manifest
 from posefleet_operator.policies.preparation import fingerprint
 from posefleet_operator.policies.resolution import resolved
+from posefleet_operator.policies.shape import shape
 from posefleet_operator.settings import Settings
 
 
@@ -113,6 +114,16 @@ class Observation:
         """
         assert isinstance(self._written, PoseTrainingJob)
         return fingerprint(self._written.spec)
+
+    @property
+    def shape(self) -> str:
+        """Of what the author says of the pods; only after the step that refuses invalid manifests."""
+        assert isinstance(self._written, PoseTrainingJob)
+        return shape(self._written.spec)
+
+    def reshaped(self, job: ChildJob | None) -> bool:
+        """Whether the author has changed what shapes the pods since a child Job was made that is not ended yet."""
+        return job is not None and job.unfinished and job.shape not in {"", self.shape}
 
     @cached_property
     def _written(self) -> PoseTrainingJob | InvalidManifest:

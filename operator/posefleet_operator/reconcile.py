@@ -8,7 +8,7 @@ from posefleet_operator.policies.turns import turns
 from posefleet_operator.steps.adoption import adopt
 from posefleet_operator.steps.attempts import listen, run, stop_former
 from posefleet_operator.steps.beginning import greet, refuse, rest, start_over
-from posefleet_operator.steps.ending import conclude, deadline, stall, suspend
+from posefleet_operator.steps.ending import conclude, deadline, reshape, stall, suspend
 from posefleet_operator.steps.preparation import prepare
 from posefleet_operator.steps.summary import summarize
 
@@ -22,6 +22,7 @@ STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     conclude,
     deadline,
     suspend,
+    reshape,
     stop_former,
     prepare,
     run,

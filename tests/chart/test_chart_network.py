@@ -25,8 +25,8 @@ JOB = parse_job(
     }
 )
 TRAINERS = {
-    "prepare": prepare_job(JOB, 1, "print", Settings()),
-    "attempt": attempt_job(JOB, 1, Settings()),
+    "prepare": prepare_job(JOB, 1, "print", "shape", Settings()),
+    "attempt": attempt_job(JOB, 1, "shape", Settings()),
 }
 EVERYWHERE = {"kubernetes.io/metadata.name": "anything"}
 

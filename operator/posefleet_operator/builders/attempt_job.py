@@ -2,6 +2,7 @@
 
 from posefleet_api.constants import (
     ANNOTATION_GPUS,
+    ANNOTATION_SHAPE,
     COMPONENT_ATTEMPT,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -21,12 +22,15 @@ from posefleet_operator.settings import Settings
 _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
-def attempt_job(job: PoseTrainingJob, number: int, settings: Settings) -> Manifest:
-    """The gang of an attempt. With a queue it is created suspended, and is Kueue's to release."""
+def attempt_job(job: PoseTrainingJob, number: int, shape: str, settings: Settings) -> Manifest:
+    """The gang of an attempt. With a queue it is created suspended, and is Kueue's to release.
+
+    ``shape`` says which words of the job's author shaped its pods.
+    """
     nodes = job.spec.resources.nodes
     child = {
         **metadata(job, COMPONENT_ATTEMPT, number),
-        "annotations": {ANNOTATION_GPUS: str(job.spec.resources.gpus)},
+        "annotations": {ANNOTATION_GPUS: str(job.spec.resources.gpus), ANNOTATION_SHAPE: shape},
     }
     if job.spec.queue:
         child["labels"] = {**child["labels"], _QUEUE_LABEL: job.spec.queue}

@@ -2,6 +2,7 @@
 
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
+    ANNOTATION_SHAPE,
     COMPONENT_PREPARE,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -19,8 +20,8 @@ _CPU_REQUEST = "500m"
 _MEMORY_REQUEST = "1Gi"
 
 
-def prepare_job(job: PoseTrainingJob, number: int, fingerprint: str, settings: Settings) -> Manifest:
-    """One pod without GPUs, once; ``fingerprint`` says what it prepares for."""
+def prepare_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str, settings: Settings) -> Manifest:
+    """One pod without GPUs, once; ``fingerprint`` says what it prepares for, ``shape`` what shaped its pod."""
     role = Role(
         component=COMPONENT_PREPARE,
         number=number,
@@ -33,7 +34,7 @@ def prepare_job(job: PoseTrainingJob, number: int, fingerprint: str, settings: S
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {**child, "annotations": {ANNOTATION_FINGERPRINT: fingerprint}},
+        "metadata": {**child, "annotations": {ANNOTATION_FINGERPRINT: fingerprint, ANNOTATION_SHAPE: shape}},
         "spec": {
             "completions": 1,
             "parallelism": 1,

@@ -13,6 +13,9 @@ _MAX_INCOMPLETE_BACKOFF_SECONDS = 60.0
 #: Ends that nobody's budget pays for but that could come again at once.
 _DELETED_FROM_OUTSIDE = frozenset({"PodDeleted", "JobDeleted", "StoreUnreachable"})
 
+#: Ends that the job's author asked for.
+_ASKED_FOR = frozenset({"Suspended", "Replaced"})
+
 
 def counts(attempt: Attempt) -> bool:
     """Whether an attempt that ended uses up the budget of ``failurePolicy.maxAttempts``."""
@@ -30,7 +33,7 @@ def seconds_before_next(attempts: Sequence[Attempt], policy: FailurePolicy) -> f
     last, base = attempts[-1], float(policy.backoff_seconds)
     if counts(last):
         return doubled(base, _run_length(counts(attempt) for attempt in reversed(attempts)))
-    if last.reason == "Suspended":
+    if last.reason in _ASKED_FOR:
         return 0.0
     if fruitless := _run_length(_fruitless(attempt) for attempt in reversed(attempts)):
         limit = _MAX_INCOMPLETE_BACKOFF_SECONDS if last.reason == "GangIncomplete" else MAX_BACKOFF_SECONDS
@@ -44,7 +47,7 @@ def doubled(base_seconds: float, times: int, limit: float = MAX_BACKOFF_SECONDS)
 
 
 def _fruitless(attempt: Attempt) -> bool:
-    if attempt.outcome != "Preempted" or attempt.reason == "Suspended":
+    if attempt.outcome != "Preempted" or attempt.reason in _ASKED_FOR:
         return False
     return (attempt.end_step or 0) <= (attempt.start_step or 0)
 

@@ -100,6 +100,14 @@ def stall(seen: Observation, plan: Plan) -> None:
         _end(seen, plan, ending_of_taken_gang(pods, gang_size(seen, attempt)) or stalled(limit))
 
 
+def reshape(seen: Observation, plan: Plan) -> None:
+    """End an attempt whose author has changed what shapes its pods before all of them ran; the next one obeys."""
+    attempt = running_attempt(plan.status)
+    if attempt is None or attempt.running_time is not None or not seen.reshaped(seen.attempt_job(attempt.number)):
+        return
+    _end(seen, plan, Ending("Preempted", "Replaced", "the manifest was changed while the pods waited"))
+
+
 def _resume(plan: Plan) -> None:
     """Say that the job goes on; while its gang still ends, the condition keeps saying why."""
     condition = find_condition(plan.status.conditions, "Suspended")

@@ -42,7 +42,9 @@ def _watch_try(seen: Observation, plan: Plan) -> None:
     preparation = plan.status.preparation
     job = seen.prepare_job(preparation.tries)
     pods = seen.own_pods(COMPONENT_PREPARE, preparation.tries)
-    outdated_data = preparation.fingerprint != seen.fingerprint
+    if seen.reshaped(job) and not any(pod.started_at for pod in pods):
+        _note(plan, fingerprint="")
+    outdated_data = plan.status.preparation.fingerprint != seen.fingerprint
     if outdated_data and job is not None and job.unfinished:
         plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
     if not has_ended(job, pods, seen.now):
@@ -121,7 +123,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
 def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
     plan.apply.append(job_config(seen.job, COMPONENT_PREPARE, number))
-    plan.apply.append(prepare_job(seen.job, number, wanted, seen.settings))
+    plan.apply.append(prepare_job(seen.job, number, wanted, seen.shape, seen.settings))
     if (old := outdated(number)) is not None:
         name = prepare_name(seen.name, old)
         plan.delete += [Reference("ConfigMap", name), Reference("Job", name)]

@@ -152,11 +152,11 @@ class JobBuilder:
 
     def attempt_manifest(self, number: int) -> Manifest:
         """The Job of an attempt as the API server holds it."""
-        return as_stored(attempt_job(self.parsed(), number, self.settings))
+        return as_stored(attempt_job(self.parsed(), number, self.seen().shape, self.settings))
 
     def prepare_manifest(self, number: int) -> Manifest:
         """The Job of a try of the preparation as the API server holds it."""
-        return as_stored(prepare_job(self.parsed(), number, self.seen().fingerprint, self.settings))
+        return as_stored(prepare_job(self.parsed(), number, self.seen().fingerprint, self.seen().shape, self.settings))
 
     def seen(self, now: datetime = NOW) -> Observation:
         """What a reconcile looks at."""

@@ -16,7 +16,7 @@ from unit.operator.builders import SETTINGS, JobBuilder, a_job
 
 
 def attempt(job: JobBuilder, number: int = 2) -> Manifest:
-    return attempt_job(job.parsed(), number, job.settings)
+    return attempt_job(job.parsed(), number, "shape", job.settings)
 
 
 def pod_of(manifest: Manifest) -> Manifest:
@@ -124,7 +124,7 @@ def test_a_gang_without_gpus_asks_for_none_and_runs_one_process_a_pod() -> None:
 
 
 def test_preparation_takes_no_gpu_and_asks_for_little() -> None:
-    manifest = prepare_job(a_job().with_gpus(8, nodes=4).parsed(), 1, "f", SETTINGS)
+    manifest = prepare_job(a_job().with_gpus(8, nodes=4).parsed(), 1, "f", "shape", SETTINGS)
 
     assert container_of(manifest)["resources"]["requests"] == {"cpu": "500m", "memory": str(2**30)}
     assert "nvidia.com/gpu" not in container_of(manifest)["resources"]["limits"]
@@ -140,7 +140,7 @@ def test_a_queue_is_named_to_kueue_and_the_gang_is_kueues_to_release() -> None:
 
 
 def test_pods_keep_to_the_restricted_standard() -> None:
-    for manifest in (attempt(a_job()), prepare_job(a_job().parsed(), 1, "f", SETTINGS)):
+    for manifest in (attempt(a_job()), prepare_job(a_job().parsed(), 1, "f", "shape", SETTINGS)):
         pod, container = pod_of(manifest), container_of(manifest)
         assert pod["automountServiceAccountToken"] is False
         assert pod["enableServiceLinks"] is False
@@ -167,7 +167,7 @@ def test_anonymous_and_local_jobs_have_no_credentials() -> None:
     manifest = job.manifest()
     del manifest["spec"]["storage"]
 
-    built = attempt_job(parse_job(manifest), 1, SETTINGS)
+    built = attempt_job(parse_job(manifest), 1, "shape", SETTINGS)
     assert "AWS_ACCESS_KEY_ID" not in environment_of(built)
 
 
@@ -217,7 +217,7 @@ def test_the_trainer_reads_its_job_with_every_default_of_code_and_cluster() -> N
     assert parse_job(told).spec == job.parsed().spec
 
 
-@pytest.mark.parametrize("build", [lambda j: attempt_job(j, 1, SETTINGS), lambda j: attempt_service(j, 1)])
+@pytest.mark.parametrize("build", [lambda j: attempt_job(j, 1, "shape", SETTINGS), lambda j: attempt_service(j, 1)])
 def test_children_belong_to_their_job(build) -> None:
     (owner,) = build(a_job().parsed())["metadata"]["ownerReferences"]
 
