@@ -49,7 +49,10 @@ def step_of_manifest(key: str) -> int | None:
 
 
 def training_fingerprint(spec: Spec, prepared: Prepared) -> str:
-    """SHA-256 of all that the trained weights are a function of, the number of ranks excepted."""
+    """SHA-256 of all that the trained weights are a function of, the number of ranks excepted.
+
+    Of ``checkpoint.resumeFrom`` the URI counts: the file may go while the job that began with it goes on.
+    """
     parts = [
         spec.dataset.split.to_json(),
         spec.model.to_json(),
@@ -60,4 +63,6 @@ def training_fingerprint(spec: Spec, prepared: Prepared) -> str:
         *(frame.to_json() for frame in prepared.frames),
         *(video.proxy.sha256 for video in prepared.clip_videos if video.proxy),
     ]
+    if spec.checkpoint.resume_from:
+        parts.append(spec.checkpoint.resume_from)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -9,12 +9,13 @@ from posefleet_trainer.dataset.fetched import Fetched, fetch_training_files
 from posefleet_trainer.dataset.pose_spaces import fit_pose_spaces
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.errors import Preempted
 from posefleet_trainer.losses.build import unsupervised_losses
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.training.checkpoint_manifest import training_fingerprint
 from posefleet_trainer.training.checkpoint_writer import CheckpointWriter
-from posefleet_trainer.training.collectives import from_first, share_buffers, wait_for_all
+from posefleet_trainer.training.collectives import from_first, largest, share_buffers, wait_for_all
 from posefleet_trainer.training.control import CheckpointClock, StepControl
 from posefleet_trainer.training.data import TrainingData, image_size, open_data, open_loader
 from posefleet_trainer.training.history import History
@@ -39,7 +40,7 @@ def train(context: Context, prepared: Prepared, fetched: Fetched | None = None) 
     All ranks call it together and return the same model. ``fetched``: what has been brought to this node already.
 
     Raises:
-        Preempted: SIGTERM came to any rank; the checkpoint is in the store.
+        Preempted: SIGTERM came to any rank; the checkpoint or the model is in the store.
         NonFiniteLoss: a loss became NaN or infinite.
         InvalidInput: the manifest or the data cannot be trained on.
         StoreUnreachable: the store was away for longer than its patience.
@@ -54,7 +55,10 @@ def train(context: Context, prepared: Prepared, fetched: Fetched | None = None) 
     fetched = fetched or fetch_training_files(context, prepared)
     try:
         with stop_request() as request:
-            return _Run(context, prepared, fetched, fingerprint).train(request)
+            model = _Run(context, prepared, fetched, fingerprint).train(request)
+        if any(largest([request.made])):
+            raise Preempted("asked to stop; the trained model is in the store")
+        return model
     finally:
         # What training read may be evicted for the videos that are predicted next.
         fetched.cache.close()
@@ -133,7 +137,7 @@ class _Run:
             Objective(self._start.network, self._image, losses),
             self._plan,
             learning_rate=self._spec.training.learning_rate,
-            pretrained=self._spec.model.weights != "none",
+            pretrained=self._spec.model.weights != "none" or bool(self._spec.checkpoint.resume_from),
             seed=self._spec.training.seed,
             optimizer_state=state.optimizer if state else None,
         )

@@ -40,7 +40,7 @@ def find_start(context: Context, prepared: Prepared, cache: NodeCache, fingerpri
     state = fetch_checkpoint(context.output, cache, manifest) if manifest else None
     spec = context.job.spec
     torch.manual_seed(spec.training.seed)
-    weights = None if state else _backbone_weights(context, cache)
+    weights = None if state or spec.checkpoint.resume_from else _backbone_weights(context, cache)
     try:
         network = PoseNetwork(spec.model.backbone, image_size(spec), len(prepared.keypoints), weights)
     except RuntimeError as error:

@@ -16,6 +16,8 @@ from posefleet_trainer.dataset.prepare import prepare
 from posefleet_trainer.errors import NonFiniteLoss, Preempted
 from posefleet_trainer.loading.batches import TrainingBatch
 from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.training import module, run, start
+from posefleet_trainer.training.model_files import ModelManifest
 from posefleet_trainer.training.module import PoseModule
 from posefleet_trainer.training.objective import Objective
 from posefleet_trainer.training.run import train
@@ -86,6 +88,21 @@ def test_a_training_that_was_preempted_ends_with_the_weights_of_one_that_was_not
     assert context.progress.report().start_step == 8
 
 
+def test_sigterm_after_the_last_step_is_kept_until_the_model_is_written(root: Path, monkeypatch: pytest.MonkeyPatch):
+    write = run.write_model
+
+    def struck(*arguments: Any) -> ModelManifest:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_model", struck)
+        with pytest.raises(Preempted, match="asked to stop; the trained model is in the store"):
+            trained(a_context(root))
+    monkeypatch.setattr(PoseModule, "training_step", None)
+    assert trained(a_context(root)).sha256 == manifest(root)["weightsSha256"]
+
+
 def test_a_training_that_has_ended_returns_its_model_at_once(root: Path, monkeypatch: pytest.MonkeyPatch):
     first = trained(a_context(root))
     monkeypatch.setattr(PoseModule, "training_step", None)
@@ -117,6 +134,32 @@ def test_weights_are_started_from_another_jobs_model(root: Path):
     before, after = given.network.state_dict(), taken.network.state_dict()
     name = "head.out.weight"
     assert torch.allclose(before[name], after[name], atol=1e-5)
+
+
+def test_another_start_is_another_training_than_the_one_whose_model_is_there(root: Path):
+    given = trained(a_context(root, "given"))
+    uri = f"file://{root}/given/model/model.pt"
+    one_epoch = {"epochs": 1}
+    anew = trained(a_context(root, training=one_epoch))
+    context = a_context(root, training=one_epoch, checkpoint={"resumeFrom": uri})
+
+    started = trained(context)
+
+    assert len({given.sha256, anew.sha256, started.sha256}) == 3
+    assert trained(context).sha256 == started.sha256
+
+
+def test_a_given_start_needs_no_hub_and_counts_as_pretrained(root: Path, monkeypatch: pytest.MonkeyPatch):
+    trained(a_context(root, "given"))
+    monkeypatch.setattr(start, "hub_weights", lambda *_: pytest.fail("the hub is not to be asked"))
+    given: list[bool] = []
+    monkeypatch.setattr(module, "backbone_factor", lambda _, pretrained: given.append(pretrained) or 1.0)
+    project = TinyProject(training={"epochs": 1}, checkpoint={"resumeFrom": f"file://{root}/given/model/model.pt"})
+    for output, weights in (("hub", "imagenet"), ("none", "none")):
+        context = context_of(project.job(root, output, weights=weights), root)
+        prepare(context)
+        trained(context)
+    assert set(given) == {True}
 
 
 def test_progress_ends_at_the_last_step_with_a_measured_error(root: Path):

@@ -55,7 +55,7 @@ class TinyProject:
                 output.mux(stream.encode(av.VideoFrame.from_ndarray(picture(self.side, 1.0 * number), format="rgb24")))
             output.mux(stream.encode(None))
 
-    def job(self, root: Path, output: str = "output") -> PoseTrainingJob:
+    def job(self, root: Path, output: str = "output", weights: str = "none") -> PoseTrainingJob:
         """A job on the project that ``write`` wrote under ``root``."""
         training = {"epochs": 3, "batchSize": 4, "clipLength": 4, "validateEveryEpochs": 1, **self.training}
         return parse_job(
@@ -68,7 +68,7 @@ class TinyProject:
                     "output": {"uri": f"file://{root}/{output}", "cacheUri": f"file://{root}/prepared"},
                     "model": {
                         "backbone": "mobilenetv3_small",
-                        "weights": "none",
+                        "weights": weights,
                         "imageSize": {"height": 64, "width": 64},
                     },
                     "losses": self.losses,
