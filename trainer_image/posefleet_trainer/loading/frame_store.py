@@ -16,9 +16,6 @@ _KEPT_BYTES = 512 * 2**20
 class Archive(Protocol):
     """Where labelled frames lie (``dataset.frames.FrameArchive``)."""
 
-    def encoded(self, path: str) -> bytes:
-        """The picture's file."""
-
     def image(self, path: str) -> np.ndarray:
         """The picture (height, width, 3), RGB."""
 
@@ -27,7 +24,7 @@ class FrameStore:
     """The frames of one set at the network's size; those that fit in memory are decoded once."""
 
     def __init__(self, archive: Archive, frames: Sequence[Frame], image: Grid) -> None:
-        self.archive = archive
+        self._archive = archive
         self.frames = frames
         self.image = image
         self._kept: dict[int, np.ndarray] = {}
@@ -37,7 +34,7 @@ class FrameStore:
         """Frame ``frame`` (height, width, 3), RGB bytes."""
         kept = self._kept.get(frame)
         if kept is None:
-            kept = resize(self.archive.image(self.frames[frame].path), (self.image.height, self.image.width))
+            kept = resize(self._archive.image(self.frames[frame].path), (self.image.height, self.image.width))
             if len(self._kept) < self._room:
                 self._kept[frame] = kept
         return kept

@@ -1,10 +1,10 @@
-"""Labelled frames: from the archive to augmented batches, through DALI on the CPU or on a GPU."""
+"""Labelled frames: from the archive to batches, decoded and resized on the CPU, augmented there or on a GPU."""
 
 from typing import Any
 
 import numpy as np
 import torch
-from nvidia.dali import fn, types
+from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
 from posefleet_trainer.loading.affine import apply
@@ -15,7 +15,6 @@ from posefleet_trainer.loading.graph import PARAMETERS, Device, new_pipeline, pa
 from posefleet_trainer.loading.look_ahead import LookAhead
 from posefleet_trainer.loading.sampler import FrameSampler, Share
 from posefleet_trainer.loading.tensors import to_torch
-from posefleet_trainer.telemetry.metrics import DECODED_FRAMES
 
 _STEPS_AHEAD = 2
 
@@ -32,9 +31,7 @@ class LabelledLoader:
         self._sampler = FrameSampler(len(store.frames), seed)
         self._step = first_step
         device: Device = "cpu" if device_id is None else "gpu"
-        self._ahead = LookAhead(
-            self._pictures if device == "cpu" else self._files, first_step, threads=threads, depth=_STEPS_AHEAD
-        )
+        self._ahead = LookAhead(self._pictures, first_step, threads=threads, depth=_STEPS_AHEAD)
         self._pipeline = self._build(device, device_id, threads)
 
     def next_batch(self) -> FrameBatch:
@@ -56,17 +53,14 @@ class LabelledLoader:
         self._ahead.close()
 
     def _build(self, device: Device, device_id: int | None, threads: int) -> Pipeline:
-        image = self._store.image
         pipeline = new_pipeline(self._share.per_step, threads, device_id)
         with pipeline:
-            layout = ["HWC" if device == "cpu" else ""] + [""] * PARAMETERS
+            layout = ["HWC"] + [""] * PARAMETERS
             frames: Any
             frames, *inputs = fn.external_source(source=self._ahead, num_outputs=1 + PARAMETERS, layout=layout)
-            if device == "gpu":
-                frames = fn.decoders.image(frames, device="mixed", output_type=types.DALIImageType.RGB)
-                frames = fn.resize(frames, resize_y=image.height, resize_x=image.width, antialias=True)
-            noise = noise_bank(self._seed, image)
-            pipeline.set_outputs(varied(frames, inputs, device, noise, layout="HWC"))
+            noise = noise_bank(self._seed, self._store.image)
+            on_device = frames.gpu() if device == "gpu" else frames
+            pipeline.set_outputs(varied(on_device, inputs, device, noise, layout="HWC"))
         pipeline.build()
         return pipeline
 
@@ -74,13 +68,6 @@ class LabelledLoader:
         samples = self._share.samples(step)
         pictures = [self._store.picture(self._sampler.frame(sample)) for sample in samples]
         return pictures, *parameters([self._augmentation(sample) for sample in samples])
-
-    def _files(self, step: int) -> tuple[list[Any], ...]:
-        samples = self._share.samples(step)
-        paths = [self._store.frames[self._sampler.frame(sample)].path for sample in samples]
-        files = [np.frombuffer(self._store.archive.encoded(path), dtype=np.uint8) for path in paths]
-        DECODED_FRAMES.inc(len(files))
-        return files, *parameters([self._augmentation(sample) for sample in samples])
 
     def _augmentation(self, sample: int) -> Augmentation:
         return frame_augmentation(self._seed, sample, self._store.image)

@@ -25,7 +25,7 @@ def choose_devices(local_rank: int, image: Grid, *, has_clips: bool) -> Devices:
         _log.info("labelled frames and clips are decoded and augmented on the CPU: no CUDA device is visible")
         return Devices(None, None)
     if not has_clips:
-        _log.info("labelled frames are decoded and augmented on GPU %d", local_rank)
+        _log.info("labelled frames are augmented on GPU %d", local_rank)
         return Devices(local_rank, None)
     found = probe_decoding(local_rank, image)
     if not found.decodes:
@@ -33,5 +33,5 @@ def choose_devices(local_rank: int, image: Grid, *, has_clips: bool) -> Devices:
             "clips are decoded on the CPU, because NVDEC of GPU %d does not decode: %s", local_rank, found.reason
         )
         return Devices(local_rank, None)
-    _log.info("labelled frames and clips are decoded and augmented on GPU %d", local_rank)
+    _log.info("clips are decoded, and labelled frames and clips augmented, on GPU %d", local_rank)
     return Devices(local_rank, local_rank)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from posefleet_trainer.dataset.prepared import Frame
@@ -21,9 +20,6 @@ class Discs:
 
     def image(self, path: str) -> np.ndarray:
         return picture(SIDE, float(path))
-
-    def encoded(self, path: str) -> bytes:
-        return cv2.imencode(".png", self.image(path)[..., ::-1])[1].tobytes()
 
 
 def frames(count: int) -> list[Frame]:

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from posefleet_trainer.loading.frame_store import FrameStore
@@ -61,3 +62,15 @@ def test_images_are_channels_last_and_unlabelled_keypoints_are_nan():
     assert batch.images.shape == (10, 3, 96, 96)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert batch.points[batch.files.index("0"), 2].isnan().all()
+
+
+def test_a_gpu_is_given_the_pictures_that_the_cpu_is_given(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(LabelledLoader, "_build", lambda *_: None)
+    on_cpu, on_gpu = (
+        LabelledLoader(FrameStore(Discs(), frames(10), IMAGE), Share(0, 1, 4), 7, 0, device_id=device_id, threads=1)
+        for device_id in (None, 0)
+    )
+    for inputs, others in zip(on_cpu._ahead(), on_gpu._ahead(), strict=True):
+        assert all(np.array_equal(one, other) for one, other in zip(inputs, others, strict=True))
+    on_cpu.close()
+    on_gpu.close()
