@@ -41,7 +41,8 @@ def read_project(store: Store, spec: Spec) -> Project:
     """List the folder, read its labels files, find its videos.
 
     Raises:
-        InvalidInput: no folder, no or wrong labels, frames without a file, no videos for an unsupervised loss.
+        InvalidInput: no folder, no or wrong labels, frames without a file or in both labels files, no videos for an
+            unsupervised loss.
         StoreUnreachable: the store did not answer.
     """
     files = _listing(store)
@@ -52,6 +53,8 @@ def read_project(store: Store, spec: Spec) -> Project:
         raise InvalidInput(
             f"{store.uri}{new.name} has other keypoints than {labels.name}; both need the same, in the same order"
         )
+    if new is not None:
+        _check_apart(labels, new)
     tables = [labels] if new is None else [labels, new]
     clips, predicted, warnings = _videos(store, files, spec)
     return Project(
@@ -95,6 +98,18 @@ def _labels(store: Store, files: dict[str, StoredObject], name: str) -> LabelTab
         hint = f"; the folder has {', '.join(sorted(tables)[:_SHOWN])}" if tables else ""
         raise InvalidInput(f"{store.uri}{name} does not exist{hint}; upload it or correct dataset.labels")
     return parse_labels(store.read(name), name)
+
+
+def _check_apart(labels: LabelTable, new: LabelTable) -> None:
+    """A frame that trains tells nothing of frames that are unlike those of training."""
+    training = {row.path for row in labels.rows if is_labelled(row)}
+    both = [row for row in new.rows if is_labelled(row) and row.path in training]
+    if both:
+        rest = f" (and {len(both) - 1} more rows)" if len(both) > 1 else ""
+        raise InvalidInput(
+            f"{new.name} row {both[0].line}: {both[0].path} is labelled in {labels.name} too{rest}, so that it would "
+            "train and count as out-of-distribution; remove it from one of the two files"
+        )
 
 
 def _new_name(name: str) -> str:

@@ -47,6 +47,22 @@ def test_new_labels_with_other_keypoints(folder: ProjectFolder, tmp_path: Path):
     assert "CollectedData_new.csv has other keypoints than CollectedData.csv" in refusal(tmp_path)
 
 
+def test_frames_that_train_and_are_out_of_distribution(folder: ProjectFolder, tmp_path: Path):
+    new = ProjectFolder(tmp_path / "project", {f"labeled-data/img0{number}.png": [None, None] for number in range(3)})
+    new.with_labels("CollectedData_new.csv")
+    prepare(a_context(tmp_path, "unlabelled"))
+    for number in (1, 2):
+        new.rows[f"labeled-data/img0{number}.png"] = [(1.0, 2.0), None]
+    new.with_labels("CollectedData_new.csv")
+    context = a_context(tmp_path)
+    with pytest.raises(InvalidInput) as refused:
+        prepare(context)
+    assert str(refused.value) == (
+        "CollectedData_new.csv row 5: labeled-data/img01.png is labelled in CollectedData.csv too (and 1 more rows), "
+        "so that it would train and count as out-of-distribution; remove it from one of the two files"
+    )
+
+
 def test_labelled_frame_without_its_picture(folder: ProjectFolder, tmp_path: Path):
     for number in (3, 5):
         (tmp_path / f"project/labeled-data/img0{number}.png").unlink()
