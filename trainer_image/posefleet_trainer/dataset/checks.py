@@ -1,5 +1,6 @@
 """What a job will need later, asked for before a GPU is taken."""
 
+from posefleet_api.job import Spec
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.keypoints import resolve
 from posefleet_trainer.dataset.pose_spaces import fit_pose_spaces
@@ -15,16 +16,39 @@ def check_job(context: Context, prepared: Prepared) -> list[str]:
     """Compare the manifest with the prepared data; sentences on what will be passed over.
 
     Raises:
-        InvalidInput: a keypoint that is not there, too few labels for a PCA loss, no video as long as a clip,
-            weights or a checkpoint that do not exist.
+        InvalidInput: a keypoint that is not there, too few labels or several sizes for a PCA loss, no video as long as
+            a clip, weights or a checkpoint that do not exist.
     """
     spec = context.job.spec
     for pair in spec.dataset.skeleton:
         resolve(pair, prepared.keypoints, "dataset.skeleton")
+    warnings = _check_sizes(spec, prepared)
     fit_pose_spaces(spec, prepared)
     _check_exists(context, spec.model.weights, "model.weights")
     _check_exists(context, spec.checkpoint.resume_from, "checkpoint.resumeFrom")
-    return _check_clip_length(prepared, spec.training.clip_length)
+    return warnings + _check_clip_length(prepared, spec.training.clip_length)
+
+
+def _check_sizes(spec: Spec, prepared: Prepared) -> list[str]:
+    """A PCA loss, fitted on labelled frames, measures all frames and videos, each in its own pixels."""
+    sizes = {frame.path: (frame.width, frame.height) for frame in prepared.frames}
+    videos = [*prepared.clip_videos, *prepared.predict_videos]
+    sizes |= {video.source.path: (video.width, video.height) for video in videos}
+    (one, (width, height)), *others = sizes.items()
+    other = next((path for path, size in others if size != (width, height)), None)
+    if other is None:
+        return []
+    differ = f"{one} has {width}x{height} pixels and {other} {'{}x{}'.format(*sizes[other])}"
+    given = {"pcaSingleView": spec.losses.pca_single_view, "pcaMultiView": spec.losses.pca_multi_view}
+    chosen = " and ".join(f"losses.{name}" for name, loss in given.items() if loss is not None)
+    if chosen:
+        raise InvalidInput(
+            f"{differ}, and {chosen} would compare poses of both in pixels; scale the pictures (with their labels) and "
+            f"the videos to one size, leave out those of another size, or remove {chosen}"
+        )
+    return [
+        f"{differ}: each is scaled to model.imageSize by itself, so that the network may see one animal in two sizes"
+    ]
 
 
 def _check_clip_length(prepared: Prepared, clip_length: int) -> list[str]:

@@ -11,10 +11,9 @@ from posefleet_api.job import parse_job
 from posefleet_trainer.context import Context, Rank
 from posefleet_trainer.store.open import open_store
 from posefleet_trainer.telemetry.progress import ProgressTracker
-from unit.trainer.video.recordings import Recording
+from unit.trainer.video.recordings import HEIGHT, WIDTH, Recording
 
 KEYPOINTS = ("nose", "tail")
-HEIGHT, WIDTH = 60, 80
 Point = tuple[float, float] | None
 
 

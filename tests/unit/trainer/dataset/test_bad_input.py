@@ -138,6 +138,21 @@ def test_fewer_labelled_rows_than_pca_needs(tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("loss", ["pcaSingleView", "pcaMultiView"])
+def test_videos_of_another_size_than_the_frames_that_pca_was_fitted_on(loss: str, tmp_path: Path):
+    ProjectFolder(tmp_path / "project").with_frames(6, size=(48, 64)).with_video()
+    losses = {loss: {"views": [["nose"], ["tail"]]} if loss == "pcaMultiView" else {}}
+    said = refusal(tmp_path, losses=losses)
+    assert said.startswith(f"labeled-data/img00.png has 64x48 pixels and videos/a.mp4 128x96, and losses.{loss} would")
+    assert said.endswith(f"leave out those of another size, or remove losses.{loss}")
+
+
+def test_frames_of_several_sizes_that_pca_would_be_fitted_on(folder: ProjectFolder, tmp_path: Path):
+    folder.with_frames(1, size=(90, 50))
+    said = refusal(tmp_path, losses={"pcaSingleView": {}})
+    assert said.startswith("labeled-data/img00.png has 128x96 pixels and labeled-data/img06.png 50x90, and losses.pca")
+
+
 def test_keypoints_that_do_not_exist(folder: ProjectFolder, tmp_path: Path):
     said = refusal(tmp_path, dataset={"skeleton": [["nose", "ear"]]})
     assert said == "dataset.skeleton names keypoint 'ear'; the labels have nose, tail"

@@ -44,7 +44,7 @@ def test_prepared_data_are_what_training_reads(folder: ProjectFolder, tmp_path: 
         prepared.frames_archive.size_bytes,
         prepared.frames_archive.sha256,
     )
-    assert FrameArchive(archive).image("labeled-data/img03.png").shape == (60, 80, 3)
+    assert FrameArchive(archive).image("labeled-data/img03.png").shape == (96, 128, 3)
     assert context.progress.report().progress.percent == 100
 
 
@@ -149,23 +149,26 @@ def test_new_labels_are_out_of_distribution(folder: ProjectFolder, tmp_path: Pat
     assert len(frames) == 7
 
 
-def test_frames_of_different_sizes_are_fine(folder: ProjectFolder, tmp_path: Path):
+def test_frames_of_another_size_than_the_rest_are_told(folder: ProjectFolder, tmp_path: Path):
     folder.with_frames(1, size=(90, 50))
-    assert {(frame.width, frame.height) for frame in prepare(a_context(tmp_path)).frames} == {(80, 60), (50, 90)}
+    context = a_context(tmp_path)
+    assert {(frame.width, frame.height) for frame in prepare(context).frames} == {(128, 96), (50, 90)}
+    (warning,) = context.progress.report().warnings
+    assert warning.startswith("labeled-data/img00.png has 128x96 pixels and labeled-data/img06.png 50x90: each is")
 
 
 def test_labels_outside_their_frame_are_dropped_counted_and_told(folder: ProjectFolder, tmp_path: Path):
-    folder.rows["labeled-data/img01.png"] = [(80.0, 3.0), (-0.5, 59.5)]
+    folder.rows["labeled-data/img01.png"] = [(128.0, 3.0), (-0.5, 95.5)]
     folder.rows["labeled-data/img02.png"][0] = (3.0, -2.0)
     folder.with_labels()
     context = a_context(tmp_path)
 
     prepared = prepare(context)
 
-    assert prepared.frames[1].points == [None, [-0.5, 59.5]]
+    assert prepared.frames[1].points == [None, [-0.5, 95.5]]
     (warning,) = context.progress.report().warnings
     assert "dropped 2 label(s) outside their frames" in warning
-    assert "row 5 (labeled-data/img01.png) nose at (80, 3) of 80x60" in warning
+    assert "row 5 (labeled-data/img01.png) nose at (128, 3) of 128x96" in warning
 
 
 def test_frames_without_labels_are_dropped_and_need_no_picture(folder: ProjectFolder, tmp_path: Path):
