@@ -17,6 +17,7 @@ from posefleet_trainer.dataset.load import load_prepared
 from posefleet_trainer.distributed import process_group
 from posefleet_trainer.errors import TrainerError
 from posefleet_trainer.loading.batches import TrainingBatch
+from posefleet_trainer.training.control import StepControl
 from posefleet_trainer.training.module import PoseModule
 from posefleet_trainer.training.run import train
 from unit.trainer.training.tiny import TinyProject, context_of
@@ -27,10 +28,10 @@ _DEADLINE_SECONDS = 120
 
 @dataclass(frozen=True)
 class Blow:
-    """A signal that a rank sends itself in the middle of a step."""
+    """A signal that a rank sends itself in the middle of a step, or (None) after the last one."""
 
     rank: int
-    step: int
+    step: int | None
     number: int = signal.SIGKILL
 
 
@@ -74,7 +75,15 @@ def _expect(blow: Blow) -> None:
             os.kill(os.getpid(), blow.number)
         return loss
 
-    PoseModule.training_step = struck  # type: ignore[method-assign]
+    def struck_at_end(self: StepControl, *arguments: Any) -> None:
+        os.kill(os.getpid(), blow.number)
+        end(self, *arguments)
+
+    end = StepControl.on_train_end
+    if blow.step is None:
+        StepControl.on_train_end = struck_at_end  # type: ignore[method-assign]
+    else:
+        PoseModule.training_step = struck  # type: ignore[method-assign]
 
 
 def _run_rank(context: Context) -> int:

@@ -66,5 +66,11 @@ def test_sigterm_to_any_rank_stops_all_with_one_checkpoint_and_exit_75(root: Pat
     assert model(root, "stopped")["weightsSha256"] == whole["weightsSha256"]
 
 
+def test_sigterm_to_any_rank_after_the_last_step_stops_all_with_the_model_and_exit_75(root: Path):
+    prepared(root, "stopped", **OFTEN)
+    assert run_gang(root, "stopped", 2, Blow(1, None, signal.SIGTERM), **OFTEN) == [ExitCode.PREEMPTED] * 2
+    assert model(root, "stopped")["weightsSha256"]
+
+
 def test_two_ranks_do_half_the_steps_of_one(root: Path):
     assert train_undisturbed(root, "two", 2)["steps"] * 2 == train_undisturbed(root, "one", 1)["steps"]
