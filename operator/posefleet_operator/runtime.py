@@ -18,7 +18,7 @@ from posefleet_operator.client import ApiError
 from posefleet_operator.election import NotLeading
 from posefleet_operator.logs import job_context
 from posefleet_operator.metrics import Metrics
-from posefleet_operator.observation import Observation, running_attempt
+from posefleet_operator.observation import Observation, UnreadableManifest, UnreadableStatus, running_attempt
 from posefleet_operator.plan import Plan
 from posefleet_operator.policies.progress import only_progress_differs
 from posefleet_operator.reconcile import reconcile
@@ -111,7 +111,7 @@ class Runtime:
             self._metrics.reconcile_failed(refusal)
             logger.warning("%s", refusal)
             return 0.0
-        except (ApiError, NotLeading) as error:
+        except (ApiError, NotLeading, UnreadableStatus, UnreadableManifest) as error:
             return self._retry(worker, error)
         except Exception as error:
             logger.exception("reconcile failed")
