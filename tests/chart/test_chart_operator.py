@@ -94,6 +94,14 @@ def test_one_operator_gets_no_disruption_budget_and_two_get_one_that_lets_nodes_
     assert budget["spec"]["selector"] == only(render(replicas=2), "Deployment")["spec"]["selector"]
 
 
+def test_a_standby_is_not_stopped_with_the_leader_at_an_upgrade() -> None:
+    strategies = {count: only(render(replicas=count), "Deployment")["spec"]["strategy"] for count in (1, 2)}
+    assert strategies == {
+        1: {"type": "Recreate"},
+        2: {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
+    }
+
+
 def test_an_image_of_a_private_registry_is_pulled_with_its_secret() -> None:
     assert _template(imagePullSecrets=["mirror"])["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
     assert "imagePullSecrets" not in _template()["spec"]
