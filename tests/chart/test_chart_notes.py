@@ -18,6 +18,7 @@ def test_the_commands_are_for_the_namespaces_chosen(tmp_path: Path) -> None:
     said = notes(tmp_path, watchNamespaces=["mice", "flies"])
     assert "serves mice, flies" in said
     assert f"kubectl -n {NAMESPACE} rollout status deployment/posefleet-operator" in said
+    assert f"kubectl -n {NAMESPACE} get lease posefleet-operator" in said
     assert "kubectl -n mice create secret generic lab-s3" in said
     assert "kubectl -n mice get ptj -w" in said
 
@@ -36,5 +37,6 @@ def test_a_job_names_no_store_where_the_cluster_has_one(tmp_path: Path) -> None:
 
 def test_helm_test_is_named_only_where_there_is_one(tmp_path: Path) -> None:
     command = f"helm -n {NAMESPACE} test {RELEASE}"
+    test = {"namespace": "mice", "uri": "s3://lab/test/", "storage": {"endpoint": "http://minio:9000"}}
     assert command not in notes(tmp_path / "without")
-    assert command in notes(tmp_path / "with", test={"namespace": "mice", "uri": "s3://lab/test/"})
+    assert command in notes(tmp_path / "with", test=test)
