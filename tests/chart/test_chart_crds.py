@@ -34,6 +34,30 @@ def test_namespaces_and_the_trial_stores_data_stay_too() -> None:
     assert len(of_kind(objects, "Namespace", "PersistentVolumeClaim")) == 2
 
 
+def test_what_fences_and_limits_a_namespace_outlives_its_entry() -> None:
+    mice = {"name": "mice", "quota": {"pods": 64}, "limits": [{"type": "Container", "max": {"memory": "256Gi"}}]}
+    for create in (True, False):
+        objects = render(namespaces=[{**mice, "create": create}])
+        fences = [one for one in objects if one["metadata"].get("namespace") == "mice"]
+        assert {one["kind"] for one in fences} == {"ResourceQuota", "LimitRange", "NetworkPolicy"}
+        for kept in fences:
+            assert kept["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_a_namespace_that_exists_is_not_made_again() -> None:
+    assert of_kind(render(namespaces=[{"name": "mice", "create": False}]), "Namespace") == []
+    assert len(of_kind(render(namespaces=[{"name": "mice", "create": True}]), "Namespace")) == 1
+
+
+def test_policies_of_namespaces_that_are_only_served_go_with_the_release() -> None:
+    (policy,) = (
+        one
+        for one in of_kind(render(watchNamespaces=["mice"]), "NetworkPolicy")
+        if one["metadata"]["namespace"] == "mice"
+    )
+    assert "annotations" not in policy["metadata"]
+
+
 def test_a_namespace_that_is_made_enforces_the_restricted_standard_beside_labels_of_its_own() -> None:
     namespace = of_kind(render(namespaces=[{"name": "mice", "labels": {"group": "rodents"}}]), "Namespace")[0]
     labels = namespace["metadata"]["labels"]

@@ -124,6 +124,11 @@ def test_trainers_keep_off_the_clouds_metadata_service_unless_told_otherwise() -
     assert {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]} in blocks
 
 
+def test_trainers_reach_a_store_in_the_cluster_where_ip_blocks_mean_no_pods() -> None:
+    rules = [rule for rule in _trainer_policy()["egress"] if not _ports(rule)]
+    assert any(_admits(rule["to"], {"app": "minio"}, "storage", "mice") for rule in rules)
+
+
 def test_trainers_of_a_lab_that_names_its_store_reach_nothing_else() -> None:
     store = {"to": [{"ipBlock": {"cidr": "10.20.0.0/24"}}], "ports": [{"protocol": "TCP", "port": 9000}]}
     egress = _trainer_policy(networkPolicy={"trainerEgress": [store]})["egress"]

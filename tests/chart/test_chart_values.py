@@ -42,6 +42,14 @@ def test_a_trial_store_without_an_image_says_what_is_missing() -> None:
     assert "trialStore.image" in refusal(trialStore={"enabled": True})
 
 
+def test_a_trial_store_without_buckets_is_refused() -> None:
+    assert "buckets" in refusal(trialStore={"enabled": True, "image": "minio:1", "buckets": []})
+
+
+def test_a_helm_test_without_a_store_is_refused() -> None:
+    assert "test.storage or trainer.storage" in refusal(test={"uri": "s3://lab/test/"})
+
+
 def test_credentials_in_the_trainers_environment_are_refused() -> None:
     env = [{"name": "AWS_SECRET_ACCESS_KEY", "value": "wJalrXUtnFEMI"}]
     assert "env" in refusal(trainer={"podTemplate": {"env": env}})
