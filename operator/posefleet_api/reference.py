@@ -44,7 +44,7 @@ def _fields(path: str, schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
 
 def _kind(field: Schema) -> str:
     if values := field.get("enum"):
-        return " or ".join(f"`{value or '&quot;&quot;'}`" for value in values)
+        return " or ".join(f"`{value or _plain('')}`" for value in values)
     if field.get("x-kubernetes-int-or-string"):
         return "name or number"
     if field.get("type") == "array":
