@@ -148,7 +148,7 @@ def _progress(board: Dashboard) -> None:
     )
     board.with_panel(
         number(
-            "When did it last get on?",
+            "When did it last make progress?",
             "Time since the last step, video or batch of frames. Half of failurePolicy.stallSeconds raises an alert, "
             "all of it ends the attempt.",
             "s",
@@ -162,7 +162,7 @@ def _progress(board: Dashboard) -> None:
 def _history(board: Dashboard) -> None:
     board.with_panel(
         over_time(
-            "How did it get on?",
+            "How did it progress?",
             "The share of each stage that is done. A fall marks an attempt that resumed from an older checkpoint.",
             "percentunit",
             Query(_present("progress_ratio", "stage"), "{{stage}}"),
@@ -173,7 +173,10 @@ def _history(board: Dashboard) -> None:
     board.with_panel(
         text.Panel()
         .title("Where are the logs?")
-        .description("Pods are deleted with their attempts; their logs are kept in the job's output.")
+        .description(
+            "The pods of the last three finished attempts stay; those of suspended and stalled attempts are deleted at "
+            "once. All logs are kept in the job's output."
+        )
         .mode(TextMode.MARKDOWN)
         .content(_WHERE_LOGS_ARE)
         .span(8)

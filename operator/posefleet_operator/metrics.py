@@ -36,7 +36,9 @@ ATTEMPT_ENDS: dict[str, tuple[str, ...]] = {
         *("TerminationByKubelet", "GangIncomplete", "Replaced"),
     ),
     "InvalidInput": ("InvalidInput",),
-    "Failed": ("Error", "OutOfMemory", "NonFiniteLoss", "PeerLost", "OOMKilled", "Killed", "Evicted"),
+    "Failed": (
+        *("Error", "OutOfMemory", "NonFiniteLoss", "PeerLost", "PreflightFailed", "OOMKilled", "Killed", "Evicted"),
+    ),
     "Stalled": ("Stalled",),
     "DeadlineExceeded": ("DeadlineExceeded",),
 }

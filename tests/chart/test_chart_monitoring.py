@@ -21,6 +21,19 @@ def test_the_rules_are_those_that_promtool_tests() -> None:
         assert rule["spec"] == yaml.safe_load(file.read_text())
 
 
+def _runbooks(url: str) -> list[str]:
+    monitoring = {"rules": True, "runbookUrl": url}
+    groups = only(render(monitoring=monitoring), "PrometheusRule")["spec"]["groups"]
+    return [rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+def test_alerts_lead_to_the_runbooks_that_the_lab_can_read() -> None:
+    in_the_source = _runbooks("")
+    assert in_the_source
+    for url in ("https://git.lab/runbooks", "https://git.lab/runbooks/"):
+        assert _runbooks(url) == [path.replace("docs/runbooks", "https://git.lab/runbooks") for path in in_the_source]
+
+
 def test_each_dashboard_is_a_config_map_that_grafanas_sidecar_looks_for() -> None:
     files = sorted((CHART / "dashboards").glob("*.json"))
     assert files

@@ -1,14 +1,18 @@
 """What dashboards and rules ask for is PromQL, and asks for what the code tells."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from exposed import Exposed, operator_metrics, trainer_metrics
 
+from posefleet_api.outcomes import TerminationReason
+from posefleet_operator.metrics import ATTEMPT_ENDS
 from support.promtool import run_promtool
 from support.queries import (
     FOREIGN_METRICS,
@@ -164,4 +168,25 @@ def test_only_what_dcgm_and_goodput_need_waits_for_a_gpu():
         "fleet: Which namespaces lose GPU time? (goodput) A",
         "job: How busy are its GPUs? A",
         "job: Do its GPUs decode the videos? A",
+    }
+
+
+def test_every_end_that_a_trainer_tells_is_counted_from_zero():
+    """What ends a preparation alone ends no attempt."""
+    told = set(get_args(TerminationReason)) - {"Prepared"}
+
+    assert told - {reason for reasons in ATTEMPT_ENDS.values() for reason in reasons} == set()
+
+
+def test_pods_that_are_kept_for_their_logs_are_not_scraped():
+    config = yaml.safe_load((ROOT / "docs" / "metrics.md").read_text().split("```yaml\n")[1].split("```")[0])
+    (rules,) = (one["relabel_configs"] for one in config["scrape_configs"] if one["job_name"] == "posefleet-trainer")
+    phases = [rule for rule in rules if rule["source_labels"] == ["__meta_kubernetes_pod_phase"]]
+
+    def dropped(phase: str) -> bool:
+        return any(rule["action"] == "drop" and re.fullmatch(rule["regex"], phase) for rule in phases)
+
+    assert {phase for phase in ("Pending", "Running", "Succeeded", "Failed") if dropped(phase)} == {
+        "Succeeded",
+        "Failed",
     }
