@@ -33,12 +33,14 @@ RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-d
     sed -i '1s|^#!.*|#!/usr/bin/env -S tini -- /opt/posefleet/bin/python3|' /opt/posefleet/bin/posefleet-*
 
 # What both images stand on: an init, a user, bytecode of the standard library, and /tmp as the one place to write to.
+# The pip of the python images is not among it.
 FROM base AS runtime
 # hadolint ignore=DL3008
 RUN if [ ! -x /usr/bin/tini ]; then \
         apt-get update && apt-get install --yes --no-install-recommends tini && \
         rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log; \
     fi && \
+    rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/ensurepip && \
     useradd --uid 65532 --user-group --no-log-init --no-create-home --home-dir /tmp --shell /usr/sbin/nologin posefleet && \
     python3 -m compileall -q -x 'test|site-packages|dist-packages' \
         "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
@@ -79,7 +81,7 @@ ENV TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
     NVIDIA_VISIBLE_DEVICES=void
 USER 0:0
-# The 5 GB of CUDA apart from the rest, so that a new version of anything else leaves them in the nodes' caches.
+# CUDA, most of the image, apart from the rest, so that a new version of anything else leaves it in the nodes' caches.
 COPY requirements/cuda.lock /opt/posefleet/requirements/
 RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
     --mount=type=secret,id=pip-config --mount=type=secret,id=ca-certificates \

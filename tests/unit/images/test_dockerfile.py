@@ -2,9 +2,10 @@
 
 import json
 import re
+import shlex
 import tomllib
 from fnmatch import fnmatch
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -90,9 +91,31 @@ def test_everything_is_installed_from_locks_with_hashes_and_without_compilers() 
     script = (ROOT / "scripts" / "install_locked.sh").read_text()
 
     assert len([run for run in runs if "install_locked.sh" in run]) == len(list((ROOT / "requirements").iterdir()))
-    assert [run for run in runs if "bin/pip" in run and "--no-index" not in run] == []
+    assert [run for run in runs if "bin/pip " in run and "--no-index" not in run] == []
     assert "--require-hashes" in script
     assert "--only-binary :all:" in script
+
+
+def test_the_pip_of_the_python_images_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    library = tmp_path / "usr" / "local" / "lib" / "python3.11"
+    pip = ("site-packages/pip/main.py", "site-packages/pip-24.0.dist-info/RECORD", "ensurepip/_bundled/pip.whl")
+    for name in (
+        *pip,
+        "site-packages/sitecustomize.py",
+        "json/decoder.py",
+        "../../bin/pip3.11",
+        "../../bin/python3.11",
+    ):
+        (library / name).parent.mkdir(parents=True, exist_ok=True)
+        (library / name).touch()
+    steps = [shlex.split(step) for step in " ".join(DOCKERFILE.stages["runtime"].all("RUN")).split("&&")]
+    removed = [pattern for step in steps if step[:2] == ["rm", "-rf"] for pattern in step[2:] if "local" in pattern]
+    gone = {path for pattern in removed for path in tmp_path.glob(pattern.lstrip("/"))}
+
+    left = {
+        path.name for path in tmp_path.rglob("*") if path.is_file() and not gone.intersection([path, *path.parents])
+    }
+    assert left == {"sitecustomize.py", "decoder.py", "python3.11"}
 
 
 def test_the_build_context_has_what_is_copied_and_nothing_else() -> None:
