@@ -6,6 +6,8 @@ Three header rows (scorer, bodyparts, coords); the index is a frame's path or a 
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from posefleet_trainer.evaluation.results import Floats, PcaErrors, Poses
 
 SCORER = "posefleet"
 _COORDS = ("x", "y", "likelihood")
+_ROWS_AT_ONCE = 4096
 
 
 def poses_csv(
@@ -47,14 +50,18 @@ def pca_errors_csv(
     return errors_csv([keypoints[keypoint] for keypoint in errors.keypoints], index, errors.pixels, sets)
 
 
-def read_poses(content: bytes, keypoints: int) -> Poses:
-    """What ``poses_csv`` wrote for a video.
+def read_poses(file: Path, keypoints: int) -> Poses:
+    """What ``poses_csv`` wrote for a video, of any length.
 
     Raises:
         ValueError: it is something else.
     """
-    rows = list(csv.reader(io.StringIO(content.decode())))[3:]
-    values = np.array([row[1:] for row in rows], dtype=np.float32).reshape(len(rows), keypoints, len(_COORDS))
+    with file.open(newline="", encoding="utf-8") as text:
+        rows = islice(csv.reader(text), 3, None)
+        parts = [np.empty((0, keypoints * len(_COORDS)), np.float32)]
+        while part := [row[1:] for row in islice(rows, _ROWS_AT_ONCE)]:
+            parts.append(np.array(part, dtype=np.float32))
+    values = np.concatenate(parts).reshape(-1, keypoints, len(_COORDS))
     return Poses(values[..., :2].copy(), values[..., 2].copy())
 
 

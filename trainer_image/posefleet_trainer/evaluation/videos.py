@@ -18,6 +18,7 @@ from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.training.collectives import from_all, from_first
+from posefleet_trainer.training.scratch import scratch_folder
 from posefleet_trainer.video.container import UnreadableVideo
 from posefleet_trainer.video.decode import read_frames
 from posefleet_trainer.video.index import VideoIndex
@@ -78,9 +79,12 @@ class VideoPredictor:
         output = self._context.output
         manifest = read_record(output, f"{FOLDER}/{name}.json", VideoManifest)
         wanted = VideoManifest(weights_sha256=self._model.sha256, source_etag=video.source.etag, frames=video.frames)
-        if manifest != wanted or output.find(f"{FOLDER}/{name}.csv") is None:
+        stored = output.find(f"{FOLDER}/{name}.csv")
+        if manifest != wanted or stored is None:
             return None
-        poses = read_poses(output.read(f"{FOLDER}/{name}.csv"), len(self._model.keypoints))
+        with scratch_folder(self._context.cache_directory) as folder:
+            output.download(stored, folder / "poses.csv")
+            poses = read_poses(folder / "poses.csv", len(self._model.keypoints))
         return poses if len(poses) == video.frames else None
 
     def _predict_share(self, video: Video, done: Callable[[int], None]) -> Poses:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,12 +11,15 @@ from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.evaluation.results import VideoResults
 from posefleet_trainer.report.labelled_video import Source, write_labelled_video
 from posefleet_trainer.report.material import LABELLED_VIDEOS, Material
+from posefleet_trainer.store.cache import CacheFull
 from posefleet_trainer.training.collectives import total
 from posefleet_trainer.video.container import UnreadableVideo
 from posefleet_trainer.video.index import VideoIndex
 
 #: Ranks meet this often, far below the patience of a collective, however unequal the videos are.
 _MEET_EVERY_SECONDS = 15.0
+#: How often a rank looks whether the others have left room for its video.
+_LOOK_AGAIN_SECONDS = 1.0
 #: What remains is the page.
 _PERCENT_OF_VIDEOS = 90.0
 
@@ -34,40 +37,65 @@ def write_labelled_videos(material: Material) -> None:
 
     Raises:
         InvalidInput: a video cannot be decoded.
+        CacheFull: the cache has no room for a video although no rank uses it.
     """
     rank = material.context.rank
     videos = material.predictions.videos
     frames = max(1, sum(len(results.poses) for results in videos))
-    work = _write(material, videos[rank.index :: rank.world])
+    work = _Work(material, videos[rank.index :: rank.world])
     unfinished, done = True, 0.0
     while unfinished:
-        mine, left = _work_for_a_while(work)
+        mine, left = work.go_on()
         more, ranks_left = total([mine, left])
         done += more
         unfinished = ranks_left > 0
+        if unfinished and not more and work.full is not None:
+            raise work.full
         material.context.progress.update(_PERCENT_OF_VIDEOS * done / frames)
 
 
-def _work_for_a_while(work: Iterator[int]) -> tuple[int, bool]:
-    """How many frames were written, and whether there are more."""
-    until = time.monotonic() + _MEET_EVERY_SECONDS
-    written = 0
-    for frames in work:
-        written += frames
-        if time.monotonic() > until:
-            return written, True
-    return written, False
+class _Work:
+    """One rank's videos. ``full`` says why it waits: the files of the other ranks fill the cache of the node."""
 
+    def __init__(self, material: Material, videos: list[VideoResults]) -> None:
+        self.full: CacheFull | None = None
+        self._material = material
+        self._frames = self._write(videos)
 
-def _write(material: Material, videos: list[VideoResults]) -> Iterator[int]:
-    keypoints, style = material.predictions.keypoints, material.style
-    with TemporaryDirectory(dir=material.context.cache_directory, prefix="labelled-") as folder:
-        for results in videos:
-            target = Path(folder) / f"{results.name}.mp4"
-            with source_of(material, results.video) as (path, index):
-                yield from write_labelled_video(Source(path, index, results.poses), keypoints, style, target)
-            material.context.output.upload(target, f"{LABELLED_VIDEOS}/{results.name}.mp4", "video/mp4")
-            target.unlink()
+    def go_on(self) -> tuple[int, bool]:
+        """Work for a while; how many frames were written, and whether there are more."""
+        until = time.monotonic() + _MEET_EVERY_SECONDS
+        written = 0
+        for frames in self._frames:
+            written += frames
+            if time.monotonic() > until:
+                return written, True
+        return written, False
+
+    def _write(self, videos: list[VideoResults]) -> Iterator[int]:
+        material = self._material
+        keypoints, style = material.predictions.keypoints, material.style
+        with TemporaryDirectory(dir=material.context.cache_directory, prefix="labelled-") as folder:
+            for results in videos:
+                target = Path(folder) / f"{results.name}.mp4"
+                with ExitStack() as held:
+                    while (source := self._source(held, results.video)) is None:
+                        time.sleep(_LOOK_AGAIN_SECONDS)
+                        yield 0
+                    path, index = source
+                    yield from write_labelled_video(Source(path, index, results.poses), keypoints, style, target)
+                material.context.output.upload(target, f"{LABELLED_VIDEOS}/{results.name}.mp4", "video/mp4")
+                target.unlink()
+
+    def _source(self, held: ExitStack, video: Video) -> tuple[Path, VideoIndex] | None:
+        """The video until ``held`` ends; None while there is no room for it."""
+        try:
+            source = held.enter_context(source_of(self._material, video))
+        except CacheFull as full:
+            self.full = full
+            return None
+        self.full = None
+        return source
 
 
 @contextmanager

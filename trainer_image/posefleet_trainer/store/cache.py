@@ -17,6 +17,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
+class CacheFull(InvalidInput):
+    """A file fits the cache, but not beside what is in use now: it may when others have released theirs."""
+
+
 @dataclass
 class Entry:
     """One content in the cache, whole or growing."""
@@ -49,6 +53,7 @@ class NodeCache:
 
         Raises:
             InvalidInput: the object is missing, changed or damaged, or the cache is too small for it.
+            CacheFull: there is no room for it while others use what lies here.
             StoreUnreachable: the store did not answer.
         """
         path = self._files / _name(store.uri, key, size_bytes, sha256_or_etag)
@@ -111,7 +116,7 @@ class NodeCache:
         with held(self._locks / "eviction.lock"):
             used = self._evict_until(self._max_bytes - wanted.size_bytes)
             if used + wanted.size_bytes > self._max_bytes:
-                raise InvalidInput(
+                raise CacheFull(
                     f"{uri} ({wanted.size_bytes:,} bytes) does not fit beside the {used:,} bytes in use in the "
                     f"cache of this node ({self._max_bytes:,}); raise resources.cachePerNode"
                 )

@@ -33,16 +33,26 @@ def test_labelled_frames_have_a_last_column_for_their_set():
     assert list(table.iloc[:, -1]) == ["train", "test", "validation"]
 
 
-def test_predictions_survive_the_way_through_the_file():
+def test_predictions_survive_the_way_through_the_file(tmp_path):
     poses = some_poses()
-    read = read_poses(poses_csv(KEYPOINTS, range(3), poses), 2)
+    (tmp_path / "vid.csv").write_bytes(poses_csv(KEYPOINTS, range(3), poses))
+    read = read_poses(tmp_path / "vid.csv", 2)
     assert read.points == pytest.approx(poses.points, abs=1e-3)
     assert read.confidence == pytest.approx(poses.confidence, abs=1e-3)
 
 
-def test_a_file_of_other_keypoints_is_not_taken():
-    with pytest.raises(ValueError, match="reshape"):
-        read_poses(poses_csv(KEYPOINTS, range(3), some_poses()), 3)
+def test_a_long_video_is_read_piece_by_piece(tmp_path):
+    poses = Poses(np.arange(9000 * 4, dtype=np.float32).reshape(9000, 2, 2), np.full((9000, 2), 0.5, np.float32))
+    (tmp_path / "vid.csv").write_bytes(poses_csv(KEYPOINTS, range(9000), poses))
+    read = read_poses(tmp_path / "vid.csv", 2)
+    assert np.array_equal(read.points, poses.points)
+    assert np.array_equal(read.confidence, poses.confidence)
+
+
+def test_a_file_of_other_keypoints_is_not_taken(tmp_path):
+    (tmp_path / "vid.csv").write_bytes(poses_csv(KEYPOINTS, range(3), some_poses()))
+    with pytest.raises(ValueError, match="dimension"):
+        read_poses(tmp_path / "vid.csv", 3)
 
 
 def test_missing_errors_are_empty():
