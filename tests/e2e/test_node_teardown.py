@@ -17,9 +17,10 @@ from posefleet_lab.state import ClusterState
 from support.waiting import wait_for
 
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from posefleet_lab.cluster import Cluster
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
 with Cluster(Path(sys.argv[1]), node="container", store=None) as cluster:
     container = {"name": "main", "image": "localhost/pause:1"}
     pod = {"metadata": {"name": "pod"}, "spec": {"containers": [container]}}
