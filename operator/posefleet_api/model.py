@@ -53,7 +53,7 @@ class Model(ApiModel):
     """The network."""
 
     type: Literal["heatmap"] = "heatmap"
-    """heatmap: a backbone, an upsampling head, and one heatmap a keypoint."""
+    """heatmap: a backbone, an upsampling head, and one heatmap per keypoint."""
     backbone: Backbone = "resnet50"
     """The image encoder. Larger is more accurate with many labels, slower, and hungrier for memory."""
     weights: Annotated[
@@ -88,7 +88,7 @@ class SingleViewPcaLoss(ApiModel):
     weight: Weight = 1.0
     """Multiplies the loss's default strength."""
     components: Annotated[float, Field(gt=0, le=1000)] = 0.99
-    """Below 1: keep as many components as explain this share of the labels' variance. From 1: so many."""
+    """Below 1: keep as many components as explain this share of the labels' variance. From 1: exactly that many."""
     keypoints: Annotated[list[KeypointRef], Field(max_length=512)] = []
     """The keypoints (names, or numbers from 0) that the loss sees. Empty: all."""
 
@@ -104,7 +104,7 @@ class MultiViewPcaLoss(ApiModel):
         list[Annotated[list[KeypointRef], Field(min_length=1, max_length=512)]],
         Field(min_length=2, max_length=16),
     ]
-    """One list of keypoints (names, or numbers from 0) a view, the same body parts in the same order."""
+    """One list of keypoints (names, or numbers from 0) per view, the same body parts in the same order."""
 
     @model_validator(mode="after")
     def _same_length(self) -> "MultiViewPcaLoss":

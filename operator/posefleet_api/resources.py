@@ -42,9 +42,9 @@ class Resources(ApiModel):
     }
 
     nodes: Annotated[int, Field(ge=1, le=256), _FILLED_IN] = 1
-    """Pods that train together, one a node."""
+    """Pods that train together, one per node."""
     gpus_per_node: Annotated[int, Field(ge=0, le=64), _FILLED_IN] = 1
-    """GPUs, and so training processes, of each pod. 0 trains one process a pod on its CPUs."""
+    """GPUs, and so training processes, of each pod. 0 trains one process per pod on its CPUs."""
     gpu_resource: Annotated[ResourceName, _FILLED_IN] = _GPU_RESOURCE
     """The resource that a GPU is asked for by, such as nvidia.com/mig-1g.10gb for a slice of one, or amd.com/gpu."""
     gpu_model: Annotated[LabelText, _FILLED_IN] = ""

@@ -52,7 +52,7 @@ class Progress(ApiModel):
     eta_seconds: int | None = None
     """Seconds until the stage ends, at the present rate."""
     frames_per_second: Number | None = None
-    """Frames through the network a second, over all ranks."""
+    """Frames through the network per second, over all ranks."""
     loss: Number | None = None
     """The training loss, smoothed, to four digits."""
     validation_pixel_error: Number | None = None

@@ -14,9 +14,9 @@ class Training(ApiModel):
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 300
     """Times that every labelled training frame is seen."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
-    """Labelled frames a rank and step."""
+    """Labelled frames per rank and step."""
     clip_length: Annotated[int, Field(ge=2, le=256)] = 16
-    """Consecutive unlabelled frames a rank and step, when an unsupervised loss is on."""
+    """Consecutive unlabelled frames per rank and step, when an unsupervised loss is on."""
     learning_rate: Annotated[PositiveNumber, Field(le=10)] = 1e-3
     """Peak learning rate of Adam."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
