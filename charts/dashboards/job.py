@@ -174,8 +174,8 @@ def _history(board: Dashboard) -> None:
         text.Panel()
         .title("Where are the logs?")
         .description(
-            "The pods of the last three finished attempts stay; those of suspended and stalled attempts are deleted at "
-            "once. All logs are kept in the job's output."
+            "The pods of the last three attempts stay, a running one counted; those of suspended and stalled attempts "
+            "are deleted at once. All logs are kept in the job's output."
         )
         .mode(TextMode.MARKDOWN)
         .content(_WHERE_LOGS_ARE)

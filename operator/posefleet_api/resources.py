@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from posefleet_api.base import DEFAULT_OF_CLUSTER, ApiModel, rules
+from posefleet_api.constants import ENV_ACCESS_KEY, ENV_SECRET_KEY, ENV_SESSION_TOKEN
 from posefleet_api.values import (
     ExtendedResources,
     Fragment,
@@ -55,7 +56,7 @@ class Resources(ApiModel):
     memory_per_node: Annotated[Quantity, _FILLED_IN] = "16Gi"
     """Memory of each pod. Up to half of it may be shared memory (/dev/shm)."""
     cache_per_node: Annotated[Quantity, _FILLED_IN] = "20Gi"
-    """Local disk of each pod for videos and proxies."""
+    """Local disk of each pod for videos and proxies. Files on their way to the store may take up to 8Gi more."""
     extended_resources: Annotated[ExtendedResources, _FILLED_IN] = {}
     """What else each pod of an attempt asks for by name, such as {rdma/hca: "1"} for a network card."""
 
@@ -84,8 +85,23 @@ class FailurePolicy(ApiModel):
     """An attempt without a finished step for so long is ended as Stalled."""
 
 
+_KEYS_IN_THE_OPEN = (
+    "a job's text is no place for a store's keys: put them into a Secret and name it in storage.credentialsSecret"
+)
+
+
 class EnvVar(ApiModel):
-    """One environment variable of the trainer's containers."""
+    """One environment variable of the trainer's containers. Everybody who may read the job sees its value."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            (
+                "!has(self.value) || self.value == '' || "
+                "!(self.name in ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'])",
+                _KEYS_IN_THE_OPEN,
+            )
+        )
+    }
 
     name: Annotated[str, Field(min_length=1, max_length=256)]
     """The variable's name."""
@@ -93,6 +109,12 @@ class EnvVar(ApiModel):
     """Its value."""
     value_from: Fragment | None = None
     """Where its value comes from, as in a pod."""
+
+    @model_validator(mode="after")
+    def _keeps_keys_out(self) -> "EnvVar":
+        if self.value and self.name in {ENV_ACCESS_KEY, ENV_SECRET_KEY, ENV_SESSION_TOKEN}:
+            raise ValueError(_KEYS_IN_THE_OPEN)
+        return self
 
 
 class LocalReference(ApiModel):

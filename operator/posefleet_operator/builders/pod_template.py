@@ -21,6 +21,8 @@ from posefleet_operator.settings import Settings
 
 _CONFIG_DIRECTORY = "/etc/posefleet"
 _TEMPORARY_BYTES = "1Gi"
+#: Beside a full cache: checkpoints and labelled videos lie there until they are in the store.
+_UPLOADS_BYTES = 8 * 2**30
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,11 @@ def _volumes(job: PoseTrainingJob, role: Role) -> list[Manifest]:
         certificate = {"key": "ca.crt", "path": "ca/ca.crt"}
         sources.append({"secret": {"name": job.spec.storage.ca_secret, "items": [certificate]}})
     resources = job.spec.resources
+    cache = str(quantity_bytes(resources.cache_per_node) + _UPLOADS_BYTES)
     shared_memory = str(quantity_bytes(resources.memory_per_node) // 2)
     return [
         {"name": "posefleet-job", "projected": {"sources": sources}},
-        {"name": "posefleet-cache", "emptyDir": {"sizeLimit": resources.cache_per_node}},
+        {"name": "posefleet-cache", "emptyDir": {"sizeLimit": cache}},
         {"name": "posefleet-tmp", "emptyDir": {"sizeLimit": _TEMPORARY_BYTES}},
         {"name": "posefleet-shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
     ]

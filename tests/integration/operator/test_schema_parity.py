@@ -162,3 +162,21 @@ def test_what_resources_say_together_is_judged_alike(api: client.CustomObjectsAp
     manifest = base()
     manifest["spec"]["resources"] = resources
     check(api, manifest)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        {"name": "AWS_SECRET_ACCESS_KEY", "value": "hunter2"},
+        {"name": "AWS_SESSION_TOKEN", "value": "hunter2"},
+        {"name": "AWS_ACCESS_KEY_ID", "value": ""},
+        {"name": "AWS_ACCESS_KEY_ID", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "id"}}},
+        {"name": "AWS_REGION", "value": "eu-central-1"},
+    ],
+    ids=str,
+)
+def test_keys_in_the_open_are_judged_alike(api: client.CustomObjectsApi, variable: dict[str, Any]) -> None:
+    manifest = base()
+    manifest["spec"]["podTemplate"] = {"env": [variable]}
+    check(api, manifest)
+    assert "hunter2" not in refused_by_api_server(api, manifest) + refused_by_pydantic(manifest)

@@ -117,3 +117,9 @@ def test_binary_quantities_are_powers_of_two(number, unit):
 @pytest.mark.parametrize(("text", "size"), [("5", 5), ("1.5k", 1500), ("2M", 2_000_000), ("0.5Gi", 2**29)])
 def test_quantities_are_bytes(text, size):
     assert quantity_bytes(text) == size
+
+
+def test_a_stores_key_in_the_open_is_refused_without_being_told():
+    said = refusal("spec.podTemplate.env", [{"name": "AWS_SECRET_ACCESS_KEY", "value": "hunter2"}])
+    assert "put them into a Secret" in said
+    assert "hunter2" not in said

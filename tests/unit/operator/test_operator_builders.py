@@ -107,6 +107,13 @@ def test_shared_memory_leaves_half_of_the_pods_memory_to_its_processes() -> None
     assert shared == {"medium": "Memory", "sizeLimit": str(32 * 2**30)}
 
 
+def test_a_full_cache_leaves_room_for_files_on_their_way_to_the_store() -> None:
+    manifest = attempt(a_job().with_spec(resources={"cachePerNode": "20Gi"}))
+
+    (cache,) = [volume["emptyDir"] for volume in pod_of(manifest)["volumes"] if volume["name"] == "posefleet-cache"]
+    assert cache == {"sizeLimit": str(28 * 2**30)}
+
+
 def test_pods_get_what_their_cluster_adds() -> None:
     defaults = {"tolerations": [{"key": "gpu", "operator": "Exists"}], "imagePullSecrets": [{"name": "registry"}]}
     job = a_job().on_a_cluster_with(podTemplate=defaults)

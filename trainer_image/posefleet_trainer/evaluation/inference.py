@@ -1,9 +1,9 @@
-"""Frames through the network: a thread decodes while the network computes."""
+"""Frames through the network: threads decode while it computes."""
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from itertools import islice
 
 import numpy as np
@@ -20,19 +20,35 @@ _BATCHES_AHEAD = 3
 Frame = NDArray[np.uint8]
 
 
-def predict_frames(model: TrainedModel, frames: Iterable[Frame], source: Grid, done: Callable[[int], None]) -> Poses:
-    """Poses in source pixels of ``frames`` (height, width, 3), which have the size of the model's images.
+def predict_frames(
+    model: TrainedModel, stretches: Sequence[Iterable[Frame]], source: Grid, done: Callable[[int], None]
+) -> Poses:
+    """Poses in source pixels of the frames (height, width, 3), which have the size of the model's images.
 
-    ``done`` is told how many frames each batch had, and may raise to stop.
+    A thread decodes each of ``stretches``; the poses come in their order, one stretch after the other. ``done`` is
+    told how many frames each batch had, and may raise to stop.
     """
-    parts = [Poses.none(len(model.keypoints))]
-    with closing(_ahead(_batches(frames))) as batches:
-        for batch in batches:
+    parts = [[Poses.none(len(model.keypoints))] for _ in stretches]
+    with ExitStack() as held:
+        decoded = [held.enter_context(closing(_ahead(_batches(frames)))) for frames in stretches]
+        for part, batch in _in_turn(decoded):
             points, confidence = model.predict(batch)
-            parts.append(Poses(between(points, model.image_size, source).astype(np.float32), confidence))
+            parts[part].append(Poses(between(points, model.image_size, source).astype(np.float32), confidence))
             FRAMES.labels("predict").inc(len(batch))
             done(len(batch))
-    return Poses.joined(parts)
+    return Poses.joined([poses for part in parts for poses in part])
+
+
+def _in_turn(decoded: Sequence[Iterator[NDArray[np.uint8]]]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """One batch of each, then the next of each, until all have ended."""
+    turns = dict(enumerate(decoded))
+    while turns:
+        for part, batches in list(turns.items()):
+            batch = next(batches, None)
+            if batch is None:
+                del turns[part]
+            else:
+                yield part, batch
 
 
 def _batches(frames: Iterable[Frame]) -> Iterator[NDArray[np.uint8]]:

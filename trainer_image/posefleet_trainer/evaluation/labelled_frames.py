@@ -1,6 +1,8 @@
 """Predicting the labelled frames: how far the model is from what people said."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from posefleet_trainer.dataset.frames import FrameArchive
 from posefleet_trainer.dataset.pose_spaces import PoseSpaces, points_of
 from posefleet_trainer.dataset.prepared import Frame, Prepared
 from posefleet_trainer.dataset.split import SetName, split_frames
-from posefleet_trainer.evaluation.csv_format import errors_csv, pca_errors_csv, poses_csv
+from posefleet_trainer.evaluation.csv_format import write_errors, write_pca_errors, write_poses
 from posefleet_trainer.evaluation.inference import predict_frames
 from posefleet_trainer.evaluation.measures import pca_errors, pixel_error
 from posefleet_trainer.evaluation.results import FrameResults, Poses
@@ -19,6 +21,7 @@ from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.training.collectives import from_all
+from posefleet_trainer.training.scratch import scratch_folder
 from posefleet_trainer.video.resize import resize
 
 #: Lightning Pose's words for the sets.
@@ -62,7 +65,7 @@ def predict_labelled_frames(
 def _predict(model: TrainedModel, archive: FrameArchive, frames: Sequence[Frame], done: Callable[[int], None]) -> Poses:
     image = model.image_size
     pictures = (resize(archive.image(frame.path), (image.height, image.width)) for frame in frames)
-    in_image = predict_frames(model, pictures, image, done)
+    in_image = predict_frames(model, [pictures], image, done)
     # Labelled frames need not have one size.
     points = [
         between(points, image, Grid(frame.height, frame.width))
@@ -71,25 +74,24 @@ def _predict(model: TrainedModel, archive: FrameArchive, frames: Sequence[Frame]
     return Poses(np.stack(points), in_image.confidence) if points else in_image
 
 
-def write_frame_results(output: Store, keypoints: Sequence[str], results: FrameResults) -> None:
+def write_frame_results(output: Store, keypoints: Sequence[str], results: FrameResults, directory: Path) -> None:
     """``predictions.csv`` and its errors, and the same with ``_new`` for the out-of-distribution frames."""
     for suffix, wanted in (("", False), ("_new", True)):
         rows = [row for row, name in enumerate(results.sets) if (name == "outOfDistribution") == wanted]
         if rows:
-            for file, content in _files(keypoints, results, rows).items():
-                output.write(f"predictions/{file.format(suffix)}", content, "text/csv")
+            with scratch_folder(directory) as folder:
+                _write_files(folder, f"predictions{suffix}", keypoints, results, rows)
+                for file in sorted(folder.iterdir()):
+                    output.upload(file, f"predictions/{file.name}", "text/csv")
 
 
-def _files(keypoints: Sequence[str], results: FrameResults, rows: Sequence[int]) -> dict[str, bytes]:
+def _write_files(folder: Path, name: str, keypoints: Sequence[str], results: FrameResults, rows: Sequence[int]) -> None:
     index = [results.frames[row].path for row in rows]
     sets = [_SET_WORDS[results.sets[row]] for row in rows]
     poses = Poses(results.poses.points[rows], results.poses.confidence[rows])
-    files = {
-        "predictions{}.csv": poses_csv(keypoints, index, poses, sets),
-        "predictions{}_pixel_error.csv": errors_csv(keypoints, index, results.pixel_error[rows], sets),
-    }
+    write_poses(folder / f"{name}.csv", keypoints, index, poses, sets)
+    write_errors(folder / f"{name}_pixel_error.csv", keypoints, index, results.pixel_error[rows], sets)
     for kind, errors in (("singleview", results.single_view), ("multiview", results.multi_view)):
         if errors is not None:
-            chosen = type(errors)(errors.keypoints, errors.pixels[rows], errors.epsilon_pixels)
-            files[f"predictions{{}}_pca_{kind}_error.csv"] = pca_errors_csv(keypoints, index, chosen, sets)
-    return files
+            chosen = replace(errors, pixels=errors.pixels[rows])
+            write_pca_errors(folder / f"{name}_pca_{kind}_error.csv", keypoints, index, chosen, sets)

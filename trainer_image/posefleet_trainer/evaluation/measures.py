@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from posefleet_trainer.dataset.pose_spaces import PoseSpaces
 from posefleet_trainer.dataset.subspace import PoseSubspace
-from posefleet_trainer.evaluation.results import Floats, PcaErrors, Poses
+from posefleet_trainer.evaluation.results import Floats, PcaErrors, Poses, VideoResults
 
 
 def pixel_error(points: NDArray[np.floating], labels: NDArray[np.floating]) -> Floats:
@@ -25,3 +26,13 @@ def pca_errors(space: PoseSubspace | None, poses: Poses) -> PcaErrors | None:
         return None
     keypoints = [int(keypoint) for keypoint in space.keypoints.ravel()]
     return PcaErrors(keypoints, space.error(poses.points).astype(np.float32), space.epsilon_pixels)
+
+
+def video_results(poses: Poses, spaces: PoseSpaces) -> VideoResults:
+    """How plausible the poses of a video's consecutive frames are."""
+    return VideoResults(
+        poses=poses,
+        temporal_norm=temporal_norm(poses.points),
+        single_view=pca_errors(spaces.single_view, poses),
+        multi_view=pca_errors(spaces.multi_view, poses),
+    )

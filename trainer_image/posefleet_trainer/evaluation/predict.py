@@ -10,9 +10,10 @@ from posefleet_trainer.distributed import peer_errors
 from posefleet_trainer.errors import PeerLost, Preempted
 from posefleet_trainer.evaluation.labelled_frames import predict_labelled_frames, write_frame_results
 from posefleet_trainer.evaluation.results import Predictions
-from posefleet_trainer.evaluation.videos import VideoPredictor, video_names
+from posefleet_trainer.evaluation.videos import VideoPredictor, predicted_videos
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.training.collectives import wait_for_all
 from posefleet_trainer.training.preemption import StopRequest, stop_request
 
 _log = logging.getLogger(__name__)
@@ -44,16 +45,18 @@ def _predict(context: Context, prepared: Prepared, model: TrainedModel, request:
     spaces = fit_pose_spaces(context.job.spec, prepared)
     frames = predict_labelled_frames(context, prepared, model, spaces, cache, meter.done)
     if context.rank.index == 0:
-        write_frame_results(context.output, model.keypoints, frames)
+        write_frame_results(context.output, model.keypoints, frames, context.cache_directory)
     predictor = VideoPredictor(context, model, spaces, cache)
-    videos = []
+    videos = predicted_videos(prepared.predict_videos)
     expected = len(prepared.frames)
-    for name, video in zip(video_names(prepared.predict_videos), prepared.predict_videos, strict=True):
-        videos.append(predictor.predict(name, video, meter.done))
-        expected += video.frames
+    for predicted in videos:
+        predictor.predict(predicted, meter.done)
+        expected += predicted.video.frames
         meter.reached(expected)
-        _log.info("predicted %s: %d frames", video.source.path, video.frames)
-    return Predictions(list(model.keypoints), frames, videos)
+        _log.info("predicted %s: %d frames", predicted.video.source.path, predicted.video.frames)
+    # The report reads what the first rank writes.
+    wait_for_all()
+    return Predictions(list(model.keypoints), frames, spaces, videos)
 
 
 class _Meter:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posefleet_trainer.dataset.pose_spaces import PoseSpaces
 from posefleet_trainer.dataset.prepared import Frame, Video
 from posefleet_trainer.dataset.split import SetName
 
@@ -59,13 +60,19 @@ class FrameResults:
     multi_view: PcaErrors | None
 
 
-@dataclass(frozen=True, eq=False)
-class VideoResults:
-    """One predicted video."""
+@dataclass(frozen=True)
+class PredictedVideo:
+    """A video whose results lie in the output folder."""
 
     name: str
-    """Of its files in the output folder."""
+    """Of its files there."""
     video: Video
+
+
+@dataclass(frozen=True, eq=False)
+class VideoResults:
+    """What was predicted on one video; an hour of it has hundreds of megabytes, so hold one at a time."""
+
     poses: Poses
     temporal_norm: Floats
     """(frame, keypoint): distance to the frame before in source pixels, NaN for the first."""
@@ -75,8 +82,9 @@ class VideoResults:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Everything that the report shows; the same on every rank."""
+    """What the report is about; the same on every rank."""
 
     keypoints: list[str]
     frames: FrameResults
-    videos: list[VideoResults]
+    spaces: PoseSpaces
+    videos: list[PredictedVideo]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.keypoints import resolve
 from posefleet_trainer.dataset.prepared import Prepared
-from posefleet_trainer.evaluation.results import Predictions
+from posefleet_trainer.evaluation.results import Poses, PredictedVideo, Predictions
+from posefleet_trainer.evaluation.video_files import VideoFiles
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.report.drawing import Style
 from posefleet_trainer.report.palette import keypoint_colours
@@ -26,6 +27,12 @@ class Material:
     predictions: Predictions
     style: Style
     cache: NodeCache
+
+    def poses(self, predicted: PredictedVideo) -> Poses:
+        """Of one video, read from the output folder."""
+        context = self.context
+        files = VideoFiles(context.output, context.cache_directory, self.predictions.keypoints)
+        return files.poses(predicted)
 
     @classmethod
     def of(cls, context: Context, prepared: Prepared, model: TrainedModel, predictions: Predictions) -> "Material":

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from posefleet_trainer.evaluation.results import VideoResults
+from posefleet_trainer.evaluation.measures import video_results
+from posefleet_trainer.evaluation.results import PredictedVideo
 from posefleet_trainer.report.curves import training_curves
 from posefleet_trainer.report.drawing import LOW_CONFIDENCE
 from posefleet_trainer.report.error_plot import Series, draw_error_plot
@@ -41,7 +42,7 @@ _SAMPLE_FRAMES = 4
 class VideoSection:
     """What the page shows of one video."""
 
-    results: VideoResults
+    predicted: PredictedVideo
     link: str | None
     """The labelled video, seen from the page."""
     frames: list[SampleFrame]
@@ -86,7 +87,7 @@ def _contents(material: Material, now: datetime) -> dict[str, Any]:
         "error_plot": _error_plot(errors, by_keypoint),
         "curves": training_curves(model.history),
         "worst_frames": worst_frames(material, _WORST_FRAMES),
-        "videos": [_video_section(material, results) for results in predictions.videos[:_SHOWN_VIDEOS]],
+        "videos": [_video_section(material, predicted) for predicted in predictions.videos[:_SHOWN_VIDEOS]],
         "all_videos": predictions.videos,
         "warnings": warnings_of(material),
         "manifest": manifest_of(job),
@@ -105,14 +106,15 @@ def _error_plot(errors: Sequence[ErrorOfSet], rows: Sequence[KeypointErrors]) ->
     return draw_error_plot([row.keypoint for row in rows], [row.colour for row in rows], series)
 
 
-def _video_section(material: Material, results: VideoResults) -> VideoSection:
+def _video_section(material: Material, predicted: PredictedVideo) -> VideoSection:
     keypoints = material.predictions.keypoints
     colours = [hexadecimal(colour) for colour in material.style.colours]
     has_labelled = material.context.job.spec.predict.labelled_video
+    results = video_results(material.poses(predicted), material.predictions.spaces)
     return VideoSection(
-        results=results,
-        link=f"../{LABELLED_VIDEOS}/{quote(results.name)}.mp4" if has_labelled else None,
-        frames=sample_frames(material, results, _SAMPLE_FRAMES),
+        predicted=predicted,
+        link=f"../{LABELLED_VIDEOS}/{quote(predicted.name)}.mp4" if has_labelled else None,
+        frames=sample_frames(material, predicted.video, results.poses, _SAMPLE_FRAMES),
         charts=error_charts(material, results),
         traces=traces(material, results),
         table=keypoints_on_video(keypoints, colours, results),

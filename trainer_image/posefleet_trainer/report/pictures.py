@@ -10,8 +10,9 @@ import numpy as np
 
 from posefleet_trainer.dataset.frames import FrameArchive
 from posefleet_trainer.dataset.pose_spaces import points_of
+from posefleet_trainer.dataset.prepared import Video
 from posefleet_trainer.dataset.split import SetName
-from posefleet_trainer.evaluation.results import FrameResults, VideoResults
+from posefleet_trainer.evaluation.results import FrameResults, Poses
 from posefleet_trainer.models.coordinates import Grid, between
 from posefleet_trainer.report.drawing import draw_dot, draw_label, draw_pose
 from posefleet_trainer.report.material import Material
@@ -67,14 +68,14 @@ def worst_rows(results: FrameResults, most: int) -> list[int]:
     return ordered[:most]
 
 
-def sample_frames(material: Material, results: VideoResults, count: int) -> list[SampleFrame]:
+def sample_frames(material: Material, video: Video, poses: Poses, count: int) -> list[SampleFrame]:
     """``count`` frames of a video at equal distances, with what was predicted on them."""
-    frames = len(results.poses)
+    frames = len(poses)
     numbers = sorted({round((place + 0.5) * frames / count - 0.5) for place in range(min(count, frames))})
-    with source_of(material, results.video) as (path, index):
+    with source_of(material, video) as (path, index):
         rate = max(index.frames_per_second, 1e-6)
         return [
-            SampleFrame(_posed(material, next(read_frames(path, index, number, number + 1)), results, number),
+            SampleFrame(_posed(material, next(read_frames(path, index, number, number + 1)), poses, number),
                         number, number / rate)
             for number in numbers
         ]  # fmt: skip
@@ -86,10 +87,10 @@ def data_uri(image: Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"
 
 
-def _posed(material: Material, frame: Image, results: VideoResults, number: int) -> str:
+def _posed(material: Material, frame: Image, poses: Poses, number: int) -> str:
     image, source, shown = _fitted(frame)
-    points = between(results.poses.points[number], source, shown)
-    draw_pose(image, points, results.poses.confidence[number], material.style, _RADIUS)
+    points = between(poses.points[number], source, shown)
+    draw_pose(image, points, poses.confidence[number], material.style, _RADIUS)
     return data_uri(image)
 
 

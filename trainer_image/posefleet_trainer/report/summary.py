@@ -60,7 +60,7 @@ def summary(material: Material, now: datetime) -> dict[str, Any]:
         "steps": last.get("step"),
         "weightsSha256": model.sha256,
         "pixelError": {error.name: _of_set(error, material) for error in errors_by_set(predictions.frames)},
-        "videos": {results.name: {"frames": len(results.poses)} for results in predictions.videos},
+        "videos": {predicted.name: {"frames": predicted.video.frames} for predicted in predictions.videos},
         "warnings": warnings_of(material),
     }
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from posefleet_trainer.dataset.prepared import Video
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.evaluation.results import VideoResults
+from posefleet_trainer.evaluation.results import PredictedVideo
 from posefleet_trainer.report.labelled_video import Source, write_labelled_video
 from posefleet_trainer.report.material import LABELLED_VIDEOS, Material
 from posefleet_trainer.store.cache import CacheFull
@@ -29,7 +29,7 @@ def video_uris(material: Material) -> list[str]:
     if not material.context.job.spec.predict.labelled_video:
         return []
     output = material.context.output
-    return [f"{output.uri}{LABELLED_VIDEOS}/{results.name}.mp4" for results in material.predictions.videos]
+    return [f"{output.uri}{LABELLED_VIDEOS}/{video.name}.mp4" for video in material.predictions.videos]
 
 
 def write_labelled_videos(material: Material) -> None:
@@ -41,7 +41,7 @@ def write_labelled_videos(material: Material) -> None:
     """
     rank = material.context.rank
     videos = material.predictions.videos
-    frames = max(1, sum(len(results.poses) for results in videos))
+    frames = max(1, sum(predicted.video.frames for predicted in videos))
     work = _Work(material, videos[rank.index :: rank.world])
     unfinished, done = True, 0.0
     while unfinished:
@@ -57,7 +57,7 @@ def write_labelled_videos(material: Material) -> None:
 class _Work:
     """One rank's videos. ``full`` says why it waits: the files of the other ranks fill the cache of the node."""
 
-    def __init__(self, material: Material, videos: list[VideoResults]) -> None:
+    def __init__(self, material: Material, videos: list[PredictedVideo]) -> None:
         self.full: CacheFull | None = None
         self._material = material
         self._frames = self._write(videos)
@@ -72,19 +72,20 @@ class _Work:
                 return written, True
         return written, False
 
-    def _write(self, videos: list[VideoResults]) -> Iterator[int]:
+    def _write(self, videos: list[PredictedVideo]) -> Iterator[int]:
         material = self._material
         keypoints, style = material.predictions.keypoints, material.style
         with TemporaryDirectory(dir=material.context.cache_directory, prefix="labelled-") as folder:
-            for results in videos:
-                target = Path(folder) / f"{results.name}.mp4"
+            target = Path(folder) / "labelled.mp4"
+            for predicted in videos:
+                poses = material.poses(predicted)
                 with ExitStack() as held:
-                    while (source := self._source(held, results.video)) is None:
+                    while (source := self._source(held, predicted.video)) is None:
                         time.sleep(_LOOK_AGAIN_SECONDS)
                         yield 0
                     path, index = source
-                    yield from write_labelled_video(Source(path, index, results.poses), keypoints, style, target)
-                material.context.output.upload(target, f"{LABELLED_VIDEOS}/{results.name}.mp4", "video/mp4")
+                    yield from write_labelled_video(Source(path, index, poses), keypoints, style, target)
+                material.context.output.upload(target, f"{LABELLED_VIDEOS}/{predicted.name}.mp4", "video/mp4")
                 target.unlink()
 
     def _source(self, held: ExitStack, video: Video) -> tuple[Path, VideoIndex] | None:

@@ -40,6 +40,15 @@ def from_all(value: Any) -> list[Any]:
     return box
 
 
+def to_first(value: Any) -> list[Any]:
+    """Every rank's value, in the order of the ranks, on rank 0; nothing on the others."""
+    if alone():
+        return [value]
+    box: list[Any] = [None] * dist.get_world_size() if dist.get_rank() == 0 else []
+    dist.gather_object(value, box or None, dst=0)
+    return box
+
+
 def wait_for_all() -> None:
     """Until every rank is here."""
     if not alone():

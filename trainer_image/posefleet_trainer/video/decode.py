@@ -1,7 +1,7 @@
 """Frames by their numbers, exactly, whatever the frame rate and the order of the packets."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ Size = tuple[int, int]
 
 def read_frames(
     path: Path, index: VideoIndex, start: int, stop: int, size: Size | None = None, *, threads: int = 1
-) -> Iterator[Image]:
+) -> Generator[Image, None, None]:
     """Frames ``start`` to ``stop`` (exclusive) as (height, width, 3) uint8 RGB.
 
     A frame in the middle that is damaged is replaced by the one before it, so that numbers keep their meaning.

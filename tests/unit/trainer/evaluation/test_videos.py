@@ -1,10 +1,17 @@
 """How videos are shared out, and named."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_trainer.dataset.prepared import SourceFile, StoredFile, Video
-from posefleet_trainer.evaluation.videos import share, video_names
+from posefleet_trainer.evaluation.videos import predicted_videos, share, stretches
+from posefleet_trainer.video.index import VideoIndex
+
+
+def an_index(frames: int, *, seekable: bool = True) -> VideoIndex:
+    pts = np.arange(frames if seekable else 0)
+    return VideoIndex("vid.mp4", 64, 64, frames, 25.0, pts, pts[:1])
 
 
 def a_video(path: str) -> Video:
@@ -20,11 +27,28 @@ def test_every_frame_belongs_to_exactly_one_rank(frames, world):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+@given(start=st.integers(0, 5000), length=st.integers(0, 20_000), threads=st.integers(1, 16))
+def test_the_decoders_of_a_rank_share_its_frames_in_order(start, length, threads):
+    mine = range(start, start + length)
+    parts = stretches(mine, an_index(start + length), threads)
+    assert [number for part in parts for number in part] == list(mine)
+    assert len(parts) <= threads
+    assert len(parts) == 1 or min(map(len, parts)) >= 512
+
+
+def test_a_video_that_cannot_be_sought_is_decoded_once():
+    assert stretches(range(5000), an_index(5000, seekable=False), threads=8) == [range(5000)]
+
+
 def test_videos_are_named_by_their_stem():
-    assert video_names([a_video("videos/a.mp4"), a_video("videos/b.mp4")]) == ["a", "b"]
+    videos = [a_video("videos/a.mp4"), a_video("videos/b.mp4")]
+    predicted = predicted_videos(videos)
+    assert [each.name for each in predicted] == ["a", "b"]
+    assert [each.video for each in predicted] == videos
 
 
 def test_videos_of_the_same_stem_are_named_by_their_path():
-    names = video_names([a_video("monday/cam.mp4"), a_video("tuesday/cam.mp4"), a_video("tuesday/cam.avi")])
+    paths = ("monday/cam.mp4", "tuesday/cam.mp4", "tuesday/cam.avi")
+    names = [each.name for each in predicted_videos([a_video(path) for path in paths])]
     assert len(set(names)) == 3
     assert names[0] == "monday_cam_mp4"

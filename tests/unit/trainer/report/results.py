@@ -1,18 +1,20 @@
 """A tiny project with predictions made up from its labels: enough for every part of a report."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.pose_spaces import points_of
+from posefleet_trainer.dataset.pose_spaces import PoseSpaces, points_of
 from posefleet_trainer.dataset.prepare import prepare
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.dataset.split import split_frames
-from posefleet_trainer.evaluation.measures import pixel_error, temporal_norm
-from posefleet_trainer.evaluation.results import FrameResults, PcaErrors, Poses, Predictions, VideoResults
+from posefleet_trainer.dataset.subspace import fit_single_view
+from posefleet_trainer.evaluation.measures import pixel_error, video_results
+from posefleet_trainer.evaluation.results import FrameResults, Poses, PredictedVideo, Predictions
+from posefleet_trainer.evaluation.video_files import VideoFiles
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.models.network import PoseNetwork
 from posefleet_trainer.models.trained import TrainedModel
@@ -53,7 +55,9 @@ class Made:
             for frame in self.prepared.frames
         ]
         prepared = self.prepared.model_copy(update={"keypoints": names, "frames": frames})
-        predictions = Predictions(names, self._frames(frames, len(names), sets), self._videos(len(names), videos))
+        spaces = PoseSpaces(fit_single_view(points_of(frames, len(names)), 1, [0]), None)
+        predicted = self._videos(names, spaces, videos)
+        predictions = Predictions(names, self._frames(frames, len(names), sets), spaces, predicted)
         return Material.of(self.context, prepared, self.model, predictions)
 
     def _frames(self, frames: Any, keypoints: int, wanted: set[str] | None) -> FrameResults:
@@ -66,12 +70,14 @@ class Made:
         poses = Poses(points, np.full(points.shape[:2], 0.8, np.float32))
         return FrameResults(frames, sets, poses, pixel_error(points, labels), None, None)
 
-    def _videos(self, keypoints: int, count: int) -> list[VideoResults]:
+    def _videos(self, names: list[str], spaces: PoseSpaces, count: int) -> list[PredictedVideo]:
         video = self.prepared.predict_videos[0]
-        poses = made_up_poses(video.frames, keypoints)
-        plane = PcaErrors([0], poses.points[:, :1, 0] * 0.1, 3.0)
-        results = VideoResults("vid", video, poses, temporal_norm(poses.points), plane, None)
-        return [replace(results, name=f"vid{number}" if number else "vid") for number in range(count)]
+        results = video_results(made_up_poses(video.frames, len(names)), spaces)
+        predicted = [PredictedVideo(f"vid{number}" if number else "vid", video) for number in range(count)]
+        files = VideoFiles(self.context.output, self.context.cache_directory, names)
+        for each in predicted:
+            files.write(self.model.sha256, each, results)
+        return predicted
 
 
 def made_up_poses(frames: int, keypoints: int) -> Poses:

@@ -41,9 +41,8 @@ def test_labelled_videos_can_be_left_out(made):
     spec = made.context.job.spec
     without = spec.model_copy(update={"predict": spec.predict.model_copy(update={"labelled_video": False})})
     job = made.context.job.model_copy(update={"spec": without})
-    material = made.material()
     context = replace(made.context, job=job, output=made.context.output.child("bare/"))
-    artifacts = report(context, material.prepared, made.model, material.predictions)
+    artifacts = report(context, made.prepared, made.model, predict(context, made.prepared, made.model))
     assert artifacts.labelled_videos == []
     assert b"labelled video</a>" not in context.output.read("report/index.html")
     assert context.output.find("labelled_videos/vid.mp4") is None
