@@ -111,8 +111,6 @@ class KeysMatch:
 class Embedded:
     """A fragment of a Kubernetes object whose fields the API server of this version knows best."""
 
-    kind: str = "object"
-
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         del schema, handler
-        return {"type": self.kind, "x-kubernetes-preserve-unknown-fields": True}
+        return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

@@ -26,8 +26,6 @@ class ExitCode(IntEnum):
     INVALID_INPUT = 78
 
 
-Outcome = Literal["Succeeded", "Preempted", "InvalidInput", "Failed", "Stalled", "DeadlineExceeded"]
-
 #: Reasons that trainer processes give (CamelCase, as Kubernetes conditions have them).
 TerminationReason = Literal[
     "Prepared",

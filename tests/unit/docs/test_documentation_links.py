@@ -6,6 +6,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGES = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_PICTURE = re.compile(r"<img[^>]* src=\"([^\"]+)\"")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -18,7 +19,8 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_links_lead_somewhere(page: Path) -> None:
     broken = []
-    for link in _LINK.findall((ROOT / page).read_text()):
+    text = (ROOT / page).read_text()
+    for link in [*_LINK.findall(text), *_PICTURE.findall(text)]:
         if "://" in link:
             continue
         place, _, anchor = link.partition("#")
