@@ -1,6 +1,6 @@
 """A pod's phase and conditions from its containers, as a kubelet derives them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from .containers import ContainerRecord, Running, Terminated, Waiting
@@ -13,12 +13,9 @@ def phase(
     """Return the phase. ``ending`` says that the pod is being deleted and its containers will not come back."""
     if ending:
         return _ended(mains)
-    plain = [record for record in inits if not record.sidecar]
-    if any(_failed(record) for record in plain) and restart_policy == "Never":
+    if any(_failed(record) for record in inits if not record.sidecar) and restart_policy == "Never":
         return "Failed"
-    if any(not record.succeeded for record in plain) or not all(record.started for record in _sidecars(inits)):
-        return _phase_while_initializing(mains)
-    return _phase_of_mains(restart_policy, mains)
+    return _phase_of_mains(restart_policy, mains) if _initialized(inits, mains) else "Pending"
 
 
 def conditions(
@@ -26,9 +23,7 @@ def conditions(
 ) -> list[Manifest]:
     """Return the kubelet's conditions; each keeps its transition time while its status stays."""
     ended, completed = phase in {"Succeeded", "Failed"}, phase == "Succeeded"
-    sidecars = list(_sidecars(inits))
-    initialized = all(record.succeeded for record in inits if not record.sidecar)
-    initialized = initialized and all(record.started or ended for record in sidecars)
+    sidecars = [record for record in inits if record.sidecar]
     unready = [record.name for record in [*sidecars, *mains] if not record.ready]
     reason, message = "", ""
     if completed:
@@ -43,7 +38,7 @@ def conditions(
     wanted = [
         _condition("PodReadyToStartContainers", not ended),
         _condition("Initialized", True, "PodCompleted" if completed else "")
-        if initialized
+        if _initialized(inits, mains)
         else _condition("Initialized", False, "ContainersNotInitialized", uninitialized),
         _condition("Ready", ready and _gates_open(pod), reason, message),
         _condition("ContainersReady", ready, reason, message),
@@ -53,8 +48,11 @@ def conditions(
     return [_with_transition(entry, before.get(entry["type"]), now) for entry in wanted]
 
 
-def _sidecars(inits: Iterable[ContainerRecord]) -> Iterable[ContainerRecord]:
-    return (record for record in inits if record.sidecar)
+def _initialized(inits: Sequence[ContainerRecord], mains: Sequence[ContainerRecord]) -> bool:
+    """Tell whether the containers may start. Once one has, sidecars that end or start again change nothing."""
+    if any(record.last or not isinstance(record.state, Waiting) for record in mains):
+        return True
+    return all(record.started if record.sidecar else record.succeeded for record in inits)
 
 
 def _failed(record: ContainerRecord) -> bool:
@@ -63,10 +61,6 @@ def _failed(record: ContainerRecord) -> bool:
 
 def _ended(mains: Sequence[ContainerRecord]) -> str:
     return "Succeeded" if all(record.succeeded for record in mains) else "Failed"
-
-
-def _phase_while_initializing(mains: Sequence[ContainerRecord]) -> str:
-    return "Running" if any(isinstance(record.state, Running) for record in mains) else "Pending"
 
 
 def _phase_of_mains(restart_policy: str, mains: Sequence[ContainerRecord]) -> str:

@@ -50,6 +50,8 @@ def sidecar(state, started):
         ("OnFailure", [ended(3)], [waiting("PodInitializing")], "Pending"),
         ("Never", [sidecar(Running(NOW), True)], [ended(0)], "Succeeded"),
         ("Never", [sidecar(Waiting("x"), False)], [waiting("PodInitializing")], "Pending"),
+        ("Never", [sidecar(Terminated(0, "Completed", NOW, NOW), False)], [ended(0)], "Succeeded"),
+        ("Never", [sidecar(Waiting("CrashLoopBackOff"), False)], [running()], "Running"),
     ],
 )
 def test_phase(policy, inits, mains, expected):
@@ -76,6 +78,12 @@ def test_an_unready_container_is_named():
 @pytest.mark.parametrize(("stage", "reason"), [("Succeeded", "PodCompleted"), ("Failed", "PodFailed")])
 def test_an_ended_pod_is_not_ready_for_that_reason(stage, reason):
     assert by_type({"spec": {}}, [], [ended()], stage)["Ready"]["reason"] == reason
+
+
+def test_a_sidecar_that_starts_again_leaves_the_pod_initialized():
+    restarted = sidecar(Waiting("CrashLoopBackOff"), False)
+    assert by_type({"spec": {}}, [restarted], [running()], "Running")["Initialized"]["status"] == "True"
+    assert by_type({"spec": {}}, [restarted], [waiting()], "Pending")["Initialized"]["status"] == "False"
 
 
 def test_a_transition_time_changes_with_the_status_only():
