@@ -92,8 +92,8 @@ class Operator:
             self._metrics.hide_jobs(shown)
             for task in (keeping, acting):
                 task.cancel()
-            await runtime.stop()
             await asyncio.gather(keeping, acting, return_exceptions=True)
+            await runtime.stop()
 
     async def _act(self, cluster: Cluster, cache: Cache, runtime: Runtime) -> None:
         comparison = Comparison(cluster, cache, self._settings)

@@ -93,7 +93,8 @@ class Runtime:
                 worker.woken.clear()
                 seconds = await self._turn(key, worker)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(worker.woken.wait(), seconds)
+                    async with asyncio.timeout(seconds):
+                        await worker.woken.wait()
         self._workers.pop(key, None)
         self.asker.forget(key)
         self._metrics.forget(key)

@@ -56,7 +56,8 @@ class EventRecorder:
     async def drain(self, timeout_seconds: float) -> None:
         """Wait until all recorded events are posted, but no longer than this."""
         try:
-            await asyncio.wait_for(self._queue.join(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await self._queue.join()
         except TimeoutError:
             return
 

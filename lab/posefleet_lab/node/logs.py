@@ -121,6 +121,7 @@ def _new_lines(log: BinaryIO, options: LogOptions) -> Iterator[bytes]:
 
 async def _wait(ended: asyncio.Event) -> None:
     try:
-        await asyncio.wait_for(ended.wait(), _FOLLOW_SECONDS)
+        async with asyncio.timeout(_FOLLOW_SECONDS):
+            await ended.wait()
     except TimeoutError:
         return

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from posefleet_operator.apply import Refused
 from posefleet_operator.cache import Cache
 from posefleet_operator.client import ApiError
@@ -102,6 +104,19 @@ async def test_the_task_of_a_deleted_job_ends() -> None:
     runtime.cache.training_jobs.forget(KEY)
     runtime.wake(KEY)
     await until(lambda: not any(task.get_name().startswith("job ") for task in asyncio.all_tasks()))
+
+
+@pytest.mark.parametrize("turns_of_the_loop", range(6))
+async def test_a_task_that_is_being_woken_stops(turns_of_the_loop) -> None:
+    runtime, recorder = a_runtime(a_job())
+    runtime.wake(KEY)
+    await until(lambda: len(recorder.done) == 1)
+    await asyncio.sleep(0.01)
+    runtime.wake(KEY)
+    for _ in range(turns_of_the_loop):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await runtime.stop()
 
 
 async def test_rank_0_of_a_running_attempt_is_asked_for_its_progress() -> None:
