@@ -21,7 +21,7 @@ from posefleet_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: A loop that was not let run for so long has hung.
+#: A loop that was not let run for so long, or a leader that takes so long to stop leading, has hung.
 _HUNG_SECONDS = 60.0
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
@@ -47,6 +47,7 @@ class Operator:
         self._settings = settings
         self._metrics = Metrics()
         self._last_beat = time.monotonic()
+        self._ending_since = float("inf")
         self._state = "starting"
 
     async def run(self) -> None:
@@ -65,7 +66,7 @@ class Operator:
     async def _campaign(self, cluster: Cluster) -> None:
         while True:
             election = Election(cluster, self._settings, time.monotonic)
-            self._state = "standby"
+            self._state, self._ending_since = "standby", float("inf")
             await election.acquire()
             try:
                 await self._lead(cluster, election)
@@ -89,6 +90,7 @@ class Operator:
             if acting.done():
                 await acting
         finally:
+            self._ending_since = time.monotonic()
             self._metrics.hide_jobs(shown)
             for task in (keeping, acting):
                 task.cancel()
@@ -120,7 +122,8 @@ class Operator:
             await asyncio.sleep(1)
 
     def _health(self) -> tuple[bool, str]:
-        return time.monotonic() - self._last_beat < _HUNG_SECONDS, self._state
+        since = min(self._last_beat, self._ending_since)
+        return time.monotonic() - since < _HUNG_SECONDS, self._state
 
     def _readiness(self) -> tuple[bool, str]:
         return self._state in {"leading", "standby"}, self._state

@@ -1,0 +1,52 @@
+"""What the liveness probe is told."""
+
+import asyncio
+from dataclasses import replace
+
+import aiohttp
+
+from posefleet_lab.ports import free_port
+from posefleet_operator import operator as operator_module
+from posefleet_operator.operator import Operator
+from unit.operator.builders import SETTINGS
+from unit.operator.fake_cluster import FakeCluster
+
+
+class Connection(FakeCluster):
+    """A fake API server that answers nothing but Leases."""
+
+    async def list(self, *_) -> None:
+        raise ValueError("an answer that nobody understands")
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_leader_that_cannot_stop_leading_is_reported(monkeypatch) -> None:
+    async def connect(_) -> Connection:
+        return Connection()
+
+    monkeypatch.setattr(operator_module.Cluster, "connect", connect)
+    looked = asyncio.Event()
+    monkeypatch.setattr(operator_module.Runtime, "stop", lambda _: looked.wait())
+    monkeypatch.setattr(operator_module, "_HUNG_SECONDS", 2.0)
+    settings = replace(SETTINGS, http_host="127.0.0.1", http_port=free_port())
+    running = asyncio.create_task(Operator(settings).run())
+    try:
+        async with asyncio.timeout(20), aiohttp.ClientSession(f"http://127.0.0.1:{settings.http_port}") as session:
+            answers = [await _health(session)]
+            while answers[-1] != 503:
+                await asyncio.sleep(0.05)
+                answers.append(await _health(session))
+    finally:
+        looked.set()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert 200 in answers
+
+
+async def _health(session: aiohttp.ClientSession) -> int:
+    try:
+        return (await session.get("/healthz")).status
+    except aiohttp.ClientConnectionError:
+        return 0
