@@ -229,9 +229,10 @@ def _operator(board: Dashboard) -> None:
     board.with_panel(
         number(
             "When was the last reconcile?",
-            "Time since a job was last looked at with success. Each job is looked at every five minutes or more often.",
+            "Time since a job was last looked at with success. Each job is looked at every five minutes or more often. "
+            "Empty while there are no jobs.",
             "s",
-            Query("time() - max(posefleet_reconcile_last_success_timestamp_seconds)"),
+            Query("time() - max(posefleet_reconcile_last_success_timestamp_seconds) and sum(posefleet_jobs) > 0"),
             steps=[(None, GREEN), (600, YELLOW), (900, RED)],
         )
     )

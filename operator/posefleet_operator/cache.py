@@ -163,6 +163,8 @@ class Children(Generic[Child]):
         last_words = child.after_deletion()
         if last_words is None:
             held.pop(child.identity.name, None)
+            if not held:
+                del self._by_owner[child.identity.owner]
         else:
             held[child.identity.name] = last_words
 

@@ -65,6 +65,8 @@ class ChildJob:
 
     identity: Identity
     created: datetime | None
+    #: When it was admitted last; a Job that is suspended has no such time.
+    started: datetime | None
     suspended: bool
     complete: bool
     failed: bool
@@ -103,6 +105,7 @@ class ChildJob:
         return cls(
             identity=Identity.read(manifest),
             created=from_timestamp(metadata.get("creationTimestamp")),
+            started=from_timestamp(status.get("startTime")),
             suspended=bool(spec.get("suspend")),
             complete="Complete" in conditions,
             failed="Failed" in conditions,

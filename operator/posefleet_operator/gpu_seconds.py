@@ -21,8 +21,8 @@ class GpuSeconds:
             "posefleet_useful_gpu_seconds", "GPU-seconds whose steps no later attempt has to repeat", ["namespace"],
             registry=registry,
         )  # fmt: skip
-        #: By job and attempt: held and useful GPU-seconds that are counted already.
-        self._counted: dict[tuple[Key, int], tuple[float, float]] = {}
+        #: By job, attempt and its start: held and useful GPU-seconds that are counted already.
+        self._counted: dict[tuple[Key, int, str], tuple[float, float]] = {}
 
     def passed(self, key: Key, old: Status, new: Status, now: datetime) -> None:
         """Count what has passed since this job was last looked at.
@@ -36,12 +36,17 @@ class GpuSeconds:
             if before is not None and before.outcome:
                 continue
             start = _spent(before, old.last_checkpoint, now) if before is not None else (0.0, 0.0)
-            held, useful = self._counted.pop((key, attempt.number), start)
+            this = key, attempt.number, attempt.start_time
+            held, useful = self._counted.pop(this, start)
             held_now, useful_now = _spent(attempt, new.last_checkpoint, now)
             self._allocated.labels(key[0]).inc(max(0.0, held_now - held))
             self._useful.labels(key[0]).inc(max(0.0, useful_now - useful))
             if not attempt.outcome:
-                self._counted[key, attempt.number] = max(held, held_now), max(useful, useful_now)
+                self._counted[this] = max(held, held_now), max(useful, useful_now)
+
+    def begin(self) -> None:
+        """This operator leads from now on; what passed while another led is in that one's counters."""
+        self._counted.clear()
 
     def forget(self, key: Key) -> None:
         """A job is gone."""

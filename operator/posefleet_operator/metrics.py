@@ -91,6 +91,7 @@ class Metrics:
         """From now on this operator leads: show the jobs of its cache."""
         series = JobSeries(jobs, asker, known_reason)
         self.registry.register(series)
+        self._gpu_seconds.begin()
         self._leading.set(1)
         return series
 

@@ -156,10 +156,15 @@ class Observation:
         return tuple(sorted(mine, key=lambda job: job.identity.number))
 
     def own_pods(self, component: str, number: int) -> tuple[ChildPod, ...]:
-        """The pods of one attempt or of one try of the prepare Job, by rank; the newest where a rank has several."""
+        """The pods of one attempt or of one try of the prepare Job, by rank.
+
+        Pods that a queue took before it admitted the Job anew have no part in what its present pods do.
+        """
         mine = (pod for pod in self.pods if pod.identity.owner_uid == self.uid)
         chosen = [p for p in mine if p.identity.component == component and p.identity.number == number]
-        return tuple(sorted(chosen, key=lambda pod: (pod.rank, pod.identity.version)))
+        job = _numbered(self.own_jobs(component), number)
+        present = [p for p in chosen if not (p.gone and job is not None and _before(p.created, job.started))]
+        return tuple(sorted(present, key=lambda pod: (pod.rank, pod.identity.version)))
 
     def strangers(self) -> tuple[str, ...]:
         """What still lives of a deleted job of the same name."""
@@ -185,6 +190,10 @@ def running_attempt(status: Status) -> Attempt | None:
     """The newest attempt, if it has no outcome yet."""
     attempt = newest(status)
     return attempt if attempt is not None and not attempt.outcome else None
+
+
+def _before(created: datetime | None, started: datetime | None) -> bool:
+    return created is not None and started is not None and created < started
 
 
 def _numbered(jobs: tuple[ChildJob, ...], number: int) -> ChildJob | None:

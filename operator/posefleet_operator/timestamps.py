@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+#: Others have no place in a cluster's life, and cannot all be reckoned with.
+_YEARS = range(1970, 9000)
+
 
 def to_timestamp(moment: datetime) -> str:
     """``moment`` as ``2026-01-31T12:00:00Z``."""
@@ -15,6 +18,8 @@ def from_timestamp(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
+        return None
+    if moment.year not in _YEARS:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from posefleet_api.constants import LABEL_JOB
 from posefleet_operator.cache import Cache
 from posefleet_operator.children import Manifest
 from unit.operator.builders import a_job, a_pod
@@ -23,6 +24,15 @@ def test_an_older_version_does_not_replace_a_newer_one() -> None:
     held = cache.training_jobs.get(KEY)
     assert held is not None
     assert held["metadata"]["resourceVersion"] == "9"
+
+
+def test_nothing_stays_of_a_job_whose_children_are_deleted() -> None:
+    cache, job = Cache(), a_job()
+    for number in range(100):
+        manifest = at_version(job.attempt_manifest(1), 9, labels={LABEL_JOB: f"job-{number}"}, uid=f"uid-{number}")
+        cache.child_jobs.apply("ADDED", manifest)
+        cache.child_jobs.apply("DELETED", manifest)
+    assert len(vars(cache.child_jobs)["_by_owner"]) == 0
 
 
 def test_a_deleted_job_is_gone() -> None:

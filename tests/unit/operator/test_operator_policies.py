@@ -157,7 +157,8 @@ def test_an_older_checkpoint_does_not_replace_a_newer_one() -> None:
 
 
 def test_what_the_api_server_would_refuse_never_gets_into_a_status() -> None:
-    assert newer(None, Checkpoint(uri="", step=1, time="yesterday", sha256="")) is None
+    for time in ("yesterday", "0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-02:00"):
+        assert newer(None, Checkpoint(uri="", step=1, time=time, sha256="")) is None
     assert with_display(Progress(loss=float("nan"), frames_per_second=float("inf"))).loss is None
 
 

@@ -160,6 +160,23 @@ def test_an_operator_that_takes_over_counts_what_passes_from_then_on() -> None:
     assert gpu_seconds(metrics) == (40.0, 40.0)
 
 
+def test_an_operator_that_leads_again_leaves_out_what_passed_while_another_led() -> None:
+    metrics, running = Metrics(), reached(a_job().running_attempt(1, started=1000), 10, checkpoint=10)
+    metrics.status_written(running.seen(), running.status)
+    metrics.hide_jobs(metrics.show_jobs(Jobs(), nobody_asked()))
+
+    metrics.status_written(running.seen(now=ago(-3600)), running.status)
+    assert gpu_seconds(metrics) == (0.0, 0.0)
+
+
+def test_gpu_seconds_of_a_job_that_was_applied_anew_begin_at_zero() -> None:
+    metrics, job = Metrics(), reached(a_job().running_attempt(1, started=1000), 10, checkpoint=10)
+    metrics.status_written(a_job().prepared().seen(), job.status)
+    anew = reached(a_job().running_attempt(1, started=10), 10, checkpoint=10)
+    metrics.status_written(a_job().prepared().seen(), anew.status)
+    assert gpu_seconds(metrics) == (4000.0 + 40.0, 4000.0 + 40.0)
+
+
 def test_a_job_shows_its_attempt_and_when_it_last_got_on() -> None:
     metrics, jobs, asker = Metrics(), Jobs(), nobody_asked()
     metrics.show_jobs(jobs, asker)

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from posefleet_api.constants import COMPONENT_PREPARE
+from posefleet_operator.children import ChildPod
 from posefleet_operator.policies.conditions import find_condition
 from posefleet_operator.reconcile import reconcile
-from unit.operator.builders import JobBuilder, a_job, a_pod, suspended_job
+from posefleet_operator.timestamps import to_timestamp
+from unit.operator.builders import JobBuilder, a_job, a_pod, ago, finished_job, suspended_job
 from unit.operator.plans import deletions, message_of, reasons, reconciled
 
 
@@ -49,6 +51,28 @@ def test_a_job_that_kueue_preempts_has_not_failed() -> None:
 
     assert (plan.status.attempts[0].outcome, plan.status.attempts[0].reason) == ("Preempted", "QueuePreempted")
     assert deletions(reconcile(reconciled(job).seen())) == [("Job", "reaching-a1")]
+
+
+def test_pods_of_an_earlier_admission_have_no_part_in_the_present_one() -> None:
+    job = reconciled(a_job().with_spec(queue="lab-queue").with_gpus(1, nodes=2).prepared())
+    made = job.attempt_manifest(1)
+    admitted = {**made, "spec": {**made["spec"], "suspend": False}, "status": {"startTime": to_timestamp(ago(65))}}
+    taken = a_pod(job, 1, 0).ended(143, seconds_ago=40)
+    old = {"name": "reaching-a1-0-old", "uid": "old", "creationTimestamp": to_timestamp(ago(70))}
+    gone = ChildPod.read({**taken.manifest, "metadata": {**taken.manifest["metadata"], **old}}).after_deletion()
+
+    waits = job.with_child(admitted).with_pod(a_pod(job, 1, 0).running().manifest).seen()
+    assert reconcile(replace(waits, pods=(*waits.pods, gone))).status.phase == "Queued"
+
+    running = [a_pod(job, 1, rank).running().manifest for rank in (0, 1)]
+    job = reconciled(job.with_child(admitted).with_pod(running[0]).with_pod(running[1]))
+    failed = finished_job(admitted, "Failed", pods=2)
+    failed["status"]["startTime"] = admitted["status"]["startTime"]
+    job = job.with_child(failed).with_pod(a_pod(job, 1, 0).ended(76).manifest)
+    ended = job.with_pod(a_pod(job, 1, 1).ended(137, reason="OOMKilled").manifest).seen()
+    plan = reconcile(replace(ended, pods=(*ended.pods, gone)))
+    assert (plan.status.attempts[0].outcome, plan.status.attempts[0].reason) == ("Failed", "OOMKilled")
+    assert plan.status.failed_attempts == 1
 
 
 def test_pods_that_cannot_start_are_explained_and_do_not_fail_the_job() -> None:
