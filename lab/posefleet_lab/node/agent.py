@@ -19,7 +19,7 @@ from .registration import Registration
 from .sandbox import pod_directory
 from .server import KubeletServer
 from .services import NodeServices
-from .volumes import ClusterObjects
+from .volumes import ClusterObjects, forget_memory
 
 _log = logging.getLogger(__name__)
 
@@ -90,9 +90,11 @@ class Agent:
         for directory in (base / "pods").glob("*"):
             if directory.name not in kept:
                 shutil.rmtree(directory, ignore_errors=True)
+                forget_memory(directory.name.rpartition("_")[2])
 
     async def _kill_all(self) -> None:
-        """End every process; the pods' statuses stay as they are, as when a machine fails."""
+        """End every process and free its memory; the pods' statuses stay as they are, as when a machine fails."""
+        uids = list(self._workers)
         for worker in self._workers.values():
             worker.containers.hurry(0)
         for task in self._tasks.values():
@@ -100,6 +102,8 @@ class Agent:
         tasks = list(self._tasks.values())
         if tasks:
             await asyncio.wait(tasks, timeout=_KILL_SECONDS)
+        for uid in uids:
+            forget_memory(uid)
 
 
 async def run_agent(config: NodeConfig) -> None:

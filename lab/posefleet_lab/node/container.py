@@ -42,6 +42,7 @@ class ContainerRunner:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     started: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _process: ContainerProcess | None = None
     _killed_for_memory: bool = False
     _ending: asyncio.Task[None] | None = None
@@ -59,16 +60,19 @@ class ContainerRunner:
         while True:
             begun = time.monotonic()
             await self._run_once()
+            if self._stopping:
+                return
             assert isinstance(self.record.state, Terminated)
-            if self._stopping or not should_restart(self.policy, self.record.state.exit_code):
+            if not should_restart(self.policy, self.record.state.exit_code):
                 return
             await self._wait_for_restart(backoff.delay_after(time.monotonic() - begun))
 
     async def stop(self, grace_seconds: float) -> None:
-        """preStop, SIGTERM, and SIGKILL when the grace time is over; returns when it has ended."""
+        """preStop, SIGTERM, and SIGKILL when the grace time is over; returns when it has ended, for good."""
         self._stopping = True
-        if self._process is None:
-            return
+        async with self._starting:
+            if self._process is None:
+                return
         self._event("Killing", f"Stopping container {self.name}")
         await self._end(grace_seconds)
 
@@ -98,11 +102,14 @@ class ContainerRunner:
         self.record.container_id = f"process://{uid_of(self.sandbox.pod)}-{self.name}-{self.record.restarts}"
         self._event("Created", f"Created container: {self.name}")
         log = self.sandbox.log_file(self.name, self.record.restarts)
-        try:
-            self._process = await ContainerProcess.start(spec, self.sandbox.spec_file(self.name), log)
-        except StartError as error:
-            self._start_failed(str(error))
-            return
+        async with self._starting:
+            if self._stopping:
+                return
+            try:
+                self._process = await ContainerProcess.start(spec, self.sandbox.spec_file(self.name), log)
+            except StartError as error:
+                self._start_failed(str(error))
+                return
         self._event("Started", f"Started container {self.name}")
         await self._watch(self._process)
 

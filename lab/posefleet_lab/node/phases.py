@@ -15,13 +15,26 @@ def phase(
         return _ended(mains)
     if any(_failed(record) for record in inits if not record.sidecar) and restart_policy == "Never":
         return "Failed"
-    return _phase_of_mains(restart_policy, mains) if _initialized(inits, mains) else "Pending"
+    if not _initialized(inits, mains):
+        return "Pending"
+    if any(record.sidecar and isinstance(record.state, Running) for record in inits):
+        restart_policy = "Always"  # as long as one runs, so does the pod
+    return _phase_of_mains(restart_policy, mains)
 
 
 def conditions(
-    pod: Manifest, inits: Sequence[ContainerRecord], mains: Sequence[ContainerRecord], now: datetime, phase: str
+    pod: Manifest,
+    inits: Sequence[ContainerRecord],
+    mains: Sequence[ContainerRecord],
+    now: datetime,
+    phase: str,
+    *,
+    mounted: bool = True,
 ) -> list[Manifest]:
-    """Return the kubelet's conditions; each keeps its transition time while its status stays."""
+    """Return the kubelet's conditions; each keeps its transition time while its status stays.
+
+    ``mounted`` says that the pod's volumes are there.
+    """
     ended, completed = phase in {"Succeeded", "Failed"}, phase == "Succeeded"
     sidecars = [record for record in inits if record.sidecar]
     unready = [record.name for record in [*sidecars, *mains] if not record.ready]
@@ -36,7 +49,7 @@ def conditions(
     uninitialized = f"containers with incomplete status: [{' '.join(pending)}]"
     ready = not unready and not ended
     wanted = [
-        _condition("PodReadyToStartContainers", not ended),
+        _condition("PodReadyToStartContainers", mounted and not ended),
         _condition("Initialized", True, "PodCompleted" if completed else "")
         if _initialized(inits, mains)
         else _condition("Initialized", False, "ContainersNotInitialized", uninitialized),

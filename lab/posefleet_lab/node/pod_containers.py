@@ -38,7 +38,7 @@ class PodContainers:
         try:
             if await self._initialize(sidecars):
                 await self._run_mains()
-                await self._stop_sidecars(sidecars)
+                await self._stop_sidecars()
         finally:
             for task in sidecars:
                 task.cancel()
@@ -84,10 +84,9 @@ class PodContainers:
         self.sandbox.changed()
         await asyncio.gather(*(runner.run() for runner in self.mains))
 
-    async def _stop_sidecars(self, sidecars: list[asyncio.Task[None]]) -> None:
+    async def _stop_sidecars(self) -> None:
         grace = self.sandbox.pod["spec"].get("terminationGracePeriodSeconds")
         await asyncio.gather(*(runner.stop(30 if grace is None else grace) for runner in self._sidecars()))
-        await asyncio.gather(*sidecars)
 
     def _sidecars(self) -> list[ContainerRunner]:
         return [runner for runner in self.inits if runner.record.sidecar]

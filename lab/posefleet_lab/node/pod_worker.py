@@ -95,6 +95,8 @@ class PodWorker:
         if was_started(self.pod) and not self._comes_back():
             return
         await self._set_up_volumes()
+        self._state.mounted = True
+        self._writer.changed()
         refresh = self._spawn(self._refresh_volumes())
         try:
             await self.containers.run()

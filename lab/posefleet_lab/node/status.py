@@ -22,6 +22,7 @@ class PodState:
     started: datetime
     inits: list[ContainerRecord]
     mains: list[ContainerRecord]
+    mounted: bool = False
     ending: bool = False
     reason: str = ""
     message: str = ""
@@ -34,7 +35,7 @@ class PodState:
         status: Manifest = {
             "phase": stage,
             "conditions": [
-                *conditions(pod, self.inits, self.mains, moment, stage),
+                *conditions(pod, self.inits, self.mains, moment, stage, mounted=self.mounted),
                 *self.extra_conditions,
             ],
             "hostIP": HOST_IP,
@@ -58,13 +59,15 @@ class StatusWriter:
         self._api, self._state = api, state
         self._dirty = asyncio.Event()
         self._clean = asyncio.Event()
+        self._gone = False
         self._written: Manifest = {}
         self.pod: Manifest = {}
 
     def changed(self) -> None:
         """Say that the status may differ now."""
-        self._clean.clear()
-        self._dirty.set()
+        if not self._gone:
+            self._clean.clear()
+            self._dirty.set()
 
     async def run(self) -> None:
         """Write until cancelled, or until the pod is gone from the API server."""
@@ -75,6 +78,7 @@ class StatusWriter:
                 await self._write()
             except ApiError as error:
                 if error.status in {404, 409}:
+                    self._gone = True
                     self._clean.set()
                     return
                 _log.warning("status of %s: %s", name_of(self.pod), error)
@@ -82,7 +86,7 @@ class StatusWriter:
                 self._clean.set()
 
     async def flushed(self) -> None:
-        """Wait until what changed so far is written."""
+        """Wait until what changed so far is written, or the pod is gone."""
         await self._clean.wait()
 
     async def _write(self) -> None:

@@ -59,6 +59,15 @@ class ClusterObjects:
             raise
 
 
+def forget_memory(uid: str) -> None:
+    """Free the memory that the emptyDirs of a pod take."""
+    shutil.rmtree(_memory(uid), ignore_errors=True)
+
+
+def _memory(uid: str) -> Path:
+    return _MEMORY / f"posefleet-lab-{uid}"
+
+
 @dataclass
 class PodVolumes:
     """Sets up the volumes of one pod below ``directory``."""
@@ -82,7 +91,7 @@ class PodVolumes:
         if "hostPath" in volume:
             return Path(volume["hostPath"]["path"])
         if (volume.get("emptyDir") or {}).get("medium") == "Memory" and _MEMORY.is_dir():
-            return _MEMORY / f"posefleet-lab-{uid_of(self.pod)}" / name
+            return _memory(uid_of(self.pod)) / name
         return self.directory / name
 
     def read_only(self, name: str) -> bool:
@@ -98,7 +107,7 @@ class PodVolumes:
     def remove(self) -> None:
         """Delete what was made; a hostPath stays."""
         shutil.rmtree(self.directory, ignore_errors=True)
-        shutil.rmtree(_MEMORY / f"posefleet-lab-{uid_of(self.pod)}", ignore_errors=True)
+        forget_memory(uid_of(self.pod))
 
     def _volume(self, name: str) -> Manifest:
         for volume in self.pod["spec"].get("volumes") or []:

@@ -1,13 +1,16 @@
 """Phases, conditions and restarts."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from posefleet_lab.node.api import ApiError
 from posefleet_lab.node.containers import ContainerRecord, Running, Terminated, Waiting
 from posefleet_lab.node.phases import conditions, phase
 from posefleet_lab.node.pod_records import bring_back, lost_records, new_records, was_started
 from posefleet_lab.node.restart import Backoff, should_restart
+from posefleet_lab.node.status import PodState, StatusWriter
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -48,7 +51,7 @@ def sidecar(state, started):
         ("Never", [ended(0)], [running()], "Running"),
         ("Never", [ended(3)], [waiting("PodInitializing")], "Failed"),
         ("OnFailure", [ended(3)], [waiting("PodInitializing")], "Pending"),
-        ("Never", [sidecar(Running(NOW), True)], [ended(0)], "Succeeded"),
+        ("Never", [sidecar(Running(NOW), True)], [ended(0)], "Running"),
         ("Never", [sidecar(Waiting("x"), False)], [waiting("PodInitializing")], "Pending"),
         ("Never", [sidecar(Terminated(0, "Completed", NOW, NOW), False)], [ended(0)], "Succeeded"),
         ("Never", [sidecar(Waiting("CrashLoopBackOff"), False)], [running()], "Running"),
@@ -92,6 +95,28 @@ def test_a_transition_time_changes_with_the_status_only():
     later = by_type(pod, [], [running(ready=False)], "Running", NOW + timedelta(minutes=1))
     assert later["Initialized"]["lastTransitionTime"] == "2026-01-02T03:04:05Z"
     assert later["Ready"]["lastTransitionTime"] == "2026-01-02T03:05:05Z"
+
+
+def test_a_pod_without_its_volumes_is_not_ready_to_start() -> None:
+    def status(mounted: bool) -> str:
+        pod_conditions = conditions({"spec": {}}, [], [waiting()], NOW, "Pending", mounted=mounted)
+        return next(entry["status"] for entry in pod_conditions if entry["type"] == "PodReadyToStartContainers")
+
+    assert (status(False), status(True)) == ("False", "True")
+
+
+async def test_a_status_that_nobody_wants_any_more_is_not_waited_for() -> None:
+    class Gone:
+        async def patch(self, *_):
+            raise ApiError(404, "not found")
+
+    writer = StatusWriter(Gone(), PodState("127.1.0.2", NOW, [], [running()]))
+    writer.pod = {"metadata": {"name": "pod", "namespace": "lab", "uid": "uid"}, "spec": {}}
+    writer.changed()
+    async with asyncio.timeout(5):
+        await writer.run()
+        writer.changed()
+        await writer.flushed()
 
 
 def test_a_readiness_gate_holds_ready_back():
