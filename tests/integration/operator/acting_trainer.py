@@ -22,13 +22,14 @@ def main() -> None:
     rank = int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
     script = json.loads(os.environ.get("ACT", "{}"))
     part = script.get("prepare", {"exit": 0}) if stages == "prepare" else act_of(script, attempt, rank)
-    # The handler ends the process itself: an event that is set while it begins to be waited for locks up.
-    signal.signal(signal.SIGTERM, lambda *_: end(75, {"reason": "Preempted", "message": "asked to stop"}))
+    # Blocked before any thread begins, and waited for: a handler's signal is lost where it comes just before a sleep.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     if rank == 0 and stages != "prepare":
         serve_progress(attempt, part)
     sys.stdout.write(f"acting {stages} attempt {attempt} rank {rank}: {part}\n")
     sys.stdout.flush()
-    time.sleep(part.get("after", 0.2 if "exit" in part else 3600))
+    if signal.sigtimedwait({signal.SIGTERM}, part.get("after", 0.2 if "exit" in part else 3600)):
+        end(75, {"reason": "Preempted", "message": "asked to stop"})
     end(part.get("exit", 0), part.get("message"))
 
 
