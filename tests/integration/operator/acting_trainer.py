@@ -5,9 +5,15 @@ there: ``after`` seconds end with code ``exit`` and termination message ``messag
 a script a pod runs until SIGTERM and ends with 75, as a real one does.
 """
 
+# ruff: noqa: E402
+import signal
+
+# Until here the first process of a container is deaf to SIGTERM. Blocked, it is kept until it is waited for; a handler
+# would lose it where it comes just before a sleep.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -22,8 +28,6 @@ def main() -> None:
     rank = int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
     script = json.loads(os.environ.get("ACT", "{}"))
     part = script.get("prepare", {"exit": 0}) if stages == "prepare" else act_of(script, attempt, rank)
-    # Blocked before any thread begins, and waited for: a handler's signal is lost where it comes just before a sleep.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     if rank == 0 and stages != "prepare":
         serve_progress(attempt, part)
     sys.stdout.write(f"acting {stages} attempt {attempt} rank {rank}: {part}\n")

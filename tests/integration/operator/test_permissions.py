@@ -139,7 +139,7 @@ class Life:
     def _conflict(self) -> None:
         """Change a job so often that a status meets a newer version of it."""
         self._stage.apply("busy", {"2": COMPLETED})
-        self._stage.wait_for_phase("busy", "Running")
+        self._stage.wait_until_acting("busy", 1)
         get = Right("get", "posetrainingjobs", "posefleet.io")
         seconds = iter(range(1000, 1_000_000))
 
@@ -288,7 +288,7 @@ def test_a_namespace_that_is_deleted_does_not_stop_the_others(
         operator.wait_until_leading()
         stage.apply("here")
         other.apply("there")
-        stage.wait_for_phase("here", "Running")
+        stage.wait_until_acting("here", 1)
         other.wait_for_phase("there", "Preparing")
 
         stage.kubectl("delete", "namespace", other.namespace, "--timeout=60s")
