@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from posefleet_api.status import Attempt, Checkpoint, Status
 from posefleet_operator.children import Key
-from posefleet_operator.policies.usage import held_gpu_seconds, useful_share
+from posefleet_operator.policies.usage import gpu_seconds, useful_share
 from posefleet_operator.timestamps import to_timestamp
 
 
@@ -58,5 +58,5 @@ def _spent(attempt: Attempt, checkpoint: Checkpoint | None, now: datetime) -> tu
     """GPU-seconds held, and those of them that were of use, up to the attempt's end or to now."""
     if attempt.end_time is None:
         attempt = attempt.model_copy(update={"end_time": to_timestamp(now)})
-    held = held_gpu_seconds(attempt)
+    held = gpu_seconds(attempt)
     return held, held * useful_share(attempt, checkpoint)

@@ -1,23 +1,17 @@
 """What attempts cost: seconds in the queue, GPU-seconds held, and how many of those were of use."""
 
-from datetime import datetime
-
-from posefleet_api.status import Attempt, Checkpoint, Status
+from posefleet_api.status import Attempt, Checkpoint
 from posefleet_operator.timestamps import from_timestamp, seconds_between
 
 
-def queue_seconds(status: Status, now: datetime) -> int:
-    """Seconds that all attempts waited for all their pods to run."""
-    return round(sum(_waited(attempt, now) for attempt in status.attempts))
+def queue_seconds(attempt: Attempt) -> float:
+    """Seconds that an attempt waited for all its pods to run, once they do or it has ended."""
+    until = from_timestamp(attempt.running_time) or from_timestamp(attempt.end_time)
+    return seconds_between(attempt.start_time, until) if until is not None else 0.0
 
 
-def gpu_seconds(status: Status) -> int:
-    """GPU-seconds that finished attempts held, from the time when all their pods ran."""
-    return round(sum(held_gpu_seconds(attempt) for attempt in status.attempts))
-
-
-def held_gpu_seconds(attempt: Attempt) -> float:
-    """GPU-seconds that an attempt held, once it has ended."""
+def gpu_seconds(attempt: Attempt) -> float:
+    """GPU-seconds that an attempt held from the time when all its pods ran, once it has ended."""
     ended = from_timestamp(attempt.end_time)
     return attempt.gpus * seconds_between(attempt.running_time, ended) if ended is not None else 0.0
 
@@ -30,8 +24,3 @@ def useful_share(attempt: Attempt, checkpoint: Checkpoint | None) -> float:
     if end <= start or checkpoint is None:
         return 0.0
     return max(0.0, min(1.0, (checkpoint.step - start) / (end - start)))
-
-
-def _waited(attempt: Attempt, now: datetime) -> float:
-    until = from_timestamp(attempt.running_time) or from_timestamp(attempt.end_time) or now
-    return seconds_between(attempt.start_time, until)

@@ -15,6 +15,7 @@ from posefleet_operator.policies.attempts import seconds_before_next
 from posefleet_operator.policies.cleanup import outdated
 from posefleet_operator.policies.outcomes import termination_message
 from posefleet_operator.policies.progress import after_report, after_termination
+from posefleet_operator.policies.usage import queue_seconds
 from posefleet_operator.policies.waiting import why_waiting
 from posefleet_operator.steps.starting import may_create
 from posefleet_operator.timestamps import from_timestamp, seconds_between, to_timestamp
@@ -75,6 +76,8 @@ def _note_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size: i
     started = [pod.started_at for pod in pods if pod.started_at is not None]
     if attempt.running_time is None and len(started) >= size:
         plan.update_attempt(running_time=to_timestamp(max(started)))
+        waited = queue_seconds(plan.status.attempts[-1])
+        plan.update(queue_seconds=plan.status.queue_seconds + round(waited))
 
 
 def _watch(seen: Observation, plan: Plan, attempt: Attempt) -> None:

@@ -11,7 +11,7 @@ from posefleet_operator.policies.gang import has_ended
 from posefleet_operator.policies.outcomes import Ending, ending_of_gang, ending_of_taken_gang
 from posefleet_operator.policies.progress import without_eta
 from posefleet_operator.policies.stall import PROGRESS_UNKNOWN, stalled, stalls_at, unheard
-from posefleet_operator.policies.usage import gpu_seconds
+from posefleet_operator.policies.usage import gpu_seconds, queue_seconds
 from posefleet_operator.steps.attempts import gang_size
 from posefleet_operator.steps.finish import fail, succeed
 from posefleet_operator.timestamps import from_timestamp, to_timestamp
@@ -132,9 +132,12 @@ def _end(seen: Observation, plan: Plan, ending: Ending) -> None:
         message=ending.message[:MAX_MESSAGE],
     )
     attempt = plan.status.attempts[-1]
-    failed = plan.status.failed_attempts + counts(attempt)
+    waited = 0.0 if attempt.running_time is not None else queue_seconds(attempt)
     plan.update(
-        failed_attempts=failed, gpu_seconds=gpu_seconds(plan.status), progress=without_eta(plan.status.progress)
+        failed_attempts=plan.status.failed_attempts + counts(attempt),
+        gpu_seconds=plan.status.gpu_seconds + round(gpu_seconds(attempt)),
+        queue_seconds=plan.status.queue_seconds + round(waited),
+        progress=without_eta(plan.status.progress),
     )
     plan.condition("Running", False, ending.reason, ending.message)
     _finish_if_last(seen, plan, attempt, ending)

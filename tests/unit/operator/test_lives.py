@@ -6,6 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from posefleet_api.outcomes import TerminationMessage
+from posefleet_api.status import Status
+from posefleet_operator import plan
+from posefleet_operator.policies.usage import gpu_seconds, queue_seconds
 from unit.operator.builders import a_job, a_report
 from unit.operator.world import Killed, World
 
@@ -155,6 +158,30 @@ def test_a_life_ends_as_it_should_with_one_gang_at_a_time(life: Callable[[World]
     assert len(set(world.events)) == len(world.reasons)
 
 
+def test_what_attempts_cost_is_not_forgotten_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "MAX_ATTEMPTS", 2)
+    world = a_world()
+    start(world)
+    for _ in range(4):
+        world.settle(100)
+        world.end_all(75)
+        world.settle(1)
+        world.settle(400)
+        world.settle(30)
+        world.run_pods()
+        world.settle(1)
+    succeed(world)
+    assert len(world.status.attempts) == 2
+    assert world.status.gpu_seconds >= 4 * 100 * world.status.gpus
+    assert world.status.queue_seconds == 4 * 30
+
+
+def assert_costs(status: Status) -> None:
+    """The status holds what its attempts cost, each counted once."""
+    assert status.gpu_seconds == sum(gpu_seconds(attempt) for attempt in status.attempts)
+    assert status.queue_seconds == sum(queue_seconds(attempt) for attempt in status.attempts)
+
+
 def test_a_deadline_ends_a_life() -> None:
     life_until_the_deadline(a_world(activeDeadlineSeconds=600))
 
@@ -199,6 +226,7 @@ def test_a_kill_after_any_write_changes_neither_the_end_nor_the_events(life: Cal
         assert world.status.failed_attempts == undisturbed.status.failed_attempts
         assert [a.outcome for a in world.status.attempts] == [a.outcome for a in undisturbed.status.attempts]
         assert sorted(world.reasons) == sorted(undisturbed.reasons)
+        assert_costs(world.status)
         if not world.killed:
             break
     assert kill_after > 10

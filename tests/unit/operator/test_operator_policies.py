@@ -173,9 +173,10 @@ def test_gpu_seconds_count_from_running_to_the_end() -> None:
     ran = Attempt(number=1, start_time="2026-01-31T11:00:00Z", running_time="2026-01-31T11:01:00Z",
                   end_time="2026-01-31T11:02:00Z", gpus=8)  # fmt: skip
     never_ran = ran.model_copy(update={"running_time": None})
-    status = Status(attempts=[ran, never_ran])
-    assert gpu_seconds(status) == 480
-    assert queue_seconds(status, NOW) == 60 + 120
+    assert (gpu_seconds(ran), queue_seconds(ran)) == (480, 60)
+    assert (gpu_seconds(never_ran), queue_seconds(never_ran)) == (0, 120)
+    waits = never_ran.model_copy(update={"end_time": None})
+    assert (gpu_seconds(waits), queue_seconds(waits)) == (0, 0)
 
 
 def test_steps_after_the_last_checkpoint_were_of_no_use() -> None:
