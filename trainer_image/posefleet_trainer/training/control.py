@@ -101,6 +101,7 @@ class StepControl(pl.Callback):
         self._close_epoch(module, done)
         self._reporter.step_done(done)
         if agreed.stop or agreed.save:
+            self._settle(trainer.global_rank)
             self._save(module, done)
         if agreed.stop:
             self._leave(done)
@@ -108,9 +109,7 @@ class StepControl(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """After the last step: its losses are read, and what is on its way to the store must arrive."""
         del module
-        self._count(self._watch.flush())
-        if any(largest([bool(self._bad)])):
-            self._complain(trainer.global_rank)
+        self._settle(trainer.global_rank)
         if self._writer is not None:
             self._writer.wait()
 
@@ -139,9 +138,14 @@ class StepControl(pl.Callback):
         if error is not None:
             self._reporter.validated(error)
 
-    def _save(self, module: PoseModule, done: int) -> None:
+    def _settle(self, rank: int) -> None:
+        """Read the losses that a GPU still held back, on all ranks: a loss that is bad on one spoils every weight."""
         self._count(self._watch.flush())
-        if self._writer is None or self._bad:
+        if any(largest([bool(self._bad)])):
+            self._complain(rank)
+
+    def _save(self, module: PoseModule, done: int) -> None:
+        if self._writer is None:
             return
         self._writer.begin(done, snapshot(module, self._history, done * self._plan.samples_per_step).content())
         self._clock.restart()

@@ -18,7 +18,9 @@ from posefleet_trainer.distributed import process_group
 from posefleet_trainer.errors import TrainerError
 from posefleet_trainer.loading.batches import TrainingBatch
 from posefleet_trainer.training.control import StepControl
+from posefleet_trainer.training.loss_watch import LossWatch, Measured
 from posefleet_trainer.training.module import PoseModule
+from posefleet_trainer.training.objective import Objective
 from posefleet_trainer.training.run import train
 from unit.trainer.training.tiny import TinyProject, context_of
 
@@ -34,8 +36,59 @@ class Blow:
     step: int | None
     number: int = signal.SIGKILL
 
+    def expect(self) -> None:
+        """Let it fall after the forward pass of its step, when the other ranks wait for this one's gradients."""
+        whole, end = PoseModule.training_step, StepControl.on_train_end
 
-def run_gang(root: Path, output: str, world: int, blow: Blow | None = None, **project: Any) -> list[int]:
+        def struck(module: PoseModule, batch: TrainingBatch, index: int) -> torch.Tensor:
+            loss = whole(module, batch, index)
+            # The warm-up is a blank batch without files.
+            if batch.step == self.step and batch.frames.files:
+                os.kill(os.getpid(), self.number)
+            return loss
+
+        def struck_at_end(control: StepControl, *arguments: Any) -> None:
+            os.kill(os.getpid(), self.number)
+            end(control, *arguments)
+
+        if self.step is None:
+            StepControl.on_train_end = struck_at_end  # type: ignore[method-assign]
+        else:
+            PoseModule.training_step = struck  # type: ignore[method-assign]
+
+
+@dataclass(frozen=True)
+class SpoiltLoss:
+    """A rank's loss is no number, which is read a step late, as on a GPU, and in that very step SIGTERM comes."""
+
+    rank: int
+    step: int
+
+    def expect(self) -> None:
+        """Spoil the loss of the step."""
+        whole, push, flush = Objective.forward, LossWatch.push, LossWatch.flush
+        held: list[Measured] = []
+
+        def spoilt(objective: Objective, batch: TrainingBatch, share_done: float) -> dict[str, torch.Tensor]:
+            terms = whole(objective, batch, share_done)
+            if batch.step != self.step or not batch.frames.files:
+                return terms
+            os.kill(os.getpid(), signal.SIGTERM)
+            return {name: term * torch.nan for name, term in terms.items()}
+
+        def push_late(watch: LossWatch, batch: TrainingBatch, terms: dict[str, torch.Tensor]) -> list[Measured]:
+            ready, held[:] = list(held), push(watch, batch, terms)
+            return ready
+
+        def flush_late(watch: LossWatch) -> list[Measured]:
+            ready, held[:] = list(held), []
+            return ready + flush(watch)
+
+        Objective.forward = spoilt  # type: ignore[method-assign]
+        LossWatch.push, LossWatch.flush = push_late, flush_late  # type: ignore[method-assign,assignment]
+
+
+def run_gang(root: Path, output: str, world: int, blow: Blow | SpoiltLoss | None = None, **project: Any) -> list[int]:
     """Train the ``TinyProject`` in ``world`` processes; their exit codes (-n: signal n), in the order of the ranks."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -64,28 +117,6 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _expect(blow: Blow) -> None:
-    """Let the blow fall after the forward pass of its step, when the other ranks wait for this one's gradients."""
-    whole = PoseModule.training_step
-
-    def struck(self: PoseModule, batch: TrainingBatch, index: int) -> torch.Tensor:
-        loss = whole(self, batch, index)
-        # The warm-up is a blank batch without files.
-        if batch.step == blow.step and batch.frames.files:
-            os.kill(os.getpid(), blow.number)
-        return loss
-
-    def struck_at_end(self: StepControl, *arguments: Any) -> None:
-        os.kill(os.getpid(), blow.number)
-        end(self, *arguments)
-
-    end = StepControl.on_train_end
-    if blow.step is None:
-        StepControl.on_train_end = struck_at_end  # type: ignore[method-assign]
-    else:
-        PoseModule.training_step = struck  # type: ignore[method-assign]
-
-
 def _run_rank(context: Context) -> int:
     try:
         with process_group(context.rank.world):
@@ -96,13 +127,15 @@ def _run_rank(context: Context) -> int:
     return 0
 
 
-def _rank(rank: int, world: int, port: int, blow: Blow | None, root: Path, output: str, project: Any) -> None:
+def _rank(
+    rank: int, world: int, port: int, blow: Blow | SpoiltLoss | None, root: Path, output: str, project: Any
+) -> None:
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
     }  # fmt: skip
     if blow and blow.rank == rank:
-        _expect(blow)
+        blow.expect()
     code = _run_rank(context_of(TinyProject(**project).job(root, output), root, Rank.from_environment()))
     sys.stderr.flush()
     # As the trainer's own process does: threads of a broken group would keep an ordinary exit waiting.

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from integration.trainer.training.gang import Blow, run_gang
+from integration.trainer.training.gang import Blow, SpoiltLoss, run_gang
 from posefleet_api.outcomes import ExitCode
 from posefleet_trainer.dataset.prepare import prepare
+from posefleet_trainer.errors import NonFiniteLoss
 from unit.trainer.training.tiny import TinyProject, context_of
 
 #: A checkpoint after almost every step.
@@ -70,6 +71,14 @@ def test_sigterm_to_any_rank_after_the_last_step_stops_all_with_the_model_and_ex
     prepared(root, "stopped", **OFTEN)
     assert run_gang(root, "stopped", 2, Blow(1, None, signal.SIGTERM), **OFTEN) == [ExitCode.PREEMPTED] * 2
     assert model(root, "stopped")["weightsSha256"]
+
+
+def test_weights_that_the_loss_of_any_rank_has_spoilt_are_not_saved(root: Path):
+    seldom = {**OFTEN, "checkpoint": {"everyMinutes": 60.0}}
+    prepared(root, "spoilt", **seldom)
+
+    assert run_gang(root, "spoilt", 2, SpoiltLoss(1, 5), **seldom) == [NonFiniteLoss.exit_code] * 2
+    assert not (root / "spoilt/checkpoints").exists()
 
 
 def test_two_ranks_do_half_the_steps_of_one(root: Path):
