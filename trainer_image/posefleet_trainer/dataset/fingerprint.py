@@ -10,7 +10,7 @@ from posefleet_trainer.dataset.prepared import FORMAT_VERSION, SourceFile
 from posefleet_trainer.dataset.project import Project, wants_clips
 
 #: Raise it when an index or a proxy of the same video comes out differently.
-VIDEO_VERSION = 1
+VIDEO_VERSION = 2
 
 
 def dataset_hash(project: Project, spec: Spec) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def read_frames(
 ) -> Generator[Image, None, None]:
     """Frames ``start`` to ``stop`` (exclusive) as (height, width, 3) uint8 RGB.
 
-    A frame in the middle that is damaged is replaced by the one before it, so that numbers keep their meaning.
+    A frame that is damaged is replaced by the one before it, or after it where there is none, so that numbers keep
+    their meaning.
 
     Raises:
         UnreadableVideo: nothing can be decoded there.
@@ -46,7 +48,8 @@ class VideoReader:
 
     def __init__(self, path: Path, index: VideoIndex, threads: int = 1) -> None:
         self._index = index
-        self._container, self._stream = open_video(path, index.name, threads)
+        self._open = partial(open_video, path, index.name, threads)
+        self._container, self._stream = self._open()
         self._reformatter = VideoReformatter()
 
     def close(self) -> None:
@@ -64,12 +67,12 @@ class VideoReader:
         number = start
         image: Image | None = None
         for shown, frame in self._numbered(start, stop):
-            if image is not None and shown > number:
+            if shown > number:
                 _log.warning("%s: frames %d to %d are damaged", self._index.name, number, shown - 1)
-            while image is not None and number < shown:
-                yield image
+            before, image = image, self._image(frame, size)
+            while number < shown:
+                yield image if before is None else before
                 number += 1
-            image = self._image(frame, size)
             if shown >= start:
                 yield image
                 number = shown + 1
@@ -102,7 +105,9 @@ class VideoReader:
     def _from(self, start: int) -> Iterator[tuple[int, Any]]:
         """Frames with their numbers from a number of at most ``start`` on, if the video lets it."""
         if not self._index.seekable:
-            self._container.seek(0)
+            # Not every container without timestamps can be wound back.
+            self._container.close()
+            self._container, self._stream = self._open()
             yield from enumerate(decoded(self._container, self._stream))
             return
         keys = self._index.keys_before(start)

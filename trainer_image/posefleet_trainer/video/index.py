@@ -80,7 +80,8 @@ class VideoIndex:
 def build_index(path: Path, name: str) -> VideoIndex:
     """The index of a video file, from its packets, and from decoding where those do not tell.
 
-    The end is always decoded, because containers count packets there that no decoder makes a frame of.
+    Both ends are always decoded, because containers count packets there that no decoder makes a frame of: those that
+    the recording or a cut has severed from what they refer to.
 
     Raises:
         UnreadableVideo: no video, truncated, with a rotation (display matrix), or without a single frame.
@@ -90,8 +91,8 @@ def build_index(path: Path, name: str) -> VideoIndex:
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         pts, keys = _packet_timestamps(container, stream)
     check_whole(path, name)
-    _check_upright(path, name)
-    shown = _shown(path, name, pts, keys)
+    first = _first_frame(path, name)
+    shown = _shown(path, name, _from_first(pts, first), keys)
     frames = _count(path, name) if shown is None else len(shown)
     if frames == 0:
         raise UnreadableVideo(name, "has no frame that can be decoded")
@@ -106,9 +107,11 @@ def build_index(path: Path, name: str) -> VideoIndex:
     )
 
 
-def _check_upright(path: Path, name: str) -> None:
-    """Raises:
-    UnreadableVideo: its display matrix turns the pictures, which OpenCV obeys and this decoder does not.
+def _first_frame(path: Path, name: str) -> Any:
+    """The first frame that can be decoded; None if there is none.
+
+    Raises:
+        UnreadableVideo: its display matrix turns the pictures, which OpenCV obeys and this decoder does not.
     """
     with opened(path, name) as (container, stream):
         first = next(decoded(container, stream), None)
@@ -118,6 +121,14 @@ def _check_upright(path: Path, name: str) -> None:
             f"carries a rotation of {first.rotation} degrees, which players and OpenCV apply and this trainer does not",
             "turn the pictures themselves with: ffmpeg -i in.mp4 -c:v libx264 -crf 17 out.mp4",
         )
+    return first
+
+
+def _from_first(pts: list[int] | None, first: Any) -> list[int] | None:
+    """``pts`` from the first frame on that can be decoded; None if it is not among them."""
+    if pts is None or first is None or first.pts not in pts:
+        return None
+    return pts[pts.index(first.pts) :]
 
 
 def decoded(container: Any, stream: Any) -> Iterator[Any]:

@@ -70,6 +70,24 @@ def picture(number: int) -> np.ndarray:
     return image
 
 
+def save_from_packet(source: Path, target: Path, first: int) -> Path:
+    """A copy of ``source`` without its packets before number ``first``, as recorders and cuts without encoding make."""
+    with av.open(str(source)) as whole, av.open(str(target), "w") as output:
+        stream = output.add_stream_from_template(whole.streams.video[0])
+        packets = [packet for packet in whole.demux(video=0) if packet.size]
+        for packet in packets[first:]:
+            packet.stream = stream
+            output.mux(packet)
+    return target
+
+
+def second_key_packet(path: Path) -> int:
+    """The number of the packet that the second group of frames begins with."""
+    with av.open(str(path)) as container:
+        keys = [number for number, packet in enumerate(container.demux(video=0)) if packet.is_keyframe]
+    return keys[1]
+
+
 def decode_all(path: Path) -> list[np.ndarray]:
     """Every frame, front to back, by FFmpeg alone."""
     with av.open(str(path)) as container:

@@ -7,7 +7,16 @@ import pytest
 from posefleet_trainer.video.decode import VideoReader, read_clip, read_frames
 from posefleet_trainer.video.index import VideoIndex, build_index
 from posefleet_trainer.video.resize import resize
-from unit.trainer.video.recordings import HEIGHT, KINDS, WIDTH, Recording, decode_all
+from unit.trainer.video.recordings import (
+    HEIGHT,
+    KINDS,
+    REGULAR,
+    WIDTH,
+    Recording,
+    decode_all,
+    save_from_packet,
+    second_key_packet,
+)
 
 
 def indexed(path: Path) -> VideoIndex:
@@ -77,6 +86,54 @@ def test_frame_at_the_end_that_cannot_be_decoded_is_not_counted(tmp_path: Path):
     destroy_packet(path, 39)
     index = indexed(path)
     assert index.frames == len(list(read_frames(path, index, 0, index.frames))) == 39
+
+
+def check_every_stretch(path: Path) -> None:
+    """Numbers begin at the first frame that a decoder gives, as OpenCV's do."""
+    truth, index = decode_all(path), indexed(path)
+    assert index.frames == len(truth)
+    for start, stop in ((0, index.frames), (0, 1), (1, 3), (2, 9), (9, index.frames), (index.frames - 1, index.frames)):
+        assert np.array_equal(list(read_frames(path, index, start, stop)), truth[start:stop]), (start, stop)
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "ts"])
+def test_a_recording_that_begins_within_a_group_is_counted_from_its_first_whole_frame(kind: str, tmp_path: Path):
+    whole = Recording(options={"bf": "0", **REGULAR}).save(tmp_path / "whole.mp4")
+    path = save_from_packet(whole, tmp_path / f"video.{kind}", 3)
+    check_every_stretch(path)
+    assert len(decode_all(path)) == 28
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        Recording(
+            codec="libx265", options={"x265-params": "log-level=none:keyint=12:min-keyint=12:open-gop=1:bframes=3"}
+        ),
+        Recording(options={"x264-params": "keyint=12:min-keyint=12:open-gop=1:bframes=3"}),
+    ],
+    ids=lambda recording: recording.codec,
+)
+def test_a_cut_at_an_open_group_is_counted_from_its_first_whole_frame(recording: Recording, tmp_path: Path):
+    whole = recording.save(tmp_path / "whole.mkv")
+    check_every_stretch(save_from_packet(whole, tmp_path / "video.mkv", second_key_packet(whole)))
+
+
+def test_a_bare_stream_is_read_from_its_beginning_each_time(tmp_path: Path):
+    path = Recording(options=REGULAR).save(tmp_path / "video.h264")
+    check_every_stretch(path)
+    reader = VideoReader(path, indexed(path))
+    truth = decode_all(path)
+    for _ in range(2):
+        assert np.array_equal(reader.clip(20, 5), truth[20:25])
+    reader.close()
+
+
+def test_damaged_frames_with_none_before_them_show_the_one_after(tmp_path: Path):
+    path = Recording(codec="mjpeg", pixels="yuvj420p").save(tmp_path / "video.mp4")
+    index, truth = indexed(path), decode_all(path)
+    destroy_packet(path, 0)
+    assert np.array_equal(list(read_frames(path, index, 0, 3)), [truth[1], *truth[1:3]])
 
 
 def destroy_packet(path: Path, number: int) -> None:
