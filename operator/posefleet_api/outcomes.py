@@ -92,5 +92,5 @@ class ProgressReport(Told):
     progress: Progress
     start_step: Annotated[int, Field(description="The step that this attempt began at.")] = 0
     last_checkpoint: Checkpoint | None = None
-    last_step_time: Annotated[str, Field(description="When the last step (or video) was done, RFC 3339.")] = ""
+    last_step_time: Annotated[str, Field(description="When the last step, or part of a download, was done.")] = ""
     warnings: list[str] = []

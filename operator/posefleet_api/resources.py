@@ -82,7 +82,7 @@ class FailurePolicy(ApiModel):
     backoff_seconds: Annotated[int, Field(ge=0, le=86_400)] = 10
     """Wait before the next attempt, doubled for each failure in a row."""
     stall_seconds: Annotated[int, Field(ge=10, le=604_800)] = 900
-    """An attempt without a finished step for so long is ended as Stalled."""
+    """An attempt without a finished step, or a part of a download, for so long is ended as Stalled."""
 
 
 _KEYS_IN_THE_OPEN = (

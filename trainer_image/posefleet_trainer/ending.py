@@ -8,7 +8,7 @@ from pathlib import Path
 from posefleet_api.constants import ENV_TERMINATION_LOG, TERMINATION_LOG
 from posefleet_api.outcomes import ExitCode, ProgressReport, TerminationMessage, TerminationReason
 from posefleet_api.status import Artifacts
-from posefleet_trainer.errors import TrainerError
+from posefleet_trainer.errors import Stopped, TrainerError
 
 _log = logging.getLogger(__name__)
 
@@ -17,6 +17,8 @@ def describe_failure(error: BaseException) -> tuple[ExitCode, TerminationReason,
     """Exit code, reason and sentence for ``error``; what posefleet does not know is logged with its traceback."""
     if isinstance(error, TrainerError):
         return error.exit_code, error.reason, str(error)
+    if isinstance(error, Stopped):
+        return ExitCode.PREEMPTED, "Preempted", "asked to stop; what the store has is kept"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         advice = "lower training.batchSize or training.clipLength, or take a GPU (or resources.memoryPerNode) with more"
         return ExitCode.FAILED, "OutOfMemory", f"out of memory: {advice}. {_last_line(error)}"

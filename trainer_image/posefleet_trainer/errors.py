@@ -31,6 +31,10 @@ class Preempted(TrainerError):
     reason: TerminationReason = "Preempted"
 
 
+class Stopped(BaseException):
+    """SIGTERM came outside of training and predicting; no library that survives every ``Exception`` may swallow it."""
+
+
 class PeerLost(TrainerError):
     """Another rank went away in the middle of a collective."""
 

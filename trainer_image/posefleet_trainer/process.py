@@ -21,7 +21,7 @@ from posefleet_api.values import quantity_bytes
 from posefleet_trainer.context import Context, Rank
 from posefleet_trainer.distributed import process_group
 from posefleet_trainer.ending import compose_message, describe_failure, write_termination_log
-from posefleet_trainer.errors import InvalidInput, Preempted
+from posefleet_trainer.errors import InvalidInput, Stopped
 from posefleet_trainer.imports import import_torch
 from posefleet_trainer.record.facts import FactsFile
 from posefleet_trainer.store.base import Store
@@ -61,11 +61,13 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
     except KeyboardInterrupt:
         _leave(130)
     except BaseException as error:
+        _stay()
         code, reason, sentence = describe_failure(error)
         _log.error("%s: %s", reason, sentence)
         facts.note(report=progress.report(), stage_seconds=progress.stage_seconds())
         write_termination_log(compose_message(reason, sentence, progress.report()))
         _leave(code)
+    _stay()
     facts.note(report=progress.report(), stage_seconds=progress.stage_seconds())
     done: TerminationReason = "Prepared" if prepares_only else "Completed"
     write_termination_log(compose_message(done, progress.conclusion, progress.report(), artifacts))
@@ -75,7 +77,12 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
 def _stop_at_once(number: int, frame: FrameType | None) -> NoReturn:
     """Outside of training and predicting, which look for it themselves, being asked to stop just ends the process."""
     del number, frame
-    raise Preempted("asked to stop; what the store has is kept")
+    raise Stopped
+
+
+def _stay() -> None:
+    """The end is being written down; being asked to end may not interrupt that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _leave(code: int) -> NoReturn:
@@ -113,7 +120,7 @@ def build_context(job: PoseTrainingJob, rank: Rank, progress: ProgressTracker, p
     cache_bytes = int(os.environ.get(ENV_CACHE_BYTES) or quantity_bytes(spec.resources.cache_per_node))
 
     def store(uri: str) -> Store:
-        return open_store(uri, spec.storage, patience_seconds=patience_seconds)
+        return open_store(uri, spec.storage, patience_seconds=patience_seconds, got_on=progress.alive)
 
     return Context(
         job=job,

@@ -1,5 +1,6 @@
 """What the ends of a node's ranks mean together."""
 
+import contextlib
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class RankEnd:
     @property
     def message(self) -> TerminationMessage:
         """What it said last, or what its exit code says for it."""
-        if self.message_file.exists():
+        # A full disk leaves an empty file, which must not hide the exit code.
+        with contextlib.suppress(OSError, ValueError):
             return TerminationMessage.model_validate_json(self.message_file.read_bytes())
         if self.exit_code == ExitCode.PREEMPTED:
             return TerminationMessage(reason="Preempted", message="asked to stop before training began")

@@ -3,7 +3,7 @@ import pytest
 from posefleet_api.outcomes import MAX_TERMINATION_BYTES, TerminationMessage
 from posefleet_api.status import Artifacts
 from posefleet_trainer.ending import compose_message, describe_failure, write_termination_log
-from posefleet_trainer.errors import InvalidInput, NonFiniteLoss, StoreUnreachable
+from posefleet_trainer.errors import InvalidInput, NonFiniteLoss, Stopped, StoreUnreachable
 from posefleet_trainer.telemetry.progress import ProgressTracker
 
 
@@ -13,6 +13,7 @@ from posefleet_trainer.telemetry.progress import ProgressTracker
         (InvalidInput("row 3"), 78, "InvalidInput"),
         (StoreUnreachable("away"), 69, "StoreUnreachable"),
         (NonFiniteLoss("step 4"), 1, "NonFiniteLoss"),
+        (Stopped(), 75, "Preempted"),
         (MemoryError(), 1, "OutOfMemory"),
         (ZeroDivisionError("division by zero"), 1, "Error"),
     ],

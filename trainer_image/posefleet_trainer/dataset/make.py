@@ -50,6 +50,7 @@ def _pictures(context: Context, project: Project, target: Path) -> Pictures:
         return known
     sizes = archive_frames(context.project, project, target)
     pictures = Pictures(archive=put_blob(store, target), sizes=sizes)
+    target.unlink()
     write_record(store, record, pictures)
     return pictures
 

@@ -13,6 +13,7 @@ from minio.error import S3Error
 
 from posefleet_api.constants import ENV_ACCESS_KEY, ENV_CA_FILE, ENV_SECRET_KEY, ENV_SESSION_TOKEN
 from posefleet_api.dataset import Storage
+from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.failures import STORE_ERRORS, WRONG_REGION, Request, explain
 from posefleet_trainer.store.http import PatientPool
 from posefleet_trainer.store.retry import Patience
@@ -52,13 +53,16 @@ class S3Connection:
 
     def _open(self, region: str) -> Minio:
         address = urlsplit(self.endpoint)
-        return Minio(
-            address.netloc,
-            secure=address.scheme == "https",
-            region=region or None,
-            http_client=self._pool,
-            credentials=_credentials(),
-        )
+        try:
+            return Minio(
+                address.netloc,
+                secure=address.scheme == "https",
+                region=region or None,
+                http_client=self._pool,
+                credentials=_credentials(),
+            )
+        except ValueError as error:
+            raise InvalidInput(f"storage.endpoint or storage.region cannot be used: {error}; correct it") from error
 
     def call(self, request: Request, work: Callable[[Minio], T]) -> T:
         """What ``work`` returns, its failures in words.

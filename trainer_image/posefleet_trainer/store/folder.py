@@ -36,8 +36,9 @@ class FolderStore:
         """Walks the folder that ``prefix`` lies in."""
         folder = self._root / prefix.rpartition("/")[0]
         with self._explained(prefix, "list"):
-            names = [Path(where, name) for where, _, files in os.walk(folder) for name in files]
-        keys = sorted((str(path.relative_to(self._root)) for path in names), key=str.encode)
+            walk = os.walk(folder, onerror=_unless_missing)
+            names = [Path(where, name) for where, _, files in walk for name in files]
+        keys = sorted((str(path.relative_to(self._root)) for path in names), key=os.fsencode)
         for key in keys:
             if key.startswith(prefix) and is_safe_key(key) and not _is_unfinished(key):
                 found = self.find(key)
@@ -131,6 +132,12 @@ class FolderStore:
             ) from error
         except OSError as error:
             raise StoreUnreachable(f"{self.uri}{key}: {error.strerror or error}; check the disk it lies on") from error
+
+
+def _unless_missing(error: OSError) -> None:
+    """A folder that is not there has no files; one that cannot be read is no empty folder."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _describe(key: str, path: Path) -> StoredObject:

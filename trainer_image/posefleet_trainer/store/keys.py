@@ -1,13 +1,19 @@
 """Keys of objects: relative paths that stay inside their root."""
 
+import unicodedata
+
 from posefleet_trainer.errors import InvalidInput
 
 MAX_KEY_BYTES = 1024
+#: Control characters, halves of characters, and what breaks lines.
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def is_safe_key(key: str) -> bool:
-    """Whether ``key`` is a relative path of plain segments: no '..', no '.', no empty one, no backslash or NUL."""
-    if not key or len(key.encode(errors="replace")) > MAX_KEY_BYTES or "\\" in key or not key.isprintable():
+    """Whether ``key`` is a relative path of plain segments: no '..', no '.', no empty one, no backslash."""
+    if not key or len(key.encode(errors="replace")) > MAX_KEY_BYTES or "\\" in key:
+        return False
+    if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in key):
         return False
     return all(segment not in {"", ".", ".."} for segment in key.split("/"))
 

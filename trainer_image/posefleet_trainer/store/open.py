@@ -1,5 +1,6 @@
 """From a URI to a store."""
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,10 +11,17 @@ from posefleet_trainer.store.folder import FolderStore
 from posefleet_trainer.store.keys import checked_key, folder_prefix
 
 
-def open_store(uri: str, storage: Storage | None, *, patience_seconds: float) -> Store:
+def _nothing() -> None:
+    pass
+
+
+def open_store(
+    uri: str, storage: Storage | None, *, patience_seconds: float, got_on: Callable[[], None] = _nothing
+) -> Store:
     """The folder ``uri`` (``s3://BUCKET/PREFIX/`` or ``file:///PATH/``); nothing is asked of it yet.
 
     ``patience_seconds``: how long each request goes on when the store does not answer, counted from its first failure.
+    ``got_on`` is called for each part of a file that has come from afar.
 
     Raises:
         InvalidInput: the URI is of no known kind, leaves its root, or needs a ``storage`` that is missing.
@@ -32,13 +40,14 @@ def open_store(uri: str, storage: Storage | None, *, patience_seconds: float) ->
     root = folder_prefix(prefix)
     if root:
         checked_key(root.rstrip("/"))
-    return S3Store(S3Connection(storage, Patience(patience_seconds)), bucket, root)
+    return S3Store(S3Connection(storage, Patience(patience_seconds)), bucket, root, got_on)
 
 
 def open_file(uri: str, storage: Storage | None, *, patience_seconds: float) -> tuple[Store, str]:
     """The store of the folder that the file ``uri`` lies in, and the file's key there."""
     folder, _, name = uri.rpartition("/")
-    return open_store(f"{folder}/", storage, patience_seconds=patience_seconds), checked_key(name)
+    key = checked_key(unquote(name) if folder.startswith("file:") else name)
+    return open_store(f"{folder}/", storage, patience_seconds=patience_seconds), key
 
 
 def _split(uri: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from posefleet_trainer.store.failures import Request, explain, refused
 from posefleet_trainer.store.http import transient_errors
 from posefleet_trainer.store.keys import checked_key, folder_prefix, is_safe_key
 from posefleet_trainer.store.ranges import download_ranges
+from posefleet_trainer.store.retry import TransientError
 from posefleet_trainer.telemetry.metrics import STORE_BYTES
 
 T = TypeVar("T")
@@ -32,11 +33,14 @@ MAX_READ_BYTES = 256 * 2**20
 class S3Store:
     """See ``Store``. ``root`` is empty or ends with a slash."""
 
-    def __init__(self, connection: S3Connection, bucket: str, root: str) -> None:
+    def __init__(
+        self, connection: S3Connection, bucket: str, root: str, got_on: Callable[[], None] = lambda: None
+    ) -> None:
         self.uri = f"s3://{bucket}/{root}"
         self._connection = connection
         self._bucket = bucket
         self._root = root
+        self._got_on = got_on
 
     def _request(self, key: str, action: str) -> Request:
         return Request(f"{self.uri}{key}", self._bucket, self._connection.endpoint, action)
@@ -84,6 +88,7 @@ class S3Store:
         content = self._get(stored.key, offset, length, stored.etag)
         if len(content) != length:
             raise refused("PreconditionFailed", self._request(stored.key, "read"))
+        self._got_on()
         return content
 
     def _get(self, key: str, offset: int, length: int, etag: str) -> bytes:
@@ -118,7 +123,7 @@ class S3Store:
 
         def work(client: Minio) -> None:
             with opened() as data:
-                client.put_object(
+                written = client.put_object(
                     self._bucket,
                     name,
                     data,
@@ -127,9 +132,15 @@ class S3Store:
                     part_size=PART_BYTES if size_bytes <= MAX_PARTS * PART_BYTES else 0,
                     num_parallel_uploads=PARALLEL_PARTS,
                 )
+            # S3 may say OK before it has put the parts together, and then that it could not.
+            if not written.etag:
+                raise TransientError("the parts of an upload could not be put together")
+
+        def persist(client: Minio) -> None:
+            self._connection.patience.insist(lambda: _unless_forgotten(lambda: work(client)))
 
         try:
-            self._connection.call(self._request(key, "write"), lambda client: _unless_forgotten(lambda: work(client)))
+            self._connection.call(self._request(key, "write"), persist)
         except S3Error as error:
             raise explain(error, self._request(key, "write")) from error
         STORE_BYTES.labels("upload").inc(size_bytes)
@@ -144,7 +155,7 @@ class S3Store:
         inner = folder_prefix(prefix)
         if inner:
             checked_key(inner.rstrip("/"))
-        return S3Store(self._connection, self._bucket, self._root + inner)
+        return S3Store(self._connection, self._bucket, self._root + inner, self._got_on)
 
 
 def _body(response: BaseHTTPResponse) -> bytes:

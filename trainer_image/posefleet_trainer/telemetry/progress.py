@@ -45,8 +45,12 @@ class ProgressTracker:
                 }
             )
             self._report = self._report.model_copy(
-                update={"progress": progress, "last_step_time": now.isoformat(timespec="milliseconds")}
+                update={"progress": progress, "last_step_time": self._timestamp(now)}
             )
+
+    @staticmethod
+    def _timestamp(moment: datetime) -> str:
+        return moment.isoformat(timespec="milliseconds")
 
     def _eta_seconds(self, percent: float, now: datetime) -> int | None:
         done = percent - self._percent_at_start
@@ -54,6 +58,11 @@ class ProgressTracker:
             return None
         elapsed = (now - self._stage_began).total_seconds()
         return round(elapsed * (100.0 - percent) / done)
+
+    def alive(self) -> None:
+        """Note that the work gets on, though the stage is not further done: a part of a file has come."""
+        with self._lock:
+            self._report = self._report.model_copy(update={"last_step_time": self._timestamp(self._clock())})
 
     def resumed_at(self, step: int) -> None:
         """Note the step that this attempt began at."""

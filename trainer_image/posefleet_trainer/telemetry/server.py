@@ -1,6 +1,7 @@
 """The HTTP server of a node's first rank: ``/metrics`` and ``/progress``."""
 
 import logging
+import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,13 +18,20 @@ _log = logging.getLogger(__name__)
 def serve_telemetry(progress: ProgressTracker, host: str, port: int) -> ThreadingHTTPServer | None:
     """Serve in a daemon thread; None where the address is taken, which is no reason not to train."""
     try:
-        server = ThreadingHTTPServer((host, port), _handler(progress))
+        server = _server_class(host)((host, port), _handler(progress))
     except OSError as error:
         _log.warning("no metrics: cannot listen on %s:%d: %s", host, port, error)
         return None
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="telemetry", daemon=True).start()
     return server
+
+
+def _server_class(host: str) -> type[ThreadingHTTPServer]:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    return Server
 
 
 def _handler(progress: ProgressTracker) -> type[BaseHTTPRequestHandler]:

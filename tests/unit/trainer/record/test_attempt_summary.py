@@ -84,3 +84,9 @@ def test_nothing_counted_is_nothing(tmp_path: Path):
 def test_a_file_of_facts_that_is_damaged_is_passed_over(tmp_path: Path):
     (tmp_path / "facts.json").write_text("{")
     assert of(tmp_path, 1).facts.losses == {}
+
+
+def test_a_message_that_a_full_disk_has_cut_does_not_hide_the_end(tmp_path: Path):
+    (tmp_path / "rank-0.json").touch()
+    end = RankEnd(0, ExitCode.INVALID_INPUT, tmp_path / "rank-0.json")
+    assert end.message.message == "rank 0 ended by exit code 78 without a word; its log says more"

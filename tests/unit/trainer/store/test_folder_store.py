@@ -1,9 +1,10 @@
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.errors import InvalidInput, StoreUnreachable
 from posefleet_trainer.store.folder import FolderStore
 from posefleet_trainer.store.open import open_file, open_store
 from posefleet_trainer.store.probe import check_writable
@@ -86,6 +87,26 @@ def test_child_is_a_folder_inside(store: FolderStore):
     assert store.child("a/b").uri == f"{store.uri}a/b/"
 
 
+def test_a_folder_that_cannot_be_read_is_not_empty(store: FolderStore, monkeypatch: pytest.MonkeyPatch):
+    store.write("videos/a", b"x")
+    scan = os.scandir
+
+    def fail(path: str) -> object:
+        if str(path).endswith("videos"):
+            raise OSError(errno.EIO, "Input/output error", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(StoreUnreachable, match="Input/output error"):
+        list(store.list())
+
+
+def test_a_name_in_another_encoding_hides_no_other(store: FolderStore, tmp_path: Path):
+    store.write("a", b"x")
+    (tmp_path / "project" / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"x")
+    assert [stored.key for stored in store.list()] == ["a"]
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="the superuser may write everywhere")
 def test_folder_without_write_permission_is_named_for_permissions(tmp_path: Path):
     (tmp_path / "locked").mkdir(mode=0o500)
@@ -110,6 +131,7 @@ def test_uris_are_opened_by_kind(tmp_path: Path):
     assert (tmp_path / "a b" / "x").read_bytes() == b"1"
     folder, key = open_file(f"file://{tmp_path}/w/model.pth", None, patience_seconds=1)
     assert (folder.uri, key) == (f"file://{tmp_path}/w/", "model.pth")
+    assert open_file(f"file://{tmp_path}/w/my%20model.pth", None, patience_seconds=1)[1] == "my model.pth"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a store may answer, and what the job's author reads of it."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,54 @@ def test_ranges_are_asked_for_by_tag():
     _, path, headers = stub.requests[0]
     assert path == "/lab/mouse/a"
     assert (headers["if-match"], headers["range"]) == ('"t1"', "bytes=2-3")
+
+
+def _parts(complete: list[Answer]) -> Callable[[int, str, str, dict[str, str]], Answer]:
+    """A store that takes the parts of an upload and answers to its end with ``complete``, one after the other."""
+
+    def respond(number: int, method: str, path: str, headers: dict[str, str]) -> Answer:
+        if method == "PUT":
+            return Answer(200, headers={"ETag": '"part"'})
+        if "uploads" in path:
+            return Answer(200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+        return complete.pop(0)
+
+    return respond
+
+
+def test_parts_that_were_not_put_together_in_spite_of_an_ok_are_sent_again(tmp_path: Path):
+    (tmp_path / "a").write_bytes(bytes(17 * 2**20))
+    failed = Answer(200, s3_error(200, "InternalError").body)
+    done = Answer(
+        200,
+        b"<CompleteMultipartUploadResult><Bucket>lab</Bucket><Key>mouse/a</Key><Location>l</Location>"
+        b"<ETag>whole</ETag></CompleteMultipartUploadResult>",
+    )
+    answers = [failed, done]
+    with s3_stub(_parts(answers)) as stub:
+        a_store(stub.endpoint).upload(tmp_path / "a", "a")
+    assert answers == []
+
+    with s3_stub(_parts([failed] * 99)) as stub, pytest.raises(StoreUnreachable, match="could not be put together"):
+        a_store(stub.endpoint, seconds=0).upload(tmp_path / "a", "a")
+
+
+def test_each_part_of_a_download_is_a_sign_of_life(tmp_path: Path):
+    def respond(number: int, method: str, path: str, headers: dict[str, str]) -> Answer:
+        first, last = map(int, headers["range"].removeprefix("bytes=").split("-"))
+        return Answer(206, bytes(last - first + 1))
+
+    signs: list[bool] = []
+    with s3_stub(respond) as stub:
+        connection = S3Connection(Storage(endpoint=stub.endpoint, region="us-east-1"), Patience(5))
+        store = S3Store(connection, "lab", "mouse/", lambda: signs.append(True)).child("videos")
+        store.download(StoredObject("a", 40 * 2**20, "t"), tmp_path / "a")
+    assert len(signs) == 3
+
+
+def test_a_region_that_is_none_is_named():
+    with pytest.raises(InvalidInput, match=r"storage\.region cannot be used: invalid region"):
+        a_store("http://127.0.0.1:1", region="my.region")
 
 
 def test_redirect_to_elsewhere_is_not_followed():

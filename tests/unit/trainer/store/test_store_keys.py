@@ -8,12 +8,16 @@ from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.keys import checked_key, folder_prefix, is_safe_key
 
 
-@pytest.mark.parametrize("key", ["a", "labeled-data/a b/img.png", "…/ü.mp4", "a/..b/c..", ".hidden"])
+@pytest.mark.parametrize(
+    "key", ["a", "labeled-data/a b/img.png", "…/ü.mp4", "a/..b/c..", ".hidden", "a\u3000b", "3.00\u202fPM"]
+)
 def test_plain_paths_are_keys(key: str):
     assert checked_key(key) == key
 
 
-@pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "..", "a/../b", "./a", "a\\b", "a\0b", "a\nb", "x" * 1025])
+@pytest.mark.parametrize(
+    "key", ["", "/a", "a/", "a//b", "..", "a/../b", "./a", "a\\b", "a\0b", "a\nb", "a\u2028b", "\udce9", "x" * 1025]
+)
 def test_paths_that_could_lead_out_are_refused(key: str):
     with pytest.raises(InvalidInput, match="not a path inside its folder"):
         checked_key(key)

@@ -29,6 +29,14 @@ def test_a_new_stage_has_no_eta_yet():
     assert tracker.report().progress.eta == ""
 
 
+def test_a_sign_of_life_moves_the_time_of_the_last_step_alone():
+    clock = Clock()
+    tracker = ProgressTracker(attempt=1, clock=clock)
+    before = tracker.report()
+    tracker.alive()
+    assert tracker.report() == before.model_copy(update={"last_step_time": "2026-01-01T00:00:00.000+00:00"})
+
+
 def test_a_warning_is_told_once():
     tracker = ProgressTracker(attempt=1)
     tracker.warn("a")

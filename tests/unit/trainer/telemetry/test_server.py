@@ -1,18 +1,34 @@
 import json
+import socket
 import urllib.request
+
+import pytest
 
 from posefleet_trainer.telemetry.metrics import CACHE_HITS
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.telemetry.server import serve_telemetry
 
 
-def test_progress_and_metrics_are_served():
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6"))],
+)
+def test_progress_and_metrics_are_served(host: str):
     tracker = ProgressTracker(attempt=3)
     CACHE_HITS.inc()
     tracker.begin("train")
-    server = serve_telemetry(tracker, "127.0.0.1", 0)
+    server = serve_telemetry(tracker, host, 0)
     assert server is not None
-    base = f"http://127.0.0.1:{server.server_port}"
+    base = f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}"
     try:
         with urllib.request.urlopen(f"{base}/progress") as answer:
             assert json.load(answer)["progress"]["stage"] == "train"
