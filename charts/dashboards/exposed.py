@@ -52,8 +52,8 @@ class Exposed:
 def operator_metrics() -> list[Exposed]:
     """What an operator that leads exposes, ordered by name."""
     metrics = Metrics()
-    metrics.show_jobs(Jobs(), Asker(lambda key: None, lambda: datetime.now(UTC), 1))
-    return _of(metrics.registry)
+    with metrics.leading(Jobs(), Asker(lambda key: None, lambda: datetime.now(UTC), 1)):
+        return _of(metrics.registry)
 
 
 def trainer_metrics() -> list[Exposed]:

@@ -229,10 +229,13 @@ def _operator(board: Dashboard) -> None:
     board.with_panel(
         number(
             "When was the last reconcile?",
-            "Time since a job was last looked at with success. Each job is looked at every five minutes or more often. "
-            "Empty while there are no jobs.",
+            "Time since a job that is not finished was last looked at with success. Each one is looked at every five "
+            "minutes or more often. Empty while there are none.",
             "s",
-            Query("time() - max(posefleet_reconcile_last_success_timestamp_seconds) and sum(posefleet_jobs) > 0"),
+            Query(
+                "time() - max(posefleet_reconcile_last_success_timestamp_seconds) "
+                "and sum(posefleet_jobs{phase!~'Succeeded|Failed'}) > 0"
+            ),
             steps=[(None, GREEN), (600, YELLOW), (900, RED)],
         )
     )

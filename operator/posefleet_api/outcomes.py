@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field
 
 from posefleet_api.base import ApiModel
-from posefleet_api.status import Artifacts, Checkpoint, Progress
+from posefleet_api.status import Artifacts, Checkpoint, Count, Progress
 
 MAX_TERMINATION_BYTES: Final = 4096
 
@@ -67,7 +67,7 @@ class TerminationMessage(Told):
     message: Annotated[str, Field(description="One or two sentences for the job's author.")] = ""
     warnings: Annotated[list[str], Field(description="What was dropped or passed over, one sentence each.")] = []
     progress: Progress | None = None
-    start_step: int | None = None
+    start_step: Count | None = None
     last_checkpoint: Checkpoint | None = None
     artifacts: Artifacts | None = None
 
@@ -90,7 +90,7 @@ class ProgressReport(Told):
 
     attempt: int
     progress: Progress
-    start_step: Annotated[int, Field(description="The step that this attempt began at.")] = 0
+    start_step: Annotated[Count, Field(description="The step that this attempt began at.")] = 0
     last_checkpoint: Checkpoint | None = None
     last_step_time: Annotated[str, Field(description="When the last step, or part of a download, was done.")] = ""
     warnings: list[str] = []

@@ -12,6 +12,8 @@ ConditionType = Literal["Prepared", "Running", "Suspended", "Succeeded", "Failed
 Stage = Literal["prepare", "train", "predict", "report"]
 AttemptOutcome = Literal["", "Succeeded", "Preempted", "InvalidInput", "Failed", "Stalled", "DeadlineExceeded"]
 
+#: What the API server, JSON and a graph can all hold.
+Count = Annotated[int, Field(ge=0, le=2**53)]
 Number = Annotated[float, Field(strict=False)]
 Text = Annotated[str, Field(max_length=4096)]
 Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
@@ -39,17 +41,17 @@ class Progress(ApiModel):
 
     stage: Stage = "prepare"
     """prepare, train, predict or report."""
-    epoch: int = 0
+    epoch: Count = 0
     """Epochs finished."""
-    epochs: int = 0
+    epochs: Count = 0
     """Epochs in all."""
-    step: int = 0
+    step: Count = 0
     """Optimizer steps finished, over all attempts."""
-    steps: int = 0
+    steps: Count = 0
     """Optimizer steps in all."""
     percent: Annotated[int, Field(ge=0, le=100)] = 0
     """Of the stage."""
-    eta_seconds: int | None = None
+    eta_seconds: Count | None = None
     """Seconds until the stage ends, at the present rate."""
     frames_per_second: Number | None = None
     """Frames through the network per second, over all ranks."""
@@ -68,7 +70,7 @@ class Checkpoint(ApiModel):
 
     uri: Text
     """Where it is."""
-    step: int
+    step: Count
     """The step that it was written after."""
     time: Timestamp
     """When it was complete in the store."""
@@ -97,9 +99,9 @@ class Attempt(ApiModel):
     """Where its pods ran, in the order of their ranks."""
     gpus: int = 0
     """GPUs that it held."""
-    start_step: int | None = None
+    start_step: Count | None = None
     """The step that it resumed from."""
-    end_step: int | None = None
+    end_step: Count | None = None
     """The last step that it was seen to finish."""
     warnings: Annotated[list[Text], Field(max_length=16)] = []
     """What it passed over, such as a checkpoint that was damaged."""

@@ -9,7 +9,7 @@ who has looked at an older one, such as a former leader, can undo it.
 import logging
 from collections.abc import Callable
 
-from posefleet_api.constants import API_VERSION, KIND, LABEL_JOB_UID
+from posefleet_api.constants import ANNOTATION_FINGERPRINT, API_VERSION, KIND, LABEL_JOB_UID
 from posefleet_operator.cache import Cache
 from posefleet_operator.children import Manifest
 from posefleet_operator.client import ApiError, Cluster
@@ -46,10 +46,13 @@ class Performer:
             await self._delete(seen, reference)
         for manifest in plan.apply:
             await self._apply(seen, manifest)
-        for order, turn in enumerate(plan.events):
-            await self._tell(event_manifest(seen, turn, self._instance, order))
+        events = [event_manifest(seen, turn, self._instance, order) for order, turn in enumerate(plan.events)]
+        untold = [event for event in events if not await self._tell(event)]
         if write_status and plan.status != seen.status:
             await self._write_status(seen, plan)
+        for event in untold:
+            if not await self._tell(event):
+                logger.warning("an event could not be written: %s: %s", event["reason"], event["note"])
 
     async def _delete(self, seen: Observation, reference: Reference) -> None:
         """Delete; Jobs in the foreground, so that a Job that is gone has no pods left."""
@@ -87,25 +90,31 @@ class Performer:
             if error.status != 409:
                 raise
             created = await self._cluster.get(JOB, seen.key[0], manifest["metadata"]["name"])
-            if created["metadata"].get("labels", {}).get(LABEL_JOB_UID) != seen.uid:
+            if LABEL_JOB_UID not in _labels(created):
+                raise Refused(
+                    f"there is a Job {manifest['metadata']['name']} that is none of posefleet's; delete it, or apply "
+                    "this job under another name"
+                ) from error
+            if not _same(created, manifest):
                 raise
         else:
             logger.info("created Job %s", manifest["metadata"]["name"])
         self._cache.child_jobs.apply("ADDED", created)
 
-    async def _tell(self, event: Manifest) -> None:
+    async def _tell(self, event: Manifest) -> bool:
+        """Write an event; False if that is worth another try. No job waits for its events to be written."""
         self._may_write()
         try:
             await self._cluster.create(EVENT, event)
         except ApiError as error:
             if error.status == 409:
-                return
-            if not error.refused:
-                raise
-            logger.warning("an event was refused: %s", error)
-            return
+                return True
+            log = logger.warning if error.refused else logger.debug
+            log("no event: %s", error)
+            return error.refused
         log = logger.warning if event["type"] == "Warning" else logger.info
         log("%s: %s", event["reason"], event["note"])
+        return True
 
     async def _write_status(self, seen: Observation, plan: Plan) -> None:
         self._may_write()
@@ -134,3 +143,14 @@ class Performer:
         except ApiError as missing:
             if missing.status == 404:
                 self._cache.training_jobs.forget(seen.key)
+
+
+def _labels(manifest: Manifest) -> dict[str, str]:
+    return manifest["metadata"].get("labels") or {}
+
+
+def _same(existing: Manifest, wanted: Manifest) -> bool:
+    """Whether a Job is what a former leader created in place of ``wanted``, of the same job and for the same words."""
+    fingerprints = ((m["metadata"].get("annotations") or {}).get(ANNOTATION_FINGERPRINT) for m in (existing, wanted))
+    found, asked = fingerprints
+    return _labels(existing).get(LABEL_JOB_UID) == _labels(wanted)[LABEL_JOB_UID] and found in {None, asked}

@@ -30,6 +30,8 @@ class Target:
     address: str
     since: datetime
     report: ProgressReport | None = None
+    #: When a report was first heard that says that the work had got on, by the operator's clock.
+    got_on_at: datetime | None = None
 
 
 class Asker:
@@ -42,12 +44,15 @@ class Asker:
         self._targets: dict[Key, Target] = {}
 
     def watch(self, key: Key, attempt: int, address: str) -> None:
-        """Ask for this attempt from now on; the address is that of its rank 0."""
+        """Ask for this attempt from now on; the address is that of its rank 0, empty while that does not run.
+
+        What it said stays known then, but its address is not asked any more: it may be another pod's by now.
+        """
         held = self._targets.get(key)
-        if held is None or held.attempt != attempt:
-            self._targets[key] = Target(attempt, address, self._clock())
-        else:
+        if held is not None and held.attempt == attempt:
             held.address = address
+        elif address:
+            self._targets[key] = Target(attempt, address, self._clock())
 
     def forget(self, key: Key) -> None:
         """Ask no more for a job."""
@@ -68,10 +73,13 @@ class Asker:
 
     async def _ask(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, key: Key, target: Target) -> None:
         async with limit:
-            report = await fetch_report(session, target.address)
-        if report is not None and report.attempt == target.attempt and report != target.report:
-            target.report = report
-            self._wake(key)
+            report = await fetch_report(session, target.address) if target.address else None
+        if report is None or report.attempt != target.attempt or report == target.report:
+            return
+        if target.report is None or report.last_step_time != target.report.last_step_time:
+            target.got_on_at = self._clock()
+        target.report = report
+        self._wake(key)
 
 
 async def fetch_report(session: aiohttp.ClientSession, address: str) -> ProgressReport | None:

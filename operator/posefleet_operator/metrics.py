@@ -3,7 +3,8 @@
 docs/metrics.md lists them all. The label ``training_job`` names the PoseTrainingJob, for ``job`` is Prometheus' own.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from typing import get_args
@@ -65,7 +66,7 @@ class Metrics:
             buckets=_RECONCILE_BUCKETS, registry=registry,
         )  # fmt: skip
         self._last_success = Gauge(
-            "posefleet_reconcile_last_success_timestamp_seconds", "When a reconcile last went through",
+            "posefleet_reconcile_last_success_timestamp_seconds", "When a job that is not finished was last reconciled",
             registry=registry,
         )  # fmt: skip
         self._errors = Counter(
@@ -87,18 +88,18 @@ class Metrics:
         self._gpu_seconds = GpuSeconds(registry)
         self._namespaces: set[str] = set()
 
-    def show_jobs(self, jobs: Jobs, asker: Asker) -> JobSeries:
-        """From now on this operator leads: show the jobs of its cache."""
+    @contextmanager
+    def leading(self, jobs: Jobs, asker: Asker) -> Iterator[None]:
+        """Meanwhile this operator leads and acts: the jobs of its cache are shown."""
         series = JobSeries(jobs, asker, known_reason)
         self.registry.register(series)
         self._gpu_seconds.begin()
         self._leading.set(1)
-        return series
-
-    def hide_jobs(self, series: JobSeries) -> None:
-        """Show them no longer: another operator leads."""
-        self._leading.set(0)
-        self.registry.unregister(series)
+        try:
+            yield
+        finally:
+            self._leading.set(0)
+            self.registry.unregister(series)
 
     def reconcile_timer(self) -> AbstractContextManager[object]:
         """Times what happens inside."""
@@ -106,7 +107,7 @@ class Metrics:
         return timer
 
     def reconcile_succeeded(self) -> None:
-        """Note that the operator gets its work done."""
+        """Note that the operator gets through what it has to do for a job that is not finished."""
         self._last_success.set_to_current_time()
 
     def reconcile_failed(self, error: Exception) -> None:

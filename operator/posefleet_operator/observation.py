@@ -39,6 +39,8 @@ class Observation:
     report: ProgressReport | None = None
     #: When this operator began to ask the newest attempt for its progress.
     asking_since: datetime | None = None
+    #: When this operator heard, by its own clock, that the newest attempt had got on.
+    got_on_at: datetime | None = None
     #: What the API server said when it refused a child that the job needs; empty when it is time to try again.
     refusal: str = ""
 
@@ -107,6 +109,11 @@ class Observation:
         return self.job.spec
 
     @property
+    def ttl_seconds(self) -> int | None:
+        """``ttlSecondsAfterFinished``, of a job that this cluster's defaults do not complete, too."""
+        return None if isinstance(self._written, InvalidManifest) else self._written.spec.ttl_seconds_after_finished
+
+    @property
     def fingerprint(self) -> str:
         """Of what the author asks to be prepared; only after the step that refuses invalid manifests.
 
@@ -158,12 +165,15 @@ class Observation:
     def own_pods(self, component: str, number: int) -> tuple[ChildPod, ...]:
         """The pods of one attempt or of one try of the prepare Job, by rank.
 
-        Pods that a queue took before it admitted the Job anew have no part in what its present pods do.
+        Pods of a former Job of that number, and pods that a queue took before it admitted the Job anew, have no part
+        in what its present pods do.
         """
         mine = (pod for pod in self.pods if pod.identity.owner_uid == self.uid)
         chosen = [p for p in mine if p.identity.component == component and p.identity.number == number]
         job = _numbered(self.own_jobs(component), number)
-        present = [p for p in chosen if not (p.gone and job is not None and _before(p.created, job.started))]
+        present = [
+            p for p in chosen if not (p.gone and job is not None and _before(p.created, job.started or job.created))
+        ]
         return tuple(sorted(present, key=lambda pod: (pod.rank, pod.identity.version)))
 
     def strangers(self) -> tuple[str, ...]:

@@ -82,7 +82,6 @@ class Operator:
         cache = Cache()
         performer = Performer(cluster, cache, election.require, self._settings.identity)
         runtime = Runtime(cache, performer, self._settings, self._metrics, lambda: datetime.now(UTC))
-        shown = self._metrics.show_jobs(cache.training_jobs, runtime.asker)
         keeping = asyncio.create_task(election.keep())
         acting = asyncio.create_task(self._act(cluster, cache, runtime))
         try:
@@ -91,13 +90,13 @@ class Operator:
                 await acting
         finally:
             self._ending_since = time.monotonic()
-            self._metrics.hide_jobs(shown)
             for task in (keeping, acting):
                 task.cancel()
             await asyncio.gather(keeping, acting, return_exceptions=True)
             await runtime.stop()
 
     async def _act(self, cluster: Cluster, cache: Cache, runtime: Runtime) -> None:
+        self._state = "reading the cluster"
         comparison = Comparison(cluster, cache, self._settings)
         await comparison.first()
         self._state = "leading"
@@ -112,9 +111,10 @@ class Operator:
             if (key := stores[plural].apply(kind, manifest)) is not None:
                 runtime.wake(key)
 
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_follow(cluster, comparison, deliver, runtime.wake))
-            tasks.create_task(runtime.asker.run())
+        with self._metrics.leading(cache.training_jobs, runtime.asker):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_follow(cluster, comparison, deliver, runtime.wake))
+                tasks.create_task(runtime.asker.run())
 
     async def _beat(self) -> None:
         while True:

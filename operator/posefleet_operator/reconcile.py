@@ -36,7 +36,6 @@ def reconcile(seen: Observation) -> Plan:
     Raises:
         UnreadableStatus: for a status that a newer operator wrote.
         UnreadableManifest: for a job that has begun and whose manifest a newer CRD has added to.
-        UnreadableManifest: for a job that has begun and whose manifest a newer CRD has added to.
     """
     plan = Plan(seen.status, seen.now, seen.generation)
     if seen.deleting:

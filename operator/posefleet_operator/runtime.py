@@ -118,7 +118,6 @@ class Runtime:
             logger.exception("reconcile failed")
             return self._retry(worker, error)
         worker.failures = 0
-        self._metrics.reconcile_succeeded()
         return seconds
 
     def _retry(self, worker: _Worker, error: Exception) -> float:
@@ -139,6 +138,8 @@ class Runtime:
         with job_context(key, plan.status.attempt):
             await self._performer.perform(seen, plan, write_status=pause <= 0)
         self._remember(seen, plan, worker, written=pause <= 0)
+        if not seen.finished:
+            self._metrics.reconcile_succeeded()
         resync = self._settings.resync_seconds * random.uniform(0.8, 1.2)  # noqa: S311  spreads load
         return min(resync, plan.wake_after if plan.wake_after is not None else resync, pause if pause > 0 else resync)
 
@@ -157,6 +158,7 @@ class Runtime:
             settings=self._settings,
             report=target.report if target is not None else None,
             asking_since=target.since if target is not None else self._since,
+            got_on_at=target.got_on_at if target is not None else None,
             refusal=worker.refusal,
         )
 
@@ -177,8 +179,7 @@ class Runtime:
         else:
             pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
             address = next((pod.ip for pod in pods if pod.rank == 0 and pod.running), "")
-            if address:
-                self.asker.watch(seen.key, attempt.number, address)
+            self.asker.watch(seen.key, attempt.number, address)
         ended = {a.number for a in plan.status.attempts if a.outcome}
         self.cache.pods.settle(seen.key, lambda pod: _is_settled(pod, seen, plan.status, ended))
 

@@ -24,6 +24,12 @@ def test_a_quota_of_cpus_and_memory_takes_the_pod() -> None:
             assert container["resources"][kind].keys() == {"cpu", "memory"}, container["name"]
 
 
+def test_the_pod_runs_as_the_trainers_user_however_large_its_number() -> None:
+    pod = _pod(runAsUser=1_000_660_000)
+    assert [c["securityContext"].get("runAsUser") for c in pod["initContainers"]] == [1_000_660_000]
+    assert [c["securityContext"].get("runAsGroup") for c in pod["initContainers"]] == [1_000_660_000]
+
+
 def test_volumes_of_the_trainers_template_stand_beside_the_pods_own() -> None:
     mine = [{"name": name, "emptyDir": {}} for name in ("tmp", "job", "ca")]
     pod = _pod(podTemplate={"volumes": mine, "volumeMounts": [{"name": "ca", "mountPath": "/mine"}]})

@@ -26,7 +26,7 @@ JOB = parse_job(
 )
 TRAINERS = {
     "prepare": prepare_job(JOB, 1, "print", "shape", Settings()),
-    "attempt": attempt_job(JOB, 1, "shape", Settings()),
+    "attempt": attempt_job(JOB, 1, "fingerprint", "shape", Settings()),
 }
 EVERYWHERE = {"kubernetes.io/metadata.name": "anything"}
 

@@ -42,6 +42,10 @@ def test_the_operator_understands_its_environment() -> None:
     assert (settings.log_level, settings.log_format) == ("DEBUG", "text")
 
 
+def test_users_of_a_directory_service_have_large_numbers() -> None:
+    assert _settings(trainer={"runAsUser": 1_000_660_000}).run_as_user == 1_000_660_000
+
+
 def test_without_namespaces_the_operator_serves_all() -> None:
     assert _settings().namespaces == ()
 

@@ -1,6 +1,7 @@
 """The Indexed Job of an attempt: one pod a node, all or nothing."""
 
 from posefleet_api.constants import (
+    ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
     ANNOTATION_SHAPE,
     COMPONENT_ATTEMPT,
@@ -22,15 +23,20 @@ from posefleet_operator.settings import Settings
 _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
-def attempt_job(job: PoseTrainingJob, number: int, shape: str, settings: Settings) -> Manifest:
+def attempt_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str, settings: Settings) -> Manifest:
     """The gang of an attempt. With a queue it is created suspended, and is Kueue's to release.
 
-    ``shape`` says which words of the job's author shaped its pods.
+    ``fingerprint`` says for which data and training it was made, ``shape`` which words of the job's author shaped its
+    pods.
     """
     nodes = job.spec.resources.nodes
     child = {
         **metadata(job, COMPONENT_ATTEMPT, number),
-        "annotations": {ANNOTATION_GPUS: str(job.spec.resources.gpus), ANNOTATION_SHAPE: shape},
+        "annotations": {
+            ANNOTATION_GPUS: str(job.spec.resources.gpus),
+            ANNOTATION_FINGERPRINT: fingerprint,
+            ANNOTATION_SHAPE: shape,
+        },
     }
     if job.spec.queue:
         child["labels"] = {**child["labels"], _QUEUE_LABEL: job.spec.queue}

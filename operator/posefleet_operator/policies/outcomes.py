@@ -13,6 +13,8 @@ from posefleet_operator.children import ChildPod, Termination
 
 _MAX_RAW_TEXT = 500
 _SIGKILL, _SIGTERM = 137, 143
+#: What containerd and kubelets say of a container that was gone when they came back, as after a reboot of its node.
+_LOST_SIGHT_OF = frozenset({"Unknown", "ContainerStatusUnknown"})
 #: How kubelets say that a pod went beyond a limit of its own; of a node under pressure they speak otherwise.
 _BEYOND_LIMIT = re.compile(r"exceed(s|ed)\b.*\blimit\b", re.DOTALL)
 _NAMED_ENDINGS: dict[int, tuple[AttemptOutcome, str, str]] = {
@@ -157,6 +159,8 @@ def _ending_of_outgrown(pod: ChildPod) -> Ending:
 def _unnatural_ending(pod: ChildPod, end: Termination) -> Ending:
     if pod.disruption or (pod.identity.deleted_at is not None and end.exit_code in {_SIGKILL, _SIGTERM}):
         return Ending("Preempted", _taken_reason(pod), _taken_message(pod))
+    if end.reason in _LOST_SIGHT_OF:
+        return Ending("Preempted", "PodLost", _lost_message(pod))
     if end.reason == "OOMKilled":
         remedy = "raise resources.memoryPerNode or lower training.batchSize"
         return Ending("Failed", "OOMKilled", f"pod {pod.identity.name} ran out of memory; {remedy}")
@@ -185,6 +189,11 @@ def _taken_message(pod: ChildPod) -> str:
     if pod.identity.deleted_at is not None:
         return f"pod {pod.identity.name} was deleted from outside"
     return _text(pod, f"pod {pod.identity.name} was asked to stop")
+
+
+def _lost_message(pod: ChildPod) -> str:
+    where = f" of node {pod.node}" if pod.node else ""
+    return f"the kubelet{where} lost sight of pod {pod.identity.name}, as when a node starts anew"
 
 
 def _text(pod: ChildPod, otherwise: str) -> str:

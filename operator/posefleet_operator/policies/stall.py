@@ -4,26 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from posefleet_api.constants import TRAINER_PORT
-from posefleet_api.outcomes import ProgressReport
 from posefleet_operator.children import ChildPod
 from posefleet_operator.policies.outcomes import Ending
 from posefleet_operator.policies.progress import duration
-from posefleet_operator.timestamps import from_timestamp
 
 #: Nothing was heard of an attempt that runs, so whether it has stalled is not known.
 PROGRESS_UNKNOWN = "ProgressUnknown"
 
 
 def stalls_at(
-    running_since: datetime, asking_since: datetime | None, report: ProgressReport | None, stall_seconds: int
+    running_since: datetime, asking_since: datetime | None, got_on_at: datetime | None, stall_seconds: int
 ) -> datetime:
-    """When the attempt counts as stalled, unless it makes a step before.
+    """When the attempt counts as stalled, unless it is heard before to have got on.
 
-    An operator that has just started has heard of no step, so it gives the attempt the whole time once more.
+    All times are the operator's own, for clocks of nodes differ. An operator that has just started has heard of no
+    step, so it gives the attempt the whole time once more.
     """
-    last_step = from_timestamp(report.last_step_time) if report is not None else None
-    begin = running_since if last_step is not None else max(running_since, asking_since or running_since)
-    return max(begin, last_step or begin) + timedelta(seconds=stall_seconds)
+    return max(running_since, got_on_at or asking_since or running_since) + timedelta(seconds=stall_seconds)
 
 
 def stalled(stall_seconds: int) -> Ending:

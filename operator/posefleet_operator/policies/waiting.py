@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from posefleet_api.constants import ENV_ACCESS_KEY, ENV_SECRET_KEY
+from posefleet_api.constants import ENV_ACCESS_KEY, ENV_SECRET_KEY, TERMINATION_GRACE_SECONDS
 from posefleet_api.dataset import Storage
 from posefleet_operator.children import ChildJob, ChildPod
 
 #: A pod that needs longer to start is mentioned by name.
 SLOW_START_SECONDS = 120.0
+_OVERDUE_SECONDS = TERMINATION_GRACE_SECONDS + 60
 #: Mounting volumes takes a second or two.
 _SLOW_VOLUMES_SECONDS = 10.0
+_OLD_PODS_SECONDS = 5.0
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIGURATION = frozenset({"CreateContainerConfigError", "CreateContainerError"})
@@ -45,6 +47,8 @@ def why_waiting(
     if job is not None and not pods and _older(job.created, now, SLOW_START_SECONDS):
         name = job.identity.name
         return Waiting("SlowStart", f"Job {name} has no pods; `kubectl describe job {name}` says why")
+    if late := overdue(pods, now):
+        return why_not_ended([f"pod {pod.identity.name}" for pod in late], late)
     secrets = _secrets(storage)
     for pod in pods:
         if trouble := _trouble(pod, secrets) or _missing_volume(pod, storage, secrets, now):
@@ -55,6 +59,20 @@ def why_waiting(
         return Waiting("SlowStart", f"pod {name} takes long to start; `kubectl describe pod {name}` says why")
     running = sum(pod.running for pod in pods)
     return Waiting("PodsStarting", f"{running} of {nodes} pods run", _SLOW_VOLUMES_SECONDS)
+
+
+def overdue(pods: Sequence[ChildPod], now: datetime) -> tuple[ChildPod, ...]:
+    """Pods that should have ended long ago, as on a node that is gone."""
+    return tuple(pod for pod in pods if pod.active and _older(pod.identity.deleted_at, now, _OVERDUE_SECONDS))
+
+
+def why_not_ended(names: Sequence[str], late: Sequence[ChildPod]) -> Waiting:
+    """What keeps the next pods from starting: ``names`` still run, those of ``late`` for too long."""
+    reason, remedy = "StoppingOldPods", "the next ones start when these have ended"
+    if late:
+        reason = "WaitingForOldPods"
+        remedy = "if their node is gone for good, delete them with `kubectl delete --force`"
+    return Waiting(reason, f"waiting for {', '.join(names[:4])}; {remedy}", _OLD_PODS_SECONDS)
 
 
 def _trouble(pod: ChildPod, secrets: Mapping[str, str]) -> Waiting | None:

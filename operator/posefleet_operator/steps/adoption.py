@@ -5,7 +5,7 @@ from posefleet_api.places import attempt_logs
 from posefleet_api.status import Attempt
 from posefleet_operator.children import ChildJob
 from posefleet_operator.observation import Observation
-from posefleet_operator.plan import Plan
+from posefleet_operator.plan import Plan, Reference
 from posefleet_operator.timestamps import to_timestamp
 
 
@@ -16,7 +16,11 @@ def adopt(seen: Observation, plan: Plan) -> None:
             _adopt_try(plan, job)
     for job in seen.own_jobs(COMPONENT_ATTEMPT):
         if job.identity.number > (plan.status.attempt or 0):
-            _adopt_attempt(seen, plan, job)
+            if job.fingerprint in {"", seen.fingerprint}:
+                _adopt_attempt(seen, plan, job)
+            else:
+                # Its author has changed the manifest since, which was free to be changed.
+                plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
 
 
 def _adopt_try(plan: Plan, job: ChildJob) -> None:

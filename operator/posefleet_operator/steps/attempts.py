@@ -108,7 +108,7 @@ def _start(seen: Observation, plan: Plan, number: int) -> None:
     plan.apply += [
         job_config(told, COMPONENT_ATTEMPT, number),
         attempt_service(told, number),
-        attempt_job(told, number, seen.shape, seen.settings),
+        attempt_job(told, number, seen.fingerprint, seen.shape, seen.settings),
     ]
     if (old := outdated(number)) is not None:
         name = attempt_name(seen.name, old)

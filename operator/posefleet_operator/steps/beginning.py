@@ -46,8 +46,7 @@ def rest(seen: Observation, plan: Plan) -> None:
     for job in (*seen.own_jobs(COMPONENT_ATTEMPT), *seen.own_jobs(COMPONENT_PREPARE)):
         if job.unfinished:
             plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
-    ttl = None if isinstance(seen.job, InvalidManifest) else seen.spec.ttl_seconds_after_finished
-    left = seconds_to_live(plan.status.completion_time, ttl, seen.now)
+    left = seconds_to_live(plan.status.completion_time, seen.ttl_seconds, seen.now)
     if left == 0:
         plan.delete.append(Reference("PoseTrainingJob", seen.name, seen.uid))
     plan.settle(left or None)

@@ -1,7 +1,10 @@
 """How attempts end: by themselves, by the deadline, by ``spec.suspend``, or because they got nowhere."""
 
+from collections.abc import Sequence
+
 from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
 from posefleet_api.status import Attempt
+from posefleet_operator.children import ChildPod
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import MAX_MESSAGE, Plan, Reference
 from posefleet_operator.policies.attempts import counts
@@ -12,11 +15,13 @@ from posefleet_operator.policies.outcomes import Ending, ending_of_gang, ending_
 from posefleet_operator.policies.progress import without_eta
 from posefleet_operator.policies.stall import PROGRESS_UNKNOWN, stalled, stalls_at, unheard
 from posefleet_operator.policies.usage import gpu_seconds, queue_seconds
+from posefleet_operator.policies.waiting import overdue, why_not_ended
 from posefleet_operator.steps.attempts import gang_size
 from posefleet_operator.steps.finish import fail, succeed
 from posefleet_operator.timestamps import from_timestamp, to_timestamp
 
 _LOOK_AGAIN_SECONDS = 2.0
+_SUSPENDING_SECONDS = 30.0
 
 
 def conclude(seen: Observation, plan: Plan) -> None:
@@ -66,9 +71,10 @@ def suspend(seen: Observation, plan: Plan) -> None:
     for job in jobs:
         if job.unfinished:
             plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
-    live = any(pod.active for pod in seen.pods if pod.identity.owner_uid == seen.uid)
+    live = [pod for pod in seen.pods if pod.identity.owner_uid == seen.uid and pod.active]
     if live or running_attempt(plan.status) is not None or any(not job.finished for job in jobs):
-        plan.condition("Suspended", False, "Suspending", "the pods are asked to write a checkpoint and to end")
+        plan.condition("Suspended", False, "Suspending", _why_suspending(overdue(live, seen.now)))
+        plan.wake(_SUSPENDING_SECONDS)
     else:
         plan.condition("Suspended", True, "Suspended", "set spec.suspend to false to go on from the last checkpoint")
         plan.condition("Running", False, "Suspended", "spec.suspend is true")
@@ -91,7 +97,8 @@ def stall(seen: Observation, plan: Plan) -> None:
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
     deletions = [pod.identity.deleted_at for pod in pods if pod.identity.deleted_at is not None]
     since = begun if report is not None else max([begun, *deletions])
-    left = (stalls_at(since, seen.asking_since, report, limit) - seen.now).total_seconds()
+    got_on_at = seen.got_on_at if report is not None else None
+    left = (stalls_at(since, seen.asking_since, got_on_at, limit) - seen.now).total_seconds()
     if left > 0:
         plan.wake(left)
     elif report is None and not deletions:
@@ -114,6 +121,12 @@ def _resume(plan: Plan) -> None:
     stopping = condition is not None and condition.reason == "Suspending" and running_attempt(plan.status) is not None
     if condition is not None and condition.reason != "Resumed" and not stopping:
         plan.condition("Suspended", False, "Resumed", "spec.suspend is false")
+
+
+def _why_suspending(late: Sequence[ChildPod]) -> str:
+    if not late:
+        return "the pods are asked to write a checkpoint and to end"
+    return why_not_ended([f"pod {pod.identity.name}" for pod in late], late).message
 
 
 def _as_asked(plan: Plan, ending: Ending) -> Ending:

@@ -12,9 +12,9 @@ from posefleet_operator.plan import Plan, Reference
 from posefleet_operator.policies.cleanup import outdated
 from posefleet_operator.policies.conditions import is_true
 from posefleet_operator.policies.gang import has_ended
-from posefleet_operator.policies.outcomes import Ending, ending_of_gang, termination_message
+from posefleet_operator.policies.outcomes import Ending, ending_of_gang, ending_of_taken_gang, termination_message
 from posefleet_operator.policies.preparation import seconds_before_next_try
-from posefleet_operator.policies.waiting import why_waiting
+from posefleet_operator.policies.waiting import overdue, why_waiting
 from posefleet_operator.steps.finish import fail
 from posefleet_operator.steps.starting import may_create
 from posefleet_operator.timestamps import seconds_between, to_timestamp
@@ -47,13 +47,15 @@ def _watch_try(seen: Observation, plan: Plan) -> None:
     outdated_data = plan.status.preparation.fingerprint != seen.fingerprint
     if outdated_data and job is not None and job.unfinished:
         plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
-    if not has_ended(job, pods, seen.now):
+    taken = ending_of_taken_gang(pods, 1) if overdue(pods, seen.now) else None
+    if taken is None and not has_ended(job, pods, seen.now):
         _wait_for_try(seen, plan, job, pods)
     elif outdated_data:
         _note(plan, end_time=to_timestamp(seen.now), failures=0, unreachable=0)
         plan.wake(0)
     else:
-        _conclude_try(seen, plan, ending_of_gang(pods, 1, job is None), pods)
+        # What a try stores has names of its content: one that still runs on a lost node is in nobody's way.
+        _conclude_try(seen, plan, taken or ending_of_gang(pods, 1, job is None), pods)
         plan.wake(0)
 
 

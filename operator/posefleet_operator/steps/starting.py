@@ -1,13 +1,12 @@
 """What must hold before a child Job is created."""
 
-from posefleet_api.constants import COMPONENT_ATTEMPT, TERMINATION_GRACE_SECONDS
+from posefleet_api.constants import COMPONENT_ATTEMPT
 from posefleet_api.status import ConditionType
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan
+from posefleet_operator.policies.waiting import overdue, why_not_ended
 
-_LOOK_AGAIN_SECONDS = 5.0
 _RETRY_REFUSED_SECONDS = 30.0
-_OVERDUE_SECONDS = TERMINATION_GRACE_SECONDS + 60
 
 
 def may_create(seen: Observation, plan: Plan, kind: ConditionType) -> bool:
@@ -25,13 +24,9 @@ def may_create(seen: Observation, plan: Plan, kind: ConditionType) -> bool:
         plan.condition(kind, False, "Incomplete", f"{seen.incomplete} (the operator's trainer defaults have changed)")
         return False
     if blockers := (*seen.strangers(), *_former_gang(seen)):
-        names = ", ".join(blockers[:4])
-        reason, remedy = "StoppingOldPods", "the next ones start when these have ended"
-        if _overdue(seen):
-            reason = "WaitingForOldPods"
-            remedy = "if their node is gone for good, delete them with `kubectl delete --force`"
-        plan.condition(kind, False, reason, f"waiting for {names}; {remedy}")
-        plan.wake(_LOOK_AGAIN_SECONDS)
+        waiting = why_not_ended(blockers, overdue(seen.pods, seen.now))
+        plan.condition(kind, False, waiting.reason, waiting.message)
+        plan.wake(waiting.look_again_seconds)
         return False
     return True
 
@@ -40,8 +35,3 @@ def _former_gang(seen: Observation) -> tuple[str, ...]:
     jobs = (f"Job {j.identity.name}" for j in seen.own_jobs(COMPONENT_ATTEMPT) if not j.finished)
     pods = (p for p in seen.pods if p.identity.component == COMPONENT_ATTEMPT and p.identity.owner_uid == seen.uid)
     return (*jobs, *(f"pod {pod.identity.name}" for pod in pods if pod.active))
-
-
-def _overdue(seen: Observation) -> bool:
-    deaths = (pod.identity.deleted_at for pod in seen.pods if pod.active)
-    return any(d is not None and (seen.now - d).total_seconds() > _OVERDUE_SECONDS for d in deaths)

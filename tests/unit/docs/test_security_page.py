@@ -58,7 +58,10 @@ def pods() -> dict[str, dict[str, Any]]:
     """The specs of all pods that the chart and the operator make, by their names in the table."""
     of_chart = pod_specs(render_set("trial"))
     job = a_job().parsed()
-    of_operator = [attempt_job(job, 1, "shape", SETTINGS), prepare_job(job, 1, "fingerprint", "shape", SETTINGS)]
+    of_operator = [
+        attempt_job(job, 1, "fingerprint", "shape", SETTINGS),
+        prepare_job(job, 1, "fingerprint", "shape", SETTINGS),
+    ]
     attempt, preparation = (manifest["spec"]["template"]["spec"] for manifest in of_operator)
     return {
         "operator": of_chart["posefleet-operator"],

@@ -15,7 +15,7 @@ from posefleet_operator.defaults import TrainerDefaults
 from posefleet_operator.observation import Observation
 from posefleet_operator.policies.preparation import fingerprint
 from posefleet_operator.settings import Settings
-from posefleet_operator.timestamps import to_timestamp
+from posefleet_operator.timestamps import from_timestamp, to_timestamp
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 SETTINGS = Settings(trainer_image="trainer:test", identity="operator-1")
@@ -152,7 +152,7 @@ class JobBuilder:
 
     def attempt_manifest(self, number: int) -> Manifest:
         """The Job of an attempt as the API server holds it."""
-        return as_stored(attempt_job(self.parsed(), number, self.seen().shape, self.settings))
+        return as_stored(attempt_job(self.parsed(), number, self.seen().fingerprint, self.seen().shape, self.settings))
 
     def prepare_manifest(self, number: int) -> Manifest:
         """The Job of a try of the preparation as the API server holds it."""
@@ -168,6 +168,7 @@ class JobBuilder:
             settings=self.settings,
             report=self.report,
             asking_since=self.asking_since,
+            got_on_at=from_timestamp(self.report.last_step_time) if self.report is not None else None,
             refusal=self.refusal,
         )
 

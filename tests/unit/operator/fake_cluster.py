@@ -14,6 +14,9 @@ class FakeCluster:
         self.version = 100
         #: What the next requests fail with.
         self.failures: list[ApiError] = []
+        #: What creating objects of a kind fails with, so many times.
+        self.refuses: dict[str, ApiError] = {}
+        self.refusals = 1_000
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         self._fail()
@@ -21,6 +24,9 @@ class FakeCluster:
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         self._fail()
+        if kind.kind in self.refuses and self.refusals > 0:
+            self.refusals -= 1
+            raise self.refuses[kind.kind]
         name = manifest["metadata"]["name"]
         if (kind.kind, name) in self.objects:
             raise ApiError(409, "AlreadyExists", name)

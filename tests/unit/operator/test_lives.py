@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -242,3 +243,37 @@ def test_a_restart_before_every_reconcile_changes_nothing(life: Callable[[World]
     world = ForgetfulWorld.of(a_job().with_gpus(1, nodes=2))
     life(world)
     assert world.most_gangs == 1
+
+
+def test_a_gang_that_was_created_but_not_written_down_does_not_outlive_an_edit() -> None:
+    world = a_world(training={"epochs": 5})
+    world.settle()
+    world.run_pods()
+    world.end_all(0, PREPARED)
+    for writes in range(10):
+        if ("Job", "reaching-a1") in world.objects:
+            break
+        world.writes_left = writes
+        with suppress(Killed):
+            world.settle()
+    assert world.status.attempts == []
+
+    world.writes_left = float("inf")
+    world.edit(training={"epochs": 9})
+    world.restart_operator()
+    world.settle(1)
+    assert world.status.attempts == []
+    assert "deletionTimestamp" in world.objects["Job", "reaching-a1"]["metadata"]
+
+    world.finish_deletions()
+    world.settle(10)
+    assert ("Job", "reaching-prepare-2") in world.objects
+    world.run_pods()
+    world.settle(1)
+    world.end_all(0, PREPARED)
+    world.settle(1)
+    world.run_pods()
+    world.settle(1)
+    succeed(world)
+    assert [(a.number, a.outcome) for a in world.status.attempts] == [(1, "Succeeded")]
+    assert '"epochs":9' in world.objects["ConfigMap", "reaching-a1"]["data"]["job.json"]

@@ -119,3 +119,41 @@ async def test_nobody_writes_who_does_not_lead() -> None:
         await bench.turn()
 
     assert bench.cluster.writes == []
+
+
+@pytest.mark.parametrize("error", [ApiError(429, "TooManyRequests", "slow down"), ApiError(500, "Internal", "no etcd")])
+async def test_events_that_cannot_be_written_hold_nothing_up(error: ApiError, caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(a_job().prepared())
+    bench.cluster.refuses = {"Event": error}
+    await bench.turn()
+
+    assert bench.seen().status.attempt == 1
+    assert "AttemptStarted" in caplog.text
+
+
+async def test_an_event_that_is_written_at_the_second_try_is_told_once() -> None:
+    bench = Bench(a_job().prepared())
+    bench.cluster.refuses = {"Event": ApiError(500, "Internal", "no etcd")}
+    bench.cluster.refusals = 1
+    await bench.turn()
+
+    assert [write.rsplit(" ", 1)[0] for write in bench.cluster.writes][-2:] == [
+        "apply status of PoseTrainingJob", "create Event",
+    ]  # fmt: skip
+
+
+async def test_a_job_of_somebody_else_is_told_to_be_in_the_way() -> None:
+    bench = Bench(a_job().prepared())
+    theirs = a_job().prepared().attempt_manifest(1)
+    bench.cluster.put({**theirs, "metadata": {"name": "reaching-a1", "namespace": "lab"}})
+    with pytest.raises(Refused, match="a Job reaching-a1 that is none of posefleet's"):
+        await bench.turn()
+
+
+async def test_a_job_made_before_an_edit_is_not_taken_for_the_one_that_is_wanted() -> None:
+    bench = Bench(a_job().prepared())
+    bench.cluster.put(a_job().with_spec(training={"epochs": 7}).prepared().attempt_manifest(1))
+    with pytest.raises(ApiError):
+        await bench.turn()
+
+    assert bench.seen().status.attempt is None

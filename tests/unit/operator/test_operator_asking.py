@@ -9,10 +9,18 @@ import pytest
 from aiohttp import web
 
 from posefleet_api.outcomes import ProgressReport
-from posefleet_operator.asking import fetch_report
-from unit.operator.builders import a_report
+from posefleet_operator.asking import Asker, fetch_report
+from posefleet_operator.children import Key
+from unit.operator.builders import NOW, a_report, ago
 
 REPORT = a_report(1, 42)
+KEY = ("lab", "reaching")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110  what is waited for has no event
+            await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -90,3 +98,48 @@ async def test_what_is_no_report_is_passed_over(ask, answer: web.Response) -> No
         return answer
 
     assert await ask(progress=answering) is None
+
+
+async def test_what_is_heard_goes_by_the_operators_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node whose clock is an hour late has not stalled."""
+    times = iter([ago(100), ago(50), ago(10)])
+    woken: list[Key] = []
+    asker = Asker(woken.append, lambda: next(times), 0.01)
+    said = [a_report(1, 1, seconds_ago=3600), a_report(1, 1, seconds_ago=3600), a_report(1, 2, seconds_ago=3500)]
+
+    async def answering(request: web.Request) -> web.Response:
+        return web.json_response(text=(said.pop(0) if len(said) > 1 else said[0]).to_json())
+
+    async with serving({"progress": answering}) as port:
+        monkeypatch.setattr("posefleet_operator.asking.TRAINER_PORT", port)
+        asker.watch(KEY, 1, "127.0.0.1")
+        asking = asyncio.create_task(asker.run())
+        await until(lambda: len(woken) == 2)
+        asking.cancel()
+    target = asker.target(KEY)
+    assert target is not None
+    assert (target.since, target.got_on_at) == (ago(100), ago(10))
+
+
+async def test_an_address_is_not_asked_when_its_pod_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be another job's by then."""
+    asked: list[str] = []
+
+    async def answering(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return await reporting(request)
+
+    async with serving({"progress": answering}) as port:
+        monkeypatch.setattr("posefleet_operator.asking.TRAINER_PORT", port)
+        asker = Asker(lambda key: None, lambda: NOW, 0.01)
+        asker.watch(KEY, 1, "127.0.0.1")
+        asking = asyncio.create_task(asker.run())
+        await until(lambda: bool(asked))
+        asker.watch(KEY, 1, "")
+        await asyncio.sleep(0.05)
+        asked.clear()
+        await asyncio.sleep(0.1)
+        asking.cancel()
+    target = asker.target(KEY)
+    assert target is not None
+    assert (target.report, asked) == (REPORT, [])

@@ -16,7 +16,7 @@ from unit.operator.builders import SETTINGS, JobBuilder, a_job
 
 
 def attempt(job: JobBuilder, number: int = 2) -> Manifest:
-    return attempt_job(job.parsed(), number, "shape", job.settings)
+    return attempt_job(job.parsed(), number, "fingerprint", "shape", job.settings)
 
 
 def pod_of(manifest: Manifest) -> Manifest:
@@ -174,7 +174,7 @@ def test_anonymous_and_local_jobs_have_no_credentials() -> None:
     manifest = job.manifest()
     del manifest["spec"]["storage"]
 
-    built = attempt_job(parse_job(manifest), 1, "shape", SETTINGS)
+    built = attempt_job(parse_job(manifest), 1, "fingerprint", "shape", SETTINGS)
     assert "AWS_ACCESS_KEY_ID" not in environment_of(built)
 
 
@@ -224,7 +224,9 @@ def test_the_trainer_reads_its_job_with_every_default_of_code_and_cluster() -> N
     assert parse_job(told).spec == job.parsed().spec
 
 
-@pytest.mark.parametrize("build", [lambda j: attempt_job(j, 1, "shape", SETTINGS), lambda j: attempt_service(j, 1)])
+@pytest.mark.parametrize(
+    "build", [lambda j: attempt_job(j, 1, "fingerprint", "shape", SETTINGS), lambda j: attempt_service(j, 1)]
+)
 def test_children_belong_to_their_job(build) -> None:
     (owner,) = build(a_job().parsed())["metadata"]["ownerReferences"]
 

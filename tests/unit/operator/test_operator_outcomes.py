@@ -1,9 +1,11 @@
 """How attempts ended, from what their pods leave behind."""
 
+import json
+
 import pytest
 
 from posefleet_api.outcomes import TerminationMessage
-from posefleet_operator.policies.outcomes import ending_of_gang, ending_of_pod
+from posefleet_operator.policies.outcomes import ending_of_gang, ending_of_pod, termination_message
 from unit.operator.builders import PodBuilder, a_job, a_pod
 
 BEYOND = 'Usage of EmptyDir volume "posefleet-cache" exceeds the limit "5Gi". '
@@ -36,6 +38,8 @@ def gang(*pods: PodBuilder, nodes: int = 3, job_gone: bool = False) -> tuple[str
         (rank(0).ended(137).deleted(), "Preempted", "PodDeleted"),
         (rank(0).ended(143).deleted(), "Preempted", "PodDeleted"),
         (rank(0).ended(143), "Failed", "Error"),
+        (rank(0).ended(255, reason="Unknown"), "Preempted", "PodLost"),
+        (rank(0).ended(137, reason="ContainerStatusUnknown"), "Preempted", "PodLost"),
         (rank(0).lost("NodeLost"), "Preempted", "NodeLost"),
         (rank(0).lost("UnexpectedAdmissionError", "no GPU"), "Preempted", "UnexpectedAdmissionError"),
         (rank(0).lost("Evicted", BEYOND), "Failed", "Evicted"),
@@ -95,6 +99,14 @@ def test_what_a_trainer_says_that_is_no_json_is_quoted_by_its_last_line() -> Non
 def test_last_words_of_a_newer_trainer_are_understood() -> None:
     text = '{"reason": "NonFiniteLoss", "message": "NaN", "mood": "bad", "progress": {"step": 5, "colour": "blue"}}'
     assert ending_of_pod(rank(0).ended(1, text).seen).reason == "NonFiniteLoss"
+
+
+@pytest.mark.parametrize("progress", [{"step": 10**30}, {"step": -1}, {"etaSeconds": 10**30}])
+def test_numbers_that_no_status_can_hold_are_not_taken_in(progress: dict[str, int]) -> None:
+    text = json.dumps({"reason": "Error", "message": "boom", "progress": progress})
+
+    assert termination_message(rank(0).ended(1, text).seen) is None
+    assert ending_of_pod(rank(0).ended(1, text).seen).outcome == "Failed"
 
 
 def test_a_gang_succeeds_when_every_pod_has() -> None:

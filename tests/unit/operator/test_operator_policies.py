@@ -19,7 +19,7 @@ from posefleet_operator.policies.stall import stalls_at
 from posefleet_operator.policies.turns import turns
 from posefleet_operator.policies.usage import gpu_seconds, queue_seconds, useful_share
 from posefleet_operator.policies.waiting import why_waiting
-from unit.operator.builders import NOW, a_job, a_pod, a_report, ago, deleted_object, finished_job
+from unit.operator.builders import NOW, a_job, a_pod, ago, deleted_object, finished_job
 
 POLICY = FailurePolicy(backoff_seconds=10)
 
@@ -113,7 +113,7 @@ def test_a_time_to_live_counts_from_the_end() -> None:
 
 
 def test_a_stall_counts_from_the_last_step_or_from_when_one_could_have_been_heard() -> None:
-    assert stalls_at(ago(500), ago(400), a_report(1, 5, seconds_ago=30), 60) == NOW + timedelta(seconds=30)
+    assert stalls_at(ago(500), ago(400), ago(30), 60) == NOW + timedelta(seconds=30)
     assert stalls_at(ago(500), ago(10), None, 60) == NOW + timedelta(seconds=50)
     assert stalls_at(ago(20), None, None, 60) == NOW + timedelta(seconds=40)
 

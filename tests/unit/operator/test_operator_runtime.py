@@ -15,6 +15,7 @@ from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.runtime import Runtime
+from posefleet_operator.timestamps import to_timestamp
 from unit.operator.builders import NOW, SETTINGS, JobBuilder, a_job, a_report
 
 KEY = ("lab", "reaching")
@@ -155,3 +156,18 @@ async def test_mere_progress_is_not_written_at_every_step() -> None:
     await runtime.stop()
 
     assert [written for _, _, written in recorder.done][1:] == [False, False]
+
+
+@pytest.mark.parametrize(("phase", "counts"), [("Preparing", True), ("Succeeded", False)])
+async def test_what_goes_well_with_finished_jobs_says_nothing_of_the_operator(phase: str, counts: bool) -> None:
+    cache, metrics, performer = Cache(), Metrics(), Recorder()
+    finished = {} if counts else {"completion_time": to_timestamp(NOW)}
+    cache.training_jobs.apply("ADDED", a_job().prepared().with_status(phase=phase, **finished).manifest())
+    acting: Any = performer
+    runtime = Runtime(cache, acting, SETTINGS, metrics, lambda: NOW)
+    runtime.wake(KEY)
+    await until(lambda: len(performer.done) == 1)
+    await asyncio.sleep(0.01)
+    await runtime.stop()
+
+    assert bool(metrics.registry.get_sample_value("posefleet_reconcile_last_success_timestamp_seconds")) is counts

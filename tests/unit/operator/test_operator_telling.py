@@ -163,7 +163,8 @@ def test_an_operator_that_takes_over_counts_what_passes_from_then_on() -> None:
 def test_an_operator_that_leads_again_leaves_out_what_passed_while_another_led() -> None:
     metrics, running = Metrics(), reached(a_job().running_attempt(1, started=1000), 10, checkpoint=10)
     metrics.status_written(running.seen(), running.status)
-    metrics.hide_jobs(metrics.show_jobs(Jobs(), nobody_asked()))
+    with metrics.leading(Jobs(), nobody_asked()):
+        pass
 
     metrics.status_written(running.seen(now=ago(-3600)), running.status)
     assert gpu_seconds(metrics) == (0.0, 0.0)
@@ -179,61 +180,60 @@ def test_gpu_seconds_of_a_job_that_was_applied_anew_begin_at_zero() -> None:
 
 def test_a_job_shows_its_attempt_and_when_it_last_got_on() -> None:
     metrics, jobs, asker = Metrics(), Jobs(), nobody_asked()
-    metrics.show_jobs(jobs, asker)
-    running = a_job().running_attempt(2, started=50).with_status(phase="Running", gpus=8)
-    jobs.apply("ADDED", running.with_spec(failurePolicy={"stallSeconds": 60}).manifest())
+    with metrics.leading(jobs, asker):
+        running = a_job().running_attempt(2, started=50).with_status(phase="Running", gpus=8)
+        jobs.apply("ADDED", running.with_spec(failurePolicy={"stallSeconds": 60}).manifest())
 
-    def value(name: str, **labels: str) -> float | None:
-        labels |= {"namespace": "lab", "training_job": "reaching"}
-        return metrics.registry.get_sample_value(f"posefleet_job_{name}", labels)
+        def value(name: str, **labels: str) -> float | None:
+            labels |= {"namespace": "lab", "training_job": "reaching"}
+            return metrics.registry.get_sample_value(f"posefleet_job_{name}", labels)
 
-    assert value("allocated_gpus") == 8
-    assert value("attempts") == 2
-    assert value("stall_timeout_seconds") == 60
-    assert value("last_step_timestamp_seconds") == ago(50).timestamp()
-    assert value("attempt_start_timestamp_seconds", attempt="2") == ago(55).timestamp()
-    ended = value("attempt_end_timestamp_seconds", attempt="1", outcome="Preempted", reason="Preempted")
-    assert ended == ago(5).timestamp()
+        assert value("allocated_gpus") == 8
+        assert value("attempts") == 2
+        assert value("stall_timeout_seconds") == 60
+        assert value("last_step_timestamp_seconds") == ago(50).timestamp()
+        assert value("attempt_start_timestamp_seconds", attempt="2") == ago(55).timestamp()
+        ended = value("attempt_end_timestamp_seconds", attempt="1", outcome="Preempted", reason="Preempted")
+        assert ended == ago(5).timestamp()
 
-    asker.watch(("lab", "reaching"), 2, "10.0.0.1")
-    target = asker.target(("lab", "reaching"))
-    assert target is not None
-    target.report = ProgressReport(attempt=2, progress=Progress(), last_step_time=to_timestamp(ago(3)))
-    assert value("last_step_timestamp_seconds") == ago(3).timestamp()
+        asker.watch(("lab", "reaching"), 2, "10.0.0.1")
+        target = asker.target(("lab", "reaching"))
+        assert target is not None
+        target.report = ProgressReport(attempt=2, progress=Progress(), last_step_time=to_timestamp(ago(3)))
+        assert value("last_step_timestamp_seconds") == ago(3).timestamp()
 
 
 def test_a_job_that_waits_holds_no_gpus_but_asks_for_them() -> None:
     metrics, jobs = Metrics(), Jobs()
-    metrics.show_jobs(jobs, nobody_asked())
-    jobs.apply("ADDED", a_job().with_status(phase="Queued", gpus=8).manifest())
+    with metrics.leading(jobs, nobody_asked()):
+        jobs.apply("ADDED", a_job().with_status(phase="Queued", gpus=8).manifest())
 
-    lines = exposed(metrics)
-    assert 'posefleet_job_requested_gpus{namespace="lab",training_job="reaching"} 8.0' in lines
-    assert 'posefleet_job_allocated_gpus{namespace="lab",training_job="reaching"} 0.0' in lines
+        lines = exposed(metrics)
+        assert 'posefleet_job_requested_gpus{namespace="lab",training_job="reaching"} 8.0' in lines
+        assert 'posefleet_job_allocated_gpus{namespace="lab",training_job="reaching"} 0.0' in lines
 
 
 def test_jobs_are_counted_by_phase_and_leave_no_series_behind() -> None:
     metrics, jobs = Metrics(), Jobs()
-    metrics.show_jobs(jobs, nobody_asked())
-    jobs.apply("ADDED", a_job().with_status(phase="Running").manifest())
-    assert 'posefleet_jobs{namespace="lab",phase="Running"} 1.0' in exposed(metrics)
-    assert [line for line in exposed(metrics) if "reaching" in line]
+    with metrics.leading(jobs, nobody_asked()):
+        jobs.apply("ADDED", a_job().with_status(phase="Running").manifest())
+        assert 'posefleet_jobs{namespace="lab",phase="Running"} 1.0' in exposed(metrics)
+        assert [line for line in exposed(metrics) if "reaching" in line]
 
-    jobs.apply("MODIFIED", a_job().with_status(phase="Succeeded").manifest())
-    assert 'posefleet_jobs{namespace="lab",phase="Succeeded"} 1.0' in exposed(metrics)
-    assert not [line for line in exposed(metrics) if "reaching" in line]
+        jobs.apply("MODIFIED", a_job().with_status(phase="Succeeded").manifest())
+        assert 'posefleet_jobs{namespace="lab",phase="Succeeded"} 1.0' in exposed(metrics)
+        assert not [line for line in exposed(metrics) if "reaching" in line]
 
-    jobs.forget(("lab", "reaching"))
-    assert not [line for line in exposed(metrics) if 'phase="' in line]
+        jobs.forget(("lab", "reaching"))
+        assert not [line for line in exposed(metrics) if 'phase="' in line]
 
 
 def test_only_the_leader_shows_jobs() -> None:
     metrics, jobs = Metrics(), Jobs()
     jobs.apply("ADDED", a_job().manifest())
-    shown = metrics.show_jobs(jobs, nobody_asked())
-    assert "posefleet_operator_leading 1.0" in exposed(metrics)
+    with metrics.leading(jobs, nobody_asked()):
+        assert "posefleet_operator_leading 1.0" in exposed(metrics)
 
-    metrics.hide_jobs(shown)
     assert "posefleet_operator_leading 0.0" in exposed(metrics)
     assert not [line for line in exposed(metrics) if "reaching" in line]
 

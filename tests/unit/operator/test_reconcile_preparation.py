@@ -4,7 +4,7 @@ from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.outcomes import TerminationMessage
 from posefleet_operator.policies.conditions import find_condition
 from posefleet_operator.reconcile import reconcile
-from unit.operator.builders import a_job, a_pod, finished_job
+from unit.operator.builders import a_job, a_pod, ago, finished_job
 from unit.operator.plans import kinds, message_of, reasons, reconciled
 
 
@@ -92,3 +92,16 @@ def test_a_manifest_that_only_pydantic_refuses_fails_the_job() -> None:
 
     assert plan.status.phase == "Failed"
     assert "training.epochs" in message_of(plan, "Failed")
+
+
+def test_a_try_on_a_node_that_is_gone_is_followed_by_another() -> None:
+    job = reconciled(a_job())
+    pod = a_pod(job, 1, component=COMPONENT_PREPARE).running(3000)
+    job = job.with_child(job.prepare_manifest(1))
+    leaving = job.with_pod(pod.deleted(60).disrupted("DeletionByTaintManager").manifest)
+    assert reconcile(leaving.seen()).status.preparation.end_time is None
+
+    gone = reconciled(job.with_pod(pod.deleted(600).disrupted("DeletionByTaintManager").manifest))
+    assert gone.status.preparation.end_time is not None
+    assert gone.status.preparation.failures == 0
+    assert kinds(reconcile(gone.seen(ago(-60))))[-1] == ("Job", "reaching-prepare-2")

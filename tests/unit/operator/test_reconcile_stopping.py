@@ -124,3 +124,21 @@ def test_a_job_on_its_way_out_is_left_alone() -> None:
 
     plan = reconcile(seen)
     assert (plan.apply, plan.delete, plan.events) == ([], [], [])
+
+
+def test_a_job_that_the_clusters_defaults_do_not_complete_has_a_time_to_live_too() -> None:
+    job = a_job().with_spec(storage=None, ttlSecondsAfterFinished=60)
+    assert condition_of(reconcile(job.seen()), "Failed") == ("True", "InvalidInput")
+
+    finished = reconciled(job)
+    assert reconcile(finished.seen(ago(-59))).delete == []
+    assert deletions(reconcile(finished.seen(ago(-61)))) == [("PoseTrainingJob", "reaching")]
+
+
+def test_a_suspension_that_a_lost_node_holds_up_says_so() -> None:
+    job = a_job().with_spec(suspend=True).running_attempt(1)
+    plan = reconcile(job.with_pod(a_pod(job).running().deleted(600).manifest).seen())
+
+    assert condition_of(plan, "Suspended") == ("False", "Suspending")
+    assert "pod reaching-a1-0-x" in message_of(plan, "Suspended")
+    assert "kubectl delete --force" in message_of(plan, "Suspended")

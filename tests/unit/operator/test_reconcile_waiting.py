@@ -8,7 +8,7 @@ from posefleet_operator.policies.conditions import find_condition
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.timestamps import to_timestamp
 from unit.operator.builders import JobBuilder, a_job, a_pod, ago, finished_job, suspended_job
-from unit.operator.plans import deletions, message_of, reasons, reconciled
+from unit.operator.plans import condition_of, deletions, message_of, reasons, reconciled
 
 
 def test_no_attempt_starts_while_pods_of_the_last_one_run() -> None:
@@ -159,3 +159,14 @@ def test_a_missing_authority_of_a_prepare_pod_is_explained_too() -> None:
 
     assert reasons(plan) == ["VolumesMissing"]
     assert "lab-ca" in message_of(plan, "Prepared")
+
+
+def test_a_gang_that_waits_for_a_pod_on_a_lost_node_says_how_to_let_it_go() -> None:
+    job = a_job().with_gpus(1, nodes=2).running_attempt(1)
+    waiting = job.with_status(attempts=[job.status.attempts[0].model_copy(update={"running_time": None})])
+    waiting = waiting.with_pod(a_pod(job, 1, 0).manifest).with_pod(a_pod(job, 1, 1).running().deleted(7200).manifest)
+    plan = reconcile(waiting.seen())
+
+    assert condition_of(plan, "Running") == ("False", "WaitingForOldPods")
+    assert "pod reaching-a1-1-x" in message_of(plan, "Running")
+    assert "kubectl delete --force" in message_of(plan, "Running")

@@ -19,7 +19,7 @@ from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.settings import Settings
-from posefleet_operator.timestamps import to_timestamp
+from posefleet_operator.timestamps import from_timestamp, to_timestamp
 from unit.operator.builders import NOW, SETTINGS, JobBuilder
 
 
@@ -162,6 +162,7 @@ class World:
         return Observation(
             manifest=manifest, child_jobs=self.cache.child_jobs.of(key), pods=self.cache.pods.of(key),
             now=self.now, settings=self.settings, report=self.report, asking_since=NOW,
+            got_on_at=from_timestamp(self.report.last_step_time) if self.report is not None else None,
         )  # fmt: skip
 
     def _write(self) -> None:
@@ -176,7 +177,7 @@ class World:
             self.cache.child_jobs.apply("ADDED", self.objects[key])
             gangs = {n for _, n in self._live_jobs()} | {pod.rpartition("-")[0] for pod in self.running_pods()}
             self.most_gangs = max(self.most_gangs, len({name for name in gangs if "-prepare-" not in name}))
-        elif key not in self.objects:
+        elif key[0] != "Job":
             self.objects[key] = self._stored(manifest)
 
     def _live_jobs(self) -> list[tuple[str, str]]:
