@@ -47,7 +47,10 @@ def fetch_training_files(context: Context, prepared: Prepared) -> Fetched:
     cache = NodeCache(context.cache_directory, context.cache_bytes)
 
     def fetch(file: StoredFile) -> Path:
-        return cache.fetch(context.prepared, file.key, file.size_bytes, file.sha256)
+        path = cache.fetch(context.prepared, file.key, file.size_bytes, file.sha256)
+        # Rank 0 may find every file here, each brought by another rank just before.
+        context.progress.alive()
+        return path
 
     files = training_files(context.job.spec, prepared)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as pool:
