@@ -26,7 +26,7 @@ setup: $(READY)  ## Make the virtual environment with everything locked (about 2
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "posefleet needs Python 3.11 or later; name one: make PYTHON=python3.12")'
-	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
 	@echo "installing requirements.lock"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
@@ -37,7 +37,7 @@ demo: setup  ## One manifest in, one report out, on a cluster on this computer. 
 	@$(BIN)/python -m posefleet_demo $(if $(PROJECT),--project "$(PROJECT)") $(if $(KEEP),--keep)
 
 test: setup  ## Unit and integration tests: a real API server, a real object store.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 verify: setup  ## Linters, types, layers, generated files, the chart, alerts.
 	$(BIN)/ruff format --check .
@@ -72,7 +72,7 @@ e2e-image: setup  ## Build the trainer image and try it (root, buildah, runc, 25
 chaos: setup  ## Every disturbance at random moments; the weights must be those of a quiet run (SEED=n).
 	@POSEFLEET_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos
 
-bench: setup  ## Benchmarks, as ratios side by side in one run.
+bench: setup  ## Benchmarks: what is compared is measured in one run.
 	@for bench in benchmarks/*.py; do echo "== $$bench"; PYTHONPATH=tests:scripts $(BIN)/python $$bench; done
 
 clean:  ## Remove what the targets made here; the cache of built tools stays.

@@ -2,7 +2,7 @@
 
 Jobs are played in memory from their first sight to a gang that runs, each turn with all that a reconcile does
 between the cache and the API server: parse, complete with defaults, decide, build children and events. Prints
-reconciles a second for each turn; what the API server takes is in the facts of the lab's control plane, not here.
+reconciles a second for each turn; what the API server takes is not in it.
 """
 
 import argparse

@@ -1,23 +1,17 @@
 """posefleet on a fresh cluster: the CRD, the operator's rights, the operator, a namespace with the store's Secret."""
 
-import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from posefleet_demo.kubectl import Kubectl
 from posefleet_demo.rights import ACCOUNT, NAMESPACE, operator_rights
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.errors import LabError
-from posefleet_lab.ports import free_port
+from posefleet_lab.component import Component
 
 TRAINER_IMAGE = "posefleet-trainer:demo"
 SECRET = "lab-s3"  # noqa: S105  the name of a Secret
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CRD = _REPOSITORY / "crds" / "posefleet.io_posetrainingjobs.yaml"
-_STOP_SECONDS = 10.0
 
 
 def install(kubectl: Kubectl, cluster: Cluster) -> None:
@@ -31,28 +25,13 @@ def install(kubectl: Kubectl, cluster: Cluster) -> None:
     kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "stringData": keys})
 
 
-@contextmanager
-def running_operator(cluster: Cluster) -> Iterator[int]:
-    """The operator as its service account, with a log in the cluster's directory; yields its port for metrics."""
+def start_operator(cluster: Cluster, port: int) -> Component:
+    """The operator as its service account, serving metrics on ``port``; it ends with the cluster."""
     kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
-    port = free_port()
-    log = cluster.directory / "operator.log"
     command = [
         *(sys.executable, "-m", "posefleet_operator"),
         *("--kubeconfig", str(kubeconfig), "--trainer-image", TRAINER_IMAGE),
         *("--http-host", "127.0.0.1", "--http-port", str(port), "--lease-namespace", NAMESPACE),
         *("--progress-seconds", "2"),
     ]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    try:
-        yield port
-        if process.poll() is not None:
-            raise LabError(f"the operator ended with code {process.returncode}; its log is {log}")
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    return cluster.start_program("operator", command)

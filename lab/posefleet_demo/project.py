@@ -1,10 +1,11 @@
 """The demo's data: a synthetic project, or the user's own folder, in a bucket."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 from minio import Minio
+
+from posefleet_lab.cluster import Cluster
 
 _LABELS = "CollectedData.csv"
 
@@ -13,8 +14,8 @@ class NotAProject(ValueError):
     """A folder that is no Lightning Pose project."""
 
 
-def synthesize(target: Path, seed: int) -> None:
-    """Write a synthetic Lightning Pose project with the truth of every frame."""
+def synthesize(cluster: Cluster, target: Path, seed: int) -> None:
+    """Write a synthetic Lightning Pose project with the truth of every frame; the work ends with ``cluster``."""
     command = [
         sys.executable,
         "-m",
@@ -25,7 +26,7 @@ def synthesize(target: Path, seed: int) -> None:
         "--labels",
         "60",
     ]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    cluster.start_program("synthesize", command).wait()
 
 
 def check_project(folder: Path) -> None:

@@ -20,6 +20,14 @@ def download_results(client: Minio, bucket: str, prefix: str, target: Path) -> i
     return count
 
 
+def truth_errors(truths: Path, results: Path) -> dict[str, float]:
+    """The median pixel error of each video of a synthetic project, by its name."""
+    predictions = {
+        truth: results / "predictions" / "video_preds" / truth.name for truth in sorted(truths.glob("*.csv"))
+    }
+    return {truth.stem: median_pixel_error(found, truth) for truth, found in predictions.items() if found.exists()}
+
+
 def median_pixel_error(predictions: Path, truth: Path) -> float:
     """Median distance in pixels between two CSV files of one video, over all frames and keypoints of the truth.
 

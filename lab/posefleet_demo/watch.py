@@ -1,6 +1,7 @@
 """The live table of ``kubectl get ptj`` until the job is over."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.live import Live
@@ -13,22 +14,28 @@ _POLL_SECONDS = 1.0
 _FINISHED = ("Succeeded", "Failed")
 
 
-def watch_job(kubectl: Kubectl, name: str, timeout_seconds: float) -> dict[str, Any]:
+def watch_job(
+    kubectl: Kubectl, name: str, timeout_seconds: float, require_operator: Callable[[], None]
+) -> dict[str, Any]:
     """Show the job's table as it changes; the finished job.
 
     Raises:
+        ComponentError: by ``require_operator``, when the operator has ended.
         TimeoutError: the job did not finish in time.
     """
     deadline = time.monotonic() + timeout_seconds
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4) as live:
-            return _follow(kubectl, name, deadline, lambda table: live.update(Text(table)))
+            return _follow(kubectl, name, deadline, require_operator, lambda table: live.update(Text(table)))
     lines = _ChangedLines()
-    return _follow(kubectl, name, deadline, lines.show)
+    return _follow(kubectl, name, deadline, require_operator, lines.show)
 
 
-def _follow(kubectl: Kubectl, name: str, deadline: float, show: Any) -> dict[str, Any]:
+def _follow(
+    kubectl: Kubectl, name: str, deadline: float, require_operator: Callable[[], None], show: Callable[[str], None]
+) -> dict[str, Any]:
     while time.monotonic() < deadline:
+        require_operator()
         show(kubectl("get", "ptj", name).rstrip())
         job = kubectl.job(name)
         if job.get("status", {}).get("phase") in _FINISHED:

@@ -1,5 +1,6 @@
 """A whole cluster: control plane, nodes and object store in one directory."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from .component import Component
 from .container_node import ContainerNode, free_network, remove_footprint
 from .control_plane import ControlPlane
 from .errors import LabError, StateError
+from .keeper import DISPOSABLE
 from .monitoring import Monitoring, MonitoringOptions
 from .node.images import Image
 from .paths import GO_MODULES
@@ -38,7 +40,8 @@ class Cluster:
     ``with Cluster(directory, images={"trainer:lab": Path(sys.prefix)}) as cluster`` starts it and
     stops it; ``cluster.kubeconfig`` is an administrator's kubeconfig, ``cluster.store`` the object
     store. ``store`` names its vendor, or is None for a cluster without one. ``detached`` clusters
-    outlive the process that started them; others end with it, also when it is killed.
+    outlive the process that started them; others end with it, also when it is killed. The directory of a
+    ``disposable`` one goes when it ends.
 
     ``node="container"`` takes one real node instead (see ``ContainerNode``; root): ``images``, ``cpus`` and
     ``isolate`` are for process nodes. API server and store then listen where pods reach them, and pods know the
@@ -61,11 +64,13 @@ class Cluster:
         apiserver_options: Sequence[str] = (),
         isolate: bool = True,
         detached: bool = False,
+        disposable: bool = False,
         report: Report = quiet,
     ) -> None:
         self.directory = directory.resolve()
         self.name = name
         self.detached = detached
+        self.disposable = disposable
         self._report = report
         _check_not_running(self.directory)
         if node == "container":
@@ -90,6 +95,7 @@ class Cluster:
             self.nodes += [make(place / each, name=each) for each in _node_names(nodes)]
         monitored = self.directory / "monitoring"
         self._monitoring = Monitoring(monitored, self.kubeconfig, monitoring) if monitoring else None
+        self._programs: list[Component] = []
         self._keeper: subprocess.Popen[bytes] | None = None
 
     @property
@@ -129,22 +135,24 @@ class Cluster:
         of_store = self._store.components if self._store else []
         of_nodes = [component for node in self.nodes for component in node.components]
         of_monitoring = self._monitoring.components if self._monitoring else []
-        return [*self.control_plane.components, *of_store, *of_nodes, *of_monitoring]
+        return [*self.control_plane.components, *of_store, *of_nodes, *of_monitoring, *self._programs]
 
     def start(self) -> None:
         """Start everything; a part that fails ends the others."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         remove_data(self.directory)
-        if not self.detached:
-            self._keeper = _start_keeper(self.directory)
         try:
+            if not self.detached:
+                self._keeper = _start_keeper(self.directory, *([DISPOSABLE] if self.disposable else []))
             self._start_parts()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop everything; the logs stay in the directory."""
+        """Stop everything; the logs stay in the directory, unless it is disposable."""
+        for program in self._programs:
+            program.stop()
         if self._monitoring is not None:
             self._monitoring.stop()
         for node in self.nodes:
@@ -157,6 +165,18 @@ class Cluster:
         if self._keeper is not None:
             self._keeper.communicate()
         remove_data(self.directory)
+        if self.disposable:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start_program(self, name: str, command: Sequence[str]) -> Component:
+        """Start a program, an operator say, that ends with the cluster, however that ends."""
+        scratch = self.directory / f"{name}-tmp"
+        scratch.mkdir(exist_ok=True)
+        program = Component(name, command, self.directory, {"TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"})
+        self._programs.append(program)
+        self._write_state()
+        program.start()
+        return program
 
     def restart(self, component: str, *, crash: bool = False) -> None:
         """Restart etcd, apiserver, controller-manager, scheduler, a node or the store, on the same ports."""
@@ -264,9 +284,9 @@ def _check_container_options(*, nodes: int, cpus: int | None, images: Mapping[st
         )
 
 
-def _start_keeper(directory: Path) -> "subprocess.Popen[bytes]":
+def _start_keeper(directory: Path, *options: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "posefleet_lab.keeper", str(directory)],
+        [sys.executable, "-m", "posefleet_lab.keeper", str(directory), *options],
         stdin=subprocess.PIPE,
         env={"PYTHONPATH": str(GO_MODULES)},
         start_new_session=True,

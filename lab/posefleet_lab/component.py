@@ -100,11 +100,20 @@ class Component:
         """Wait for a condition; raise ComponentError with the log's end if the program ends or time is up."""
         deadline = time.monotonic() + timeout_seconds
         while not ready():
-            if self._process is not None and self._process.poll() is not None:
-                raise self._error(f"ended with exit code {self._process.returncode} before {what}")
+            self.require_alive(f" before {what}")
             if time.monotonic() > deadline:
                 raise self._error(f"not {what} after {timeout_seconds:.0f} s")
             time.sleep(0.05)
+
+    def require_alive(self, moment: str = "") -> None:
+        """Raise ComponentError with the log's end if the program has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            raise self._error(f"ended with exit code {self._process.returncode}{moment}")
+
+    def wait(self) -> None:
+        """Wait for the end of a program that ends by itself; raise ComponentError with the log's end if it failed."""
+        if self._process is not None and (code := self._process.wait()):
+            raise self._error(f"ended with exit code {code}")
 
     def alive(self) -> bool:
         """Tell whether the program runs."""

@@ -56,7 +56,10 @@ class ProcessNode:
         )
         command = [sys.executable, "-m", "posefleet_lab.node", str(directory / "node.json")]
         self._prepared = False
-        self._component = Component(name, command, directory, {"PYTHONPATH": str(GO_MODULES)})
+        # A Kubernetes client that is killed leaves its certificates behind where temporary files go.
+        self._scratch = directory / "tmp"
+        environment = {"PYTHONPATH": str(GO_MODULES), "TMPDIR": str(self._scratch)}
+        self._component = Component(name, command, directory, environment)
 
     @property
     def components(self) -> list[Component]:
@@ -103,6 +106,7 @@ class ProcessNode:
 
     def _prepare(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._scratch.mkdir(exist_ok=True)
         pair = self._control_plane.authority.issue(f"system:node:{self.name}", hosts=["127.0.0.1"])
         pair.write(self.directory / "pki", "node")
         user = f"system:node:{self.name}"

@@ -150,6 +150,8 @@ class PodTemplate(ApiModel):
     """The pods' service account; its token is not mounted."""
     priority_class_name: Annotated[ObjectName, _FILLED_IN] = ""
     """The pods' priority class."""
+    runtime_class_name: Annotated[ObjectName, _FILLED_IN] = ""
+    """The pods' runtime class: nvidia where NVIDIA's container runtime is not the nodes' default."""
 
     def fragment(self, name: str) -> Any:
         """A field as the pod spec wants it: a plain value, empty ones as None."""

@@ -45,3 +45,24 @@ def test_the_job_asks_for_no_network_card_that_other_jobs_get_by_default() -> No
     job = parse_job(yaml.safe_load(config["data"]["job.yaml"]))
     defaults = TrainerDefaults.model_validate({"resources": trainer["resources"]})
     assert resolved(job, defaults).spec.resources.extended_resources == {}
+
+
+def test_the_pod_finds_a_node_where_trainer_pods_do() -> None:
+    placement = {
+        "nodeSelector": {"pool": "gpu"},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {"nodeAffinity": {}},
+    }
+    pod = _pod(podTemplate=placement)
+    assert {name: pod[name] for name in placement} == placement
+
+
+def test_the_trial_store_finds_a_node_where_the_operator_does() -> None:
+    placement = {
+        "nodeSelector": {"pool": "all"},
+        "tolerations": [{"key": "lab", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+    }
+    deployments = render(trialStore={"enabled": True, "image": "minio:1"}, **placement)
+    store = only(deployments, "Deployment", "-store")["spec"]["template"]["spec"]
+    assert {name: store[name] for name in placement} == placement

@@ -6,9 +6,10 @@ import uuid
 from typing import Any
 
 from posefleet_lab.cluster import Cluster
-from support.disturbances import Disturbance, Scene
+from support.disturbances import END_AN_ATTEMPT, Disturbance, Scene
 from support.jobs import Jobs, a_manifest
 from support.operator_process import OperatorProcess
+from support.waiting import wait_for
 
 #: Chooses the moments.
 SEED = os.environ.get("POSEFLEET_CHAOS_SEED", "0")
@@ -30,11 +31,17 @@ class Trial:
         name = self._jobs.apply(self._gang(disturb.__name__.replace("_", "-"), nodes))
         moment = dice.randrange(steps)
         self._jobs.wait_step(name, moment)
+        stage = wait_for(f"{name} to run when it is to be disturbed", lambda: self._stage(name), 30)
         disturb(Scene(self._cluster, self._jobs, self._operator, name, dice))
         status = self._jobs.succeed(name, 600)
         outcomes = [attempt["outcome"] for attempt in status["attempts"]]
-        told = f"{name}: seed {SEED}, disturbed at step {moment} of {steps}, attempts {outcomes}"
+        told = f"{name}: seed {SEED}, disturbed at step {moment} of {steps} ({stage}), attempts {outcomes}"
+        assert len(outcomes) > 1 or stage != "train" or disturb not in END_AN_ATTEMPT, told
         assert self._jobs.weights(name) == weights, told
+
+    def _stage(self, name: str) -> str:
+        """What the running gang is at; empty where none answers."""
+        return str(self._jobs.progress(name).get("progress", {}).get("stage") or "")
 
     def _undisturbed(self, nodes: int) -> tuple[str, int]:
         """The weights of a job that is left in peace, and its number of steps."""

@@ -70,6 +70,10 @@ def take_the_store_away(scene: Scene, seconds: float = 60.0) -> None:
         scene.jobs.store.start()
 
 
+#: What takes a gang down, so that another attempt follows.
+END_AN_ATTEMPT = (kill_a_rank, terminate_a_rank, delete_a_pod, delete_the_attempts_job)
+
+
 def _pass(seconds: float) -> None:
     """The disturbance is a length of time, so here time is what is waited for."""
     threading.Event().wait(seconds)

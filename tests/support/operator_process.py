@@ -34,7 +34,9 @@ class OperatorProcess:
     def start(self) -> None:
         """Start it; it need not be ready yet."""
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(self._command, stdout=output, stderr=output, env=dict(os.environ))
+            # A Kubernetes client that is killed leaves its certificates behind where temporary files go.
+            environment = {**os.environ, "TMPDIR": str(self.log.parent)}
+            self._process = subprocess.Popen(self._command, stdout=output, stderr=output, env=environment)
 
     def wait_until_ready(self) -> None:
         """Until it leads or stands by."""

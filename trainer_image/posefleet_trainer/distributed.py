@@ -12,6 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 from posefleet_trainer.errors import PeerLost
+from posefleet_trainer.signs_of_life import shared_signs_of_life
+from posefleet_trainer.telemetry.progress import ProgressTracker
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +34,10 @@ _PEER_WORDS = (
 
 
 @contextmanager
-def process_group(world: int) -> Iterator[None]:
+def process_group(world: int, progress: ProgressTracker) -> Iterator[None]:
     """Join the ranks of the job for the duration; nothing where there is only one.
+
+    Rank 0's ``progress`` gets on while any rank's does.
 
     Raises:
         PeerLost: a peer did not come, or went away during a collective.
@@ -52,7 +56,8 @@ def process_group(world: int) -> Iterator[None]:
             store = roll_call(rank, world, JOIN_TIMEOUT)
             dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=JOIN_TIMEOUT)
         _between_cpus().set_timeout(CPU_TIMEOUT)
-        yield
+        with shared_signs_of_life(store, rank, progress):
+            yield
     dist.destroy_process_group()
 
 

@@ -52,7 +52,7 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
         if not prepares_only:
             import_torch()
             timeline.mark("import")
-        with process_group(rank.world):
+        with process_group(rank.world, progress):
             timeline.mark("join")
             patience_seconds = _PATIENCE_SECONDS["prepare" if prepares_only else "train"]
             context = build_context(job, rank, progress, patience_seconds)

@@ -87,7 +87,9 @@ class Prober:
             return ProbeResult(healthy=code == 0, detail=output)
         if "httpGet" in probe.spec:
             return await self._http(probe.spec["httpGet"])
-        return await self._tcp(probe.spec["tcpSocket"])
+        if "tcpSocket" in probe.spec:
+            return await self._tcp(probe.spec["tcpSocket"])
+        return ProbeResult(healthy=False, detail="this node asks by exec, httpGet and tcpSocket alone")
 
     async def _http(self, action: Manifest) -> ProbeResult:
         host = action.get("host") or self.address

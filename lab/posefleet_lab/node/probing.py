@@ -55,6 +55,8 @@ class ContainerProbing:
                 if until_healthy and verdict:
                     return
                 self._act(kind, healthy=verdict)
+                if kind != "Readiness" and not verdict:
+                    await _on_hold()
             await asyncio.sleep(probe.period_seconds)
 
     def _act(self, kind: str, *, healthy: bool) -> None:
@@ -64,3 +66,8 @@ class ContainerProbing:
                 self._owner.readiness_changed()
         elif not healthy:
             self._owner.unhealthy(f"failed {kind.lower()} probe")
+
+
+async def _on_hold() -> None:
+    """The container is being ended, which is done once; another run of it is asked anew."""
+    await asyncio.get_running_loop().create_future()

@@ -1,5 +1,6 @@
 """What a container leaves behind to say why it ended."""
 
+import os
 from pathlib import Path
 
 LIMIT_BYTES = 4096
@@ -10,7 +11,7 @@ _LOG_LIMIT_LINES = 80
 def termination_message(file: Path, policy: str, exit_code: int, log_lines: list[str]) -> str:
     """Return the message file's content, or with FallbackToLogsOnError the log's end of a failed container.
 
-    Bounded as by a kubelet: 4096 bytes of the file, 80 lines and 2048 bytes of the log.
+    Bounded as by a kubelet: the last 4096 bytes of the file, 80 lines and 2048 bytes of the log.
     """
     message = _read(file)
     if not message and policy == "FallbackToLogsOnError" and exit_code != 0:
@@ -22,6 +23,7 @@ def termination_message(file: Path, policy: str, exit_code: int, log_lines: list
 def _read(file: Path) -> str:
     try:
         with file.open("rb") as opened:
+            opened.seek(max(0, opened.seek(0, os.SEEK_END) - LIMIT_BYTES))
             return opened.read(LIMIT_BYTES).decode(errors="ignore")
     except OSError:
         return ""

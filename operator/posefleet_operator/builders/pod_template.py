@@ -53,6 +53,7 @@ def pod_template(job: PoseTrainingJob, role: Role, settings: Settings) -> Manife
         "imagePullSecrets": own.fragment("imagePullSecrets"),
         "serviceAccountName": own.fragment("serviceAccountName"),
         "priorityClassName": own.fragment("priorityClassName"),
+        "runtimeClassName": own.fragment("runtimeClassName"),
         "volumes": [*_volumes(job, role), *(own.fragment("volumes") or [])],
         "containers": [_container(job, role, settings)],
         **role.pod,

@@ -16,7 +16,7 @@ _NO_STORAGE = (
     "add storage.endpoint and storage.credentialsSecret, or ask who runs the cluster to set trainer.storage"
 )
 _MAPS = ("labels", "annotations", "node_selector")
-_SINGLE = ("affinity", "service_account_name", "priority_class_name")
+_SINGLE = ("affinity", "service_account_name", "priority_class_name", "runtime_class_name")
 #: What tells the entries of a list apart; the job's own replaces the default of the same key.
 _LISTS: dict[str, Callable[[Any], str]] = {
     "tolerations": lambda toleration: json.dumps(toleration, sort_keys=True),

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,27 @@ def processes_naming(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_an_interrupted_demo_leaves_no_process_and_no_file(tmp_path: Path, number: signal.Signals):
-    log = tmp_path / "demo.log"
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
+def operator_runs(scratch: Path) -> bool:
+    return any("posefleet_operator" in line for line in processes_naming(str(scratch)))
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "demo.log"
+
+
+@pytest.fixture
+def demo(scratch: Path, log: Path) -> "Iterator[subprocess.Popen[bytes]]":
+    """A demo whose operator runs."""
     with log.open("wb") as output:
-        demo = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "posefleet_demo"],
             stdout=output,
             stderr=output,
@@ -42,12 +57,23 @@ def test_an_interrupted_demo_leaves_no_process_and_no_file(tmp_path: Path, numbe
             start_new_session=True,
         )
     try:
-        wait_for("the operator to be installed", lambda: "install the CRD" in log.read_text(), 90)
-        assert processes_naming(str(scratch))
-        os.killpg(demo.pid, number)
-        assert demo.wait(60) == INTERRUPTED, log.read_text()
+        wait_for("the operator", lambda: operator_runs(scratch), 120, explain=log.read_text)
+        yield process
     finally:
-        demo.kill()
+        process.kill()
+
+
+def test_an_interrupted_demo_leaves_no_process_and_no_file(demo, scratch: Path, log: Path):
+    os.killpg(demo.pid, signal.SIGHUP)
+    wait_for("the operator's end", lambda: not operator_runs(scratch), 30)
+    os.killpg(demo.pid, signal.SIGINT)
+    assert demo.wait(60) == INTERRUPTED, log.read_text()
     assert processes_naming(str(scratch)) == []
     assert list(scratch.iterdir()) == []
     assert "nothing is left running" in log.read_text()
+
+
+def test_a_demo_that_is_killed_leaves_no_process_and_no_file(demo, scratch: Path):
+    demo.kill()
+    wait_for("the processes' end", lambda: not processes_naming(str(scratch)), 60)
+    assert list(scratch.iterdir()) == []

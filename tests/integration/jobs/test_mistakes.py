@@ -73,8 +73,9 @@ def prepared(jobs: Jobs, manifest: dict[str, Any]) -> dict[str, Any]:
         ("training", {"epochs": -1}, ["spec.training.epochs", "greater than or equal to 1"]),
         ("training", {"epoch": 3}, ["unknown field", "spec.training.epoch"]),
         ("dataset", {"uri": "s3://"}, ["spec.dataset.uri", "must be s3://BUCKET/PREFIX/"]),
+        ("output", {"uri": "s3:///results/"}, ["spec.output.uri", "must be s3://BUCKET/PREFIX/"]),
     ],
-    ids=["unknown backbone", "negative epochs", "unknown field", "s3 URI without bucket"],
+    ids=["unknown backbone", "negative epochs", "unknown field", "s3 URI without bucket", "output without bucket"],
 )
 def test_the_api_server_refuses(jobs: Jobs, part: str, value: dict[str, Any], told: list[str]):
     with pytest.raises(KubectlRefused) as refused:
@@ -82,11 +83,13 @@ def test_the_api_server_refuses(jobs: Jobs, part: str, value: dict[str, Any], to
     assert all(word in str(refused.value) for word in told), str(refused.value)
 
 
-def test_a_bucket_that_is_missing(jobs: Jobs):
-    manifest = a_manifest(jobs.store, unique("bad"), dataset={"uri": "s3://nowhere-at-all/mouse/"})
+@pytest.mark.parametrize("part", ["dataset", "output"])
+def test_a_bucket_that_is_missing(jobs: Jobs, part: str):
+    manifest = a_manifest(jobs.store, unique("bad"), **{part: {"uri": "s3://nowhere-at-all/mouse/"}})
     message = refused_in_prepare(jobs, manifest)
-    assert "s3://nowhere-at-all" in message
-    assert "does not exist" in message
+    assert "s3://nowhere-at-all/" in message
+    assert "the bucket nowhere-at-all does not exist" in message
+    assert "create it or correct the URI" in message
 
 
 def test_credentials_that_are_wrong(jobs: Jobs):
@@ -95,7 +98,7 @@ def test_credentials_that_are_wrong(jobs: Jobs):
     manifest = a_manifest(jobs.store, unique("bad"))
     manifest["spec"]["storage"]["credentialsSecret"] = secret
     message = refused_in_prepare(jobs, manifest)
-    assert "credentialsSecret" in message or "AWS_ACCESS_KEY_ID" in message
+    assert "does not know the access key; correct AWS_ACCESS_KEY_ID in the Secret" in message
     assert "never-the-right-secret" not in message
 
 
@@ -105,8 +108,8 @@ def test_output_that_may_not_be_written(jobs: Jobs):
     manifest = a_manifest(jobs.store, unique("bad"), output={"uri": f"s3://{DATA_BUCKET}/out/"})
     manifest["spec"]["storage"]["credentialsSecret"] = secret
     message = refused_in_prepare(jobs, manifest)
-    assert f"s3://{DATA_BUCKET}/" in message
-    assert "writ" in message
+    assert f"s3://{DATA_BUCKET}/out/" in message
+    assert "denied to write it; give the user of the Secret that storage.credentialsSecret names" in message
 
 
 def replace_labels(change: Callable[[list[str]], list[str]]) -> Callable[[Path], None]:
@@ -141,7 +144,10 @@ def without_labels(lines: list[str]) -> list[str]:
         (replace_labels(lambda lines: [*lines[:6], lines[6] + ",1.0", *lines[7:]]), [_LABELS, "row 7"]),
         (replace_labels(set_cell(5, 2, "left")), [_LABELS, "row 6", "left"]),
         (lambda folder: (folder / "labeled-data/vid/img003.png").unlink(), ["img003.png", "row", "upload it"]),
-        (replace_labels(without_labels), [_LABELS, "label"]),
+        (
+            replace_labels(without_labels),
+            [_LABELS, "none of its", "rows has a label inside its frame; label some frames"],
+        ),
     ],
     ids=["missing", "no header rows", "ragged row", "text for a number", "frame without a file", "zero labels"],
 )
@@ -156,17 +162,20 @@ def truncate(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "told"),
     [
-        truncate,
-        lambda folder: (folder / _VIDEO).write_bytes(b""),
-        lambda folder: (folder / _VIDEO).write_text("this is not a video\n" * 100),
+        (truncate, ["is truncated", "upload it again"]),
+        (lambda folder: (folder / _VIDEO).write_bytes(b""), ["has 0 bytes", "upload it again"]),
+        (
+            lambda folder: (folder / _VIDEO).write_text("this is not a video\n" * 100),
+            ["is text, not a video", "replace it"],
+        ),
     ],
     ids=["truncated", "0 bytes", "a text file"],
 )
-def test_videos_that_cannot_be_read(jobs: Jobs, damaged, damage: Callable[[Path], None]):
+def test_videos_that_cannot_be_read(jobs: Jobs, damaged, damage: Callable[[Path], None], told: list[str]):
     message = refused_in_prepare(jobs, a_manifest(jobs.store, unique("bad"), damaged(damage)))
-    assert _VIDEO in message
+    assert all(word in message for word in [_VIDEO, *told]), message
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from kubernetes import client
 
 from posefleet_api.constants import GROUP, PLURAL, VERSION
 from posefleet_lab.cluster import Cluster
+from posefleet_lab.tools import binaries
 from support.operator_process import OperatorProcess
 from support.waiting import wait_for
 
@@ -102,5 +103,12 @@ class Stage:
 
     def kubectl(self, *arguments: str) -> str:
         """The output of kubectl in this namespace."""
-        command = ["kubectl", "--kubeconfig", str(self.cluster.kubeconfig), "-n", self.namespace, *arguments]
+        command = [
+            str(binaries.kubectl()),
+            "--kubeconfig",
+            str(self.cluster.kubeconfig),
+            "-n",
+            self.namespace,
+            *arguments,
+        ]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout

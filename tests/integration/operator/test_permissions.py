@@ -20,6 +20,7 @@ from chart.rendering import of_kind, render_into
 from integration.operator.stage import COMPLETED, OperatorProcess, Stage
 from posefleet_api.constants import API_VERSION, KIND
 from posefleet_lab.cluster import Cluster
+from posefleet_lab.tools import binaries
 from support.audit import Request, Right, granted, requests_of
 from support.waiting import wait_for
 
@@ -87,7 +88,7 @@ def _spared(manifest: Manifest, right: Right | None) -> Manifest:
 
 
 def _kubectl(stage: Stage, manifests: str, verb: str, *options: str) -> None:
-    command = ["kubectl", "--kubeconfig", str(stage.cluster.kubeconfig), verb, *options, "-f", "-"]
+    command = [str(binaries.kubectl()), "--kubeconfig", str(stage.cluster.kubeconfig), verb, *options, "-f", "-"]
     subprocess.run(command, input=manifests, text=True, check=True, capture_output=True)
 
 

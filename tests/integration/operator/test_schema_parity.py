@@ -106,7 +106,7 @@ def api(theatre_client: client.ApiClient) -> client.CustomObjectsApi:
     return client.CustomObjectsApi(theatre_client)
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changes=st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from(VALUES)), min_size=1, max_size=2))
 def test_any_change_of_a_manifest_is_judged_alike(
     api: client.CustomObjectsApi, changes: list[tuple[tuple[str, ...], Any]]

@@ -51,7 +51,7 @@ def test_the_api_server_fills_in_nothing_that_a_clusters_defaults_may_say():
     for name, field in spec["resources"]["properties"].items():
         assert "default" not in field, name
         assert field["description"].endswith(", or what your cluster's posefleet was installed with."), name
-    for name in ("serviceAccountName", "priorityClassName", "affinity"):
+    for name in ("serviceAccountName", "priorityClassName", "runtimeClassName", "affinity"):
         assert "default" not in spec["podTemplate"]["properties"][name], name
     assert "default" not in spec["storage"]
 

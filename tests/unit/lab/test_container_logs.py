@@ -60,8 +60,8 @@ async def test_the_end_of_a_log(tmp_path):
 
 def test_the_termination_file_comes_first_and_is_bounded(tmp_path):
     file = tmp_path / "termination"
-    file.write_bytes(b"x" * 5000)
-    assert termination_message(file, "FallbackToLogsOnError", 1, ["log"]) == "x" * 4096
+    file.write_bytes(b"x" * 5000 + b"end")
+    assert termination_message(file, "FallbackToLogsOnError", 1, ["log"]) == "x" * 4093 + "end"
 
 
 @pytest.mark.parametrize(

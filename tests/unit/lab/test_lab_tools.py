@@ -180,6 +180,22 @@ def test_a_component_that_ends_shows_its_log(tmp_path):
         component.wait_until(lambda: False, "ready")
 
 
+def test_a_component_that_has_ended_is_not_taken_for_one_that_runs(tmp_path):
+    component = Component("broken", ["sh", "-c", "read line; echo the reason; exit 3"], tmp_path)
+    component.start()
+    with pytest.raises(ComponentError, match=r"(?s)broken: ended with exit code 3\..*the reason"):
+        component.wait()
+    with pytest.raises(ComponentError, match="the reason"):
+        component.require_alive()
+
+
+def test_a_component_that_runs_is_alive(tmp_path):
+    component = Component("fine", ["sleep", "60"], tmp_path)
+    component.start()
+    component.require_alive()
+    component.stop()
+
+
 def test_a_stubborn_component_is_killed(tmp_path):
     component = Component("stubborn", ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"], tmp_path)
     component.start()

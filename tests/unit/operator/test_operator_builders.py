@@ -200,6 +200,7 @@ def test_the_pod_template_is_added_and_cannot_take_away_what_a_trainer_needs() -
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
         "serviceAccountName": "trainer",
         "priorityClassName": "low",
+        "runtimeClassName": "nvidia",
         "imagePullSecrets": [{"name": "registry"}],
     }
     manifest = attempt(a_job().with_spec(podTemplate=template, resources={"gpuModel": "T4"}))
@@ -212,6 +213,7 @@ def test_the_pod_template_is_added_and_cannot_take_away_what_a_trainer_needs() -
     assert environment_of(manifest)["NCCL_DEBUG"] == "INFO"
     assert {"name": "data", "mountPath": "/data"} in container_of(manifest)["volumeMounts"]
     assert (pod["serviceAccountName"], pod["priorityClassName"]) == ("trainer", "low")
+    assert pod["runtimeClassName"] == "nvidia"
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
 
 

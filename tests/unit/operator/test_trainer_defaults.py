@@ -98,6 +98,7 @@ def test_pod_templates_are_joined_and_the_jobs_entry_of_a_name_wins() -> None:
             "imagePullSecrets": [{"name": "registry"}],
             "priorityClassName": "low",
             "serviceAccountName": "trainer",
+            "runtimeClassName": "nvidia",
             "affinity": {"nodeAffinity": {}},
         },
     ).spec.pod_template.to_dict()
@@ -113,6 +114,7 @@ def test_pod_templates_are_joined_and_the_jobs_entry_of_a_name_wins() -> None:
         "imagePullSecrets": [{"name": "registry"}, {"name": "own"}],
         "priorityClassName": "high",
         "serviceAccountName": "trainer",
+        "runtimeClassName": "nvidia",
         "affinity": {"nodeAffinity": {}},
     }
 

@@ -13,6 +13,7 @@ import os, sys, time
 from datetime import timedelta
 from posefleet_trainer import distributed, roll_call
 from posefleet_trainer.errors import PeerLost
+from posefleet_trainer.telemetry.progress import ProgressTracker
 meet = roll_call.roll_call
 roll_call.roll_call = lambda rank, world, timeout: meet(rank, world, timedelta(seconds=60))
 distributed.JOIN_TIMEOUT = timedelta(seconds=3)
@@ -20,7 +21,7 @@ def work():
     print("works", flush=True)
     time.sleep(float(sys.argv[1]))
 try:
-    with distributed.process_group(2):
+    with distributed.process_group(2, ProgressTracker(attempt=1)):
         distributed.first_alone(int(os.environ["RANK"]), 2, work)
 except PeerLost as error:
     print(error, flush=True)
