@@ -172,9 +172,9 @@ def test_a_missing_secret_is_explained_and_the_job_goes_on_when_it_is_there(
 ) -> None:
     storage = {"endpoint": "http://minio:9000", "credentialsSecret": "not-yet"}
     stage.apply("reaching", {"1": COMPLETED}, storage=storage)
-    wait_for("a warning", lambda: ("Warning", "CreateContainerConfigError") in stage.events("reaching"))
-    (condition,) = stage.status("reaching")["conditions"]
-    assert "create the Secret not-yet in namespace" in condition["message"]
+    remedy = "create the Secret not-yet in namespace"
+    wait_for("the remedy", lambda: remedy in str(stage.status("reaching").get("conditions")))
+    assert ("Warning", "CreateContainerConfigError") in stage.events("reaching")
 
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     stage.core.create_namespaced_secret(stage.namespace, {"metadata": {"name": "not-yet"}, "stringData": keys})
