@@ -19,7 +19,7 @@ _TERMS = {
     "pcaMultiView": "Multi-view PCA loss",
     "unimodal": "Unimodal loss",
 }
-_MOST_POINTS = 800
+_MOST_CURVE_POINTS = 800
 #: From so large a ratio of largest to least on, a plot is logarithmic.
 _WIDE_RANGE = 20.0
 
@@ -50,7 +50,7 @@ def _curve(
 ) -> Markup:
     known = np.isfinite(values)
     steps = np.array([record["step"] for record in history], dtype=np.float64)[known]
-    places, shown = thinned(values[known], _MOST_POINTS)
+    places, shown = thinned(values[known], _MOST_CURVE_POINTS)
     positive = shown[shown > 0]
     wide = not linear and len(positive) == len(shown) > 0 and positive.max() / positive.min() > _WIDE_RANGE
     line = Line(steps[places.astype(int)], shown, colour, width=1.8)

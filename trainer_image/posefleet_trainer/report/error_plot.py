@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from posefleet_trainer.report import svg
+from posefleet_trainer.report.svg import svg_line, svg_picture, svg_text
 from posefleet_trainer.report.scales import linear_scale, readable, ticks
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM, _ROW = 1060, 190, 20, 30, 34, 22
@@ -32,22 +32,22 @@ def draw_error_plot(keypoints: Sequence[str], colours: Sequence[str], series: Se
     parts = [_key(series)]
     for value in ticks(scale, 8):
         place = scale.place(value)
-        parts.append(svg.line(place, _TOP, place, height - _BOTTOM, "grid"))
-        parts.append(svg.text(place, height - _BOTTOM + 15, readable(value), "tick middle"))
-    parts.append(svg.text((_LEFT + _WIDTH) / 2, height - 3, "mean distance to the label, pixels", "tick middle"))
+        parts.append(svg_line(place, _TOP, place, height - _BOTTOM, "grid"))
+        parts.append(svg_text(place, height - _BOTTOM + 15, readable(value), "tick middle"))
+    parts.append(svg_text((_LEFT + _WIDTH) / 2, height - 3, "mean distance to the label, pixels", "tick middle"))
     for row, (name, colour) in enumerate(zip(keypoints, colours, strict=True)):
         middle = _TOP + _ROW * (row + 0.5)
         parts.append(_name(name, colour, middle))
         parts.extend(_dots(series, row, middle, scale.place))
-    return svg.picture(_WIDTH, height, "Pixel error by keypoint", parts)
+    return svg_picture(_WIDTH, height, "Pixel error by keypoint", parts)
 
 
 def _dots(series: Sequence[Series], row: int, middle: float, place: Callable[[float], float]) -> list[Markup]:
     values = [(one, value) for one in series if (value := one.values[row]) is not None]
     if not values:
-        return [svg.text(_LEFT + 6, middle + 4, "no label", "tick")]
+        return [svg_text(_LEFT + 6, middle + 4, "no label", "tick")]
     reach = [place(value) for _, value in values]
-    parts = [svg.line(min(reach), middle, max(reach), middle, "axis")]
+    parts = [svg_line(min(reach), middle, max(reach), middle, "axis")]
     form = Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="5"><title>{}: {:.2f} px</title></circle>')
     parts.extend(form.format(one.kind, place(value), middle, one.label, value) for one, value in values)
     return parts
@@ -56,13 +56,13 @@ def _dots(series: Sequence[Series], row: int, middle: float, place: Callable[[fl
 def _name(name: str, colour: str, middle: float) -> Markup:
     short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
     dot = Markup('<circle cx="{}" cy="{:.1f}" r="4.5" fill="{}"/>').format(_LEFT - 12, middle, colour)
-    return dot + svg.text(_LEFT - 24, middle + 4, short, "name end")
+    return dot + svg_text(_LEFT - 24, middle + 4, short, "name end")
 
 
 def _key(series: Sequence[Series]) -> Markup:
     parts, left = [], float(_LEFT)
     for one in series:
         parts.append(Markup('<circle class="dot {}" cx="{:.1f}" cy="11" r="5"/>').format(one.kind, left + 5))
-        parts.append(svg.text(left + 16, 15, one.label, "name"))
+        parts.append(svg_text(left + 16, 15, one.label, "name"))
         left += 40 + _LETTER * len(one.label)
     return Markup("").join(parts)

@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from posefleet_trainer.report import svg
+from posefleet_trainer.report.svg import svg_line, svg_picture, svg_text
 from posefleet_trainer.report.scales import Scale, linear_scale, log_scale, readable, ticks
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 24, 20
@@ -70,14 +70,14 @@ def draw_chart(chart: Chart) -> Markup:
     x = linear_scale(chart.x_range or _range([line.x for line in chart.lines]), (_LEFT, chart.width - _RIGHT))
     y = _y_scale(chart, bottom)
     parts = [
-        svg.text(0, 13, chart.title, "title"),
+        svg_text(0, 13, chart.title, "title"),
         *(_band(band, x, bottom) for band in chart.bands),
         *_axes(chart, x, y, bottom),
         *(_path(line, x, y) for line in chart.lines),
         *(_rule(rule, y, chart.width) for rule in chart.rules),
         _keys(chart),
     ]
-    return svg.picture(chart.width, chart.height, chart.title, parts)
+    return svg_picture(chart.width, chart.height, chart.title, parts)
 
 
 def thinned(values: Numbers, most: int) -> tuple[Numbers, Numbers]:
@@ -118,14 +118,14 @@ def _axes(chart: Chart, x: Scale, y: Scale, bottom: float) -> list[Markup]:
     parts = []
     for value in ticks(y, 4 if chart.height > 110 else 3):
         height = y.place(value)
-        parts.append(svg.line(_LEFT, height, right, height, "grid"))
-        parts.append(svg.text(_LEFT - 6, height + 3.5, readable(value), "tick end"))
+        parts.append(svg_line(_LEFT, height, right, height, "grid"))
+        parts.append(svg_text(_LEFT - 6, height + 3.5, readable(value), "tick end"))
     for value in ticks(x, 6 if chart.width > 400 else 4):
-        parts.append(svg.line(x.place(value), bottom, x.place(value), bottom + 4, "axis"))
-        parts.append(svg.text(x.place(value), bottom + 15, readable(value), "tick middle"))
-    parts.append(svg.line(_LEFT, bottom, right, bottom, "axis"))
+        parts.append(svg_line(x.place(value), bottom, x.place(value), bottom + 4, "axis"))
+        parts.append(svg_text(x.place(value), bottom + 15, readable(value), "tick middle"))
+    parts.append(svg_line(_LEFT, bottom, right, bottom, "axis"))
     if chart.x_label:
-        parts.append(svg.text((_LEFT + right) / 2, chart.height - 4, chart.x_label, "tick middle"))
+        parts.append(svg_text((_LEFT + right) / 2, chart.height - 4, chart.x_label, "tick middle"))
     return parts
 
 
@@ -153,15 +153,15 @@ def _band(band: Band, x: Scale, bottom: float) -> Markup:
 
 def _rule(rule: Rule, y: Scale, width: int) -> Markup:
     height = y.place(rule.y)
-    line = svg.line(_LEFT, height, width - _RIGHT, height, "rule")
-    return line + svg.text(width - _RIGHT - 2, height - 4, rule.label, "rule-label end")
+    line = svg_line(_LEFT, height, width - _RIGHT, height, "rule")
+    return line + svg_text(width - _RIGHT - 2, height - 4, rule.label, "rule-label end")
 
 
 def _keys(chart: Chart) -> Markup:
     """The legend, from the right end of the title's line."""
     parts, right = [], float(chart.width - _RIGHT)
     for line in reversed([line for line in chart.lines if line.label]):
-        parts.append(svg.text(right, 13, line.label, "tick end"))
+        parts.append(svg_text(right, 13, line.label, "tick end"))
         right -= 6.2 * len(line.label) + 8
         parts.append(Markup('<path d="M{:.1f} 9.5h-14" stroke="{}" stroke-width="3"/>').format(right, line.colour))
         right -= 26

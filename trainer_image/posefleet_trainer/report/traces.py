@@ -15,7 +15,7 @@ from posefleet_trainer.report.material import Material
 from posefleet_trainer.report.palette import hexadecimal
 from posefleet_trainer.report.plots import Band, Chart, Line, Rule, draw_chart, thinned
 
-_MOST_POINTS = 700
+_MOST_TRACE_POINTS = 700
 _STRETCHES = 350
 #: Shades of doubt, so that neighbours of equal shade become one rectangle.
 _SHADES = 4
@@ -100,4 +100,4 @@ def _over_keypoints(pixels: Floats, measure: Callable[..., Any]) -> NDArray[np.f
 
 
 def _line(values: NDArray[np.floating], colour: str, label: str = "") -> Line:
-    return Line(*thinned(values, _MOST_POINTS), colour, label, width=1.3)
+    return Line(*thinned(values, _MOST_TRACE_POINTS), colour, label, width=1.3)
