@@ -58,8 +58,7 @@ def operator_metrics() -> list[Exposed]:
 
 def trainer_metrics() -> list[Exposed]:
     """What a trainer exposes, ordered by name."""
-    import posefleet_trainer.preflight.metrics
-    import posefleet_trainer.telemetry.metrics  # noqa: F401  both register them
+    import posefleet_trainer.telemetry.metrics  # noqa: F401  importing it registers them
 
     return _of(REGISTRY)
 
