@@ -14,8 +14,8 @@ from posefleet_api.constants import (
     ENV_PROCESSES_PER_NODE,
     ENV_SECRET_KEY,
     ENV_SESSION_TOKEN,
+    attempt_folder,
 )
-from posefleet_api.places import attempt_folder
 from posefleet_trainer.telemetry.bounded_log import BoundedLog
 from posefleet_trainer.telemetry.capture import Capture
 from posefleet_trainer.telemetry.keeper import Keeper
