@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from exposed import Exposed, operator_metrics, trainer_metrics
 
-from posefleet_operator.metrics import ATTEMPT_ENDS
+from posefleet_operator.telemetry.metrics import ATTEMPT_ENDS
 
 _RULES = Path("charts", "posefleet", "rules", "posefleet.yaml")
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")

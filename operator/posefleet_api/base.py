@@ -4,13 +4,20 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, JsonValue, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    ValidationError,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 VALIDATIONS = "x-kubernetes-validations"
-
 #: Marks a field whose default the operator fills in, from its own configuration: the API server must not.
 DEFAULT_OF_CLUSTER: dict[str, JsonValue] = {"x-default-of-cluster": True}
 
@@ -114,3 +121,17 @@ class Embedded:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         del schema, handler
         return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+def validation_messages(error: ValidationError, no_such_field: str, within: str = "") -> str:
+    """A line for every mistake: the field's path (below ``within``), and what is wrong with it.
+
+    ``no_such_field`` is said of a field that does not exist.
+    """
+    return "\n".join(_line(found, no_such_field, within) for found in error.errors(include_url=False))
+
+
+def _line(found: Any, no_such_field: str, within: str) -> str:
+    path = ".".join(str(part) for part in ((within,) if within else ()) + tuple(found["loc"]))
+    text = no_such_field if found["type"] == "extra_forbidden" else str(found["msg"]).removeprefix("Value error, ")
+    return f"{path}: {text}" if path else text

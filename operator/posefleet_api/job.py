@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from posefleet_api.base import ApiModel, Matches, rules
+from posefleet_api.base import ApiModel, Matches, rules, validation_messages
 from posefleet_api.constants import MAX_JOB_NAME_LENGTH
 from posefleet_api.dataset import Dataset, Output, Storage
-from posefleet_api.mistakes import mistakes
 from posefleet_api.model import Losses, Model, SingleViewPcaLoss, TemporalLoss
 from posefleet_api.resources import FailurePolicy, PodTemplate, Resources
 from posefleet_api.status import Status
@@ -117,7 +116,7 @@ def parse_job(manifest: dict[str, Any]) -> PoseTrainingJob:
     try:
         return PoseTrainingJob.model_validate(manifest)
     except ValidationError as error:
-        raise InvalidManifest(mistakes(error, _NO_SUCH_FIELD)) from None
+        raise InvalidManifest(validation_messages(error, _NO_SUCH_FIELD)) from None
 
 
 class InvalidManifest(ValueError):

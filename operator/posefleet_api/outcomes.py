@@ -44,7 +44,7 @@ TerminationReason = Literal[
 FINAL_REASONS: Final = frozenset({"InvalidInput", "NonFiniteLoss"})
 
 
-class Told(ApiModel):
+class TrainerMessage(ApiModel):
     """What a trainer tells the operator, whose image may be of another version."""
 
     @classmethod
@@ -57,7 +57,7 @@ class Told(ApiModel):
         return cls.model_validate_json(text, extra="ignore")
 
 
-class TerminationMessage(Told):
+class TerminationMessage(TrainerMessage):
     """What a trainer process writes to its termination log as its last act.
 
     The operator has no access to the store, so whatever it must know of the results travels here.
@@ -85,7 +85,7 @@ class TerminationMessage(Told):
         return encoded
 
 
-class ProgressReport(Told):
+class ProgressReport(TrainerMessage):
     """What rank 0 answers to ``GET /progress``."""
 
     attempt: int

@@ -10,11 +10,12 @@ from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec, parse_job
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import FINISHED_PHASES, Attempt, Status
-from posefleet_operator.children import ChildJob, ChildPod, Key, Manifest
-from posefleet_operator.policies.preparation import fingerprint
-from posefleet_operator.policies.resolution import resolved
-from posefleet_operator.policies.shape import shape
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.cluster.objects import Key, Manifest
+from posefleet_operator.fingerprints import data_fingerprint, pod_fingerprint
 from posefleet_operator.settings import Settings
+from posefleet_operator.trainer_defaults import resolved
 
 
 class UnreadableStatus(ValueError):
@@ -38,9 +39,9 @@ class Observation:
     #: Of the newest attempt, if this operator has heard from it.
     report: ProgressReport | None = None
     #: When this operator began to ask the newest attempt for its progress.
-    asking_since: datetime | None = None
+    polled_since: datetime | None = None
     #: When this operator heard, by its own clock, that the newest attempt had got on.
-    got_on_at: datetime | None = None
+    advanced_at: datetime | None = None
     #: What the API server said when it refused a child that the job needs; empty when it is time to try again.
     refusal: str = ""
 
@@ -120,17 +121,17 @@ class Observation:
         The cluster's defaults are no part of it: when they change, nothing that is prepared is prepared again.
         """
         assert isinstance(self._written, PoseTrainingJob)
-        return fingerprint(self._written.spec)
+        return data_fingerprint(self._written.spec)
 
     @property
-    def shape(self) -> str:
+    def pod_fingerprint(self) -> str:
         """Of what the author says of the pods; only after the step that refuses invalid manifests."""
         assert isinstance(self._written, PoseTrainingJob)
-        return shape(self._written.spec)
+        return pod_fingerprint(self._written.spec)
 
-    def reshaped(self, job: ChildJob | None) -> bool:
+    def pods_changed(self, job: ChildJob | None) -> bool:
         """Whether the author has changed what shapes the pods since a child Job was made that is not ended yet."""
-        return job is not None and job.unfinished and job.shape not in {"", self.shape}
+        return job is not None and job.unfinished and job.pod_fingerprint not in {"", self.pod_fingerprint}
 
     @cached_property
     def _written(self) -> PoseTrainingJob | InvalidManifest:
@@ -176,7 +177,7 @@ class Observation:
         ]
         return tuple(sorted(present, key=lambda pod: (pod.rank, pod.identity.version)))
 
-    def strangers(self) -> tuple[str, ...]:
+    def leftovers_of_namesake(self) -> tuple[str, ...]:
         """What still lives of a deleted job of the same name."""
         jobs = (f"Job {job.identity.name}" for job in self.child_jobs if job.identity.owner_uid != self.uid)
         pods = (p for p in self.pods if p.identity.owner_uid != self.uid and p.active)

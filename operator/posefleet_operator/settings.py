@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from posefleet_operator.defaults import TrainerDefaults, read_defaults
+from posefleet_operator.trainer_defaults import TrainerDefaults, read_defaults
 
 LogFormat = Literal["auto", "json", "text"]
 PullPolicy = Literal["IfNotPresent", "Always", "Never"]
-
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import yaml
 
-from posefleet_operator.children import Manifest
-from posefleet_operator.client import ApiError, Cluster
-from posefleet_operator.kinds import TRAINING_JOB
+from posefleet_operator.cluster.client import TRAINING_JOB, ApiError, Cluster
+from posefleet_operator.cluster.objects import Manifest
 
 _POLL_SECONDS = 1.0
 _FINISHED = {"Succeeded", "Failed"}

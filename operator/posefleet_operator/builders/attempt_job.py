@@ -3,7 +3,7 @@
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
-    ANNOTATION_SHAPE,
+    ANNOTATION_POD_FINGERPRINT,
     COMPONENT_ATTEMPT,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -12,18 +12,22 @@ from posefleet_api.constants import (
     JOB_FILE,
     LABEL_JOB,
     LABEL_JOB_UID,
+    TRAINER_PORT,
+    TRAINER_PORT_NAME,
 )
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.resources import Resources
-from posefleet_operator.builders.names import attempt_name, metadata, rendezvous_port
+from posefleet_operator.builders.names import attempt_name, labels, metadata, rendezvous_port
 from posefleet_operator.builders.pod_template import Role, pod_template
-from posefleet_operator.children import Manifest
+from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.settings import Settings
 
 _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
-def attempt_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str, settings: Settings) -> Manifest:
+def attempt_job(
+    job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
+) -> Manifest:
     """The gang of an attempt. With a queue it is created suspended, and is Kueue's to release.
 
     ``fingerprint`` says for which data and training it was made, ``shape`` which words of the job's author shaped its
@@ -35,7 +39,7 @@ def attempt_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str,
         "annotations": {
             ANNOTATION_GPUS: str(job.spec.resources.gpus),
             ANNOTATION_FINGERPRINT: fingerprint,
-            ANNOTATION_SHAPE: shape,
+            ANNOTATION_POD_FINGERPRINT: pod_fingerprint,
         },
     }
     if job.spec.queue:
@@ -59,7 +63,7 @@ def attempt_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str,
 def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
     pod: Manifest = {
         "subdomain": attempt_name(job.metadata.name, number),
-        "topologySpreadConstraints": [_one_pod_a_node(job)],
+        "topologySpreadConstraints": [_spread_over_nodes(job)],
     }
     if job.spec.resources.gpu_model:
         label = settings.trainer_defaults.gpu_model_label
@@ -92,7 +96,7 @@ def _resources(wanted: Resources) -> Manifest:
     return {"requests": amounts, "limits": dict(amounts)}
 
 
-def _one_pod_a_node(job: PoseTrainingJob) -> Manifest:
+def _spread_over_nodes(job: PoseTrainingJob) -> Manifest:
     """A wish, not a condition: a cluster of one node can still train with several pods."""
     return {
         "maxSkew": 1,
@@ -100,5 +104,20 @@ def _one_pod_a_node(job: PoseTrainingJob) -> Manifest:
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {
             "matchLabels": {LABEL_JOB: job.metadata.name, LABEL_JOB_UID: job.metadata.uid},
+        },
+    }
+
+
+def attempt_service(job: PoseTrainingJob, number: int) -> Manifest:
+    """Names for pods that are not ready yet, too: they must find each other to become ready."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(job, COMPONENT_ATTEMPT, number),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": labels(job, COMPONENT_ATTEMPT, number),
+            "ports": [{"name": TRAINER_PORT_NAME, "port": TRAINER_PORT}],
         },
     }

@@ -13,7 +13,7 @@ from posefleet_api.constants import (
     LABEL_JOB_UID,
 )
 from posefleet_api.job import PoseTrainingJob
-from posefleet_operator.children import Manifest
+from posefleet_operator.cluster.objects import Manifest
 
 _FIRST_PORT, _PORTS = 20_000, 10_000
 

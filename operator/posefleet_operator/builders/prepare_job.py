@@ -2,7 +2,7 @@
 
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
-    ANNOTATION_SHAPE,
+    ANNOTATION_POD_FINGERPRINT,
     COMPONENT_PREPARE,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -13,14 +13,16 @@ from posefleet_api.resources import Resources
 from posefleet_api.values import quantity_bytes
 from posefleet_operator.builders.names import metadata
 from posefleet_operator.builders.pod_template import Role, pod_template
-from posefleet_operator.children import Manifest
+from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.settings import Settings
 
 _CPU_REQUEST = "500m"
 _MEMORY_REQUEST = "1Gi"
 
 
-def prepare_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str, settings: Settings) -> Manifest:
+def prepare_job(
+    job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
+) -> Manifest:
     """One pod without GPUs, once; ``fingerprint`` says what it prepares for, ``shape`` what shaped its pod."""
     role = Role(
         component=COMPONENT_PREPARE,
@@ -34,7 +36,10 @@ def prepare_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str,
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {**child, "annotations": {ANNOTATION_FINGERPRINT: fingerprint, ANNOTATION_SHAPE: shape}},
+        "metadata": {
+            **child,
+            "annotations": {ANNOTATION_FINGERPRINT: fingerprint, ANNOTATION_POD_FINGERPRINT: pod_fingerprint},
+        },
         "spec": {
             "completions": 1,
             "parallelism": 1,

@@ -4,7 +4,7 @@ import math
 
 from posefleet_api.outcomes import ProgressReport, TerminationMessage
 from posefleet_api.status import Attempt, Checkpoint, Progress, Status
-from posefleet_operator.timestamps import from_timestamp, to_timestamp
+from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
 
 _MAX_WARNINGS, _MAX_WARNING_LENGTH = 16, 1024
 
@@ -57,11 +57,6 @@ def after_termination(status: Status, said: TerminationMessage) -> Status:
         changes["progress"] = with_display(said.progress)
     attempt = _after_last_words(status.attempts[-1], said)
     return status.model_copy(update={**changes, "attempts": [*status.attempts[:-1], attempt]})
-
-
-def without_eta(progress: Progress | None) -> Progress | None:
-    """Progress of a job that does not run: nothing is to be expected at any time."""
-    return progress and progress.model_copy(update={"eta": "", "eta_seconds": None, "frames_per_second": None})
 
 
 def newer(old: Checkpoint | None, new: Checkpoint | None) -> Checkpoint | None:

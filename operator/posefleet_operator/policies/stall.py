@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from posefleet_api.constants import TRAINER_PORT
-from posefleet_operator.children import ChildPod
-from posefleet_operator.policies.outcomes import Ending
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.policies.exit_outcomes import Ending
 from posefleet_operator.policies.progress import duration
 
 #: Nothing was heard of an attempt that runs, so whether it has stalled is not known.
@@ -13,17 +13,17 @@ PROGRESS_UNKNOWN = "ProgressUnknown"
 
 
 def stalls_at(
-    running_since: datetime, asking_since: datetime | None, got_on_at: datetime | None, stall_seconds: int
+    running_since: datetime, polled_since: datetime | None, advanced_at: datetime | None, stall_seconds: int
 ) -> datetime:
     """When the attempt counts as stalled, unless it is heard before to have got on.
 
     All times are the operator's own, for clocks of nodes differ. An operator that has just started has heard of no
     step, so it gives the attempt the whole time once more.
     """
-    return max(running_since, got_on_at or asking_since or running_since) + timedelta(seconds=stall_seconds)
+    return max(running_since, advanced_at or polled_since or running_since) + timedelta(seconds=stall_seconds)
 
 
-def stalled(stall_seconds: int) -> Ending:
+def stall_ending(stall_seconds: int) -> Ending:
     """The end of an attempt that was heard to get nowhere."""
     text = (
         f"no step was finished for {duration(stall_seconds)} (failurePolicy.stallSeconds); `kubectl logs` may say why"
@@ -31,7 +31,7 @@ def stalled(stall_seconds: int) -> Ending:
     return Ending("Stalled", "Stalled", text)
 
 
-def unheard(pods: Sequence[ChildPod], stall_seconds: int) -> str:
+def progress_unknown_message(pods: Sequence[ChildPod], stall_seconds: int) -> str:
     """What is to be said of an attempt that runs and whose rank 0 was never heard."""
     where = next((f"pod {pod.identity.name} ({pod.ip})" for pod in pods if pod.rank == 0), "rank 0")
     return (

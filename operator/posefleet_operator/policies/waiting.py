@@ -10,9 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from posefleet_api.constants import ENV_ACCESS_KEY, ENV_SECRET_KEY, TERMINATION_GRACE_SECONDS
+from posefleet_api.constants import COMPONENT_ATTEMPT, ENV_ACCESS_KEY, ENV_SECRET_KEY, TERMINATION_GRACE_SECONDS
 from posefleet_api.dataset import Storage
-from posefleet_operator.children import ChildJob, ChildPod
+from posefleet_api.status import ConditionType
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.observation import Observation
+from posefleet_operator.plan import Plan
 
 #: A pod that needs longer to start is mentioned by name.
 SLOW_START_SECONDS = 120.0
@@ -20,7 +24,6 @@ _OVERDUE_SECONDS = TERMINATION_GRACE_SECONDS + 60
 #: Mounting volumes takes a second or two.
 _SLOW_VOLUMES_SECONDS = 10.0
 _OLD_PODS_SECONDS = 5.0
-
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIGURATION = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 #: Reasons that a person has to do something about.
@@ -35,7 +38,7 @@ class Waiting:
 
     reason: str
     message: str
-    look_again_seconds: float = 30.0
+    requeue_seconds: float = 30.0
 
 
 def why_waiting(
@@ -47,8 +50,8 @@ def why_waiting(
     if job is not None and not pods and _older(job.created, now, SLOW_START_SECONDS):
         name = job.identity.name
         return Waiting("SlowStart", f"Job {name} has no pods; `kubectl describe job {name}` says why")
-    if late := overdue(pods, now):
-        return why_not_ended([f"pod {pod.identity.name}" for pod in late], late)
+    if late := overdue_pods(pods, now):
+        return waiting_for_pods([f"pod {pod.identity.name}" for pod in late], late)
     secrets = _secrets(storage)
     for pod in pods:
         if trouble := _trouble(pod, secrets) or _missing_volume(pod, storage, secrets, now):
@@ -61,12 +64,12 @@ def why_waiting(
     return Waiting("PodsStarting", f"{running} of {nodes} pods run", _SLOW_VOLUMES_SECONDS)
 
 
-def overdue(pods: Sequence[ChildPod], now: datetime) -> tuple[ChildPod, ...]:
+def overdue_pods(pods: Sequence[ChildPod], now: datetime) -> tuple[ChildPod, ...]:
     """Pods that should have ended long ago, as on a node that is gone."""
     return tuple(pod for pod in pods if pod.active and _older(pod.identity.deleted_at, now, _OVERDUE_SECONDS))
 
 
-def why_not_ended(names: Sequence[str], late: Sequence[ChildPod]) -> Waiting:
+def waiting_for_pods(names: Sequence[str], late: Sequence[ChildPod]) -> Waiting:
     """What keeps the next pods from starting: ``names`` still run, those of ``late`` for too long."""
     reason, remedy = "StoppingOldPods", "the next ones start when these have ended"
     if late:
@@ -137,3 +140,34 @@ def _starting(pod: ChildPod) -> bool:
 
 def _older(since: datetime | None, now: datetime, seconds: float) -> bool:
     return since is not None and (now - since).total_seconds() >= seconds
+
+
+_RETRY_REFUSED_SECONDS = 30.0
+
+
+def may_create(seen: Observation, plan: Plan, kind: ConditionType) -> bool:
+    """Whether nothing is in the way of a new child Job; if something is, condition ``kind`` says what.
+
+    Two gangs must never write into the same output, so whatever may still run of a former one is waited for, on
+    a lost node, too.
+    """
+    if seen.refusal:
+        remedy = "correct spec.podTemplate or spec.resources, or ask who runs the cluster"
+        plan.condition(kind, False, "Refused", f"{seen.refusal}; {remedy}")
+        plan.requeue_within(_RETRY_REFUSED_SECONDS)
+        return False
+    if seen.incomplete:
+        plan.condition(kind, False, "Incomplete", f"{seen.incomplete} (the operator's trainer defaults have changed)")
+        return False
+    if blockers := (*seen.leftovers_of_namesake(), *_former_gang(seen)):
+        waiting = waiting_for_pods(blockers, overdue_pods(seen.pods, seen.now))
+        plan.condition(kind, False, waiting.reason, waiting.message)
+        plan.requeue_within(waiting.requeue_seconds)
+        return False
+    return True
+
+
+def _former_gang(seen: Observation) -> tuple[str, ...]:
+    jobs = (f"Job {j.identity.name}" for j in seen.own_jobs(COMPONENT_ATTEMPT) if not j.finished)
+    pods = (p for p in seen.pods if p.identity.component == COMPONENT_ATTEMPT and p.identity.owner_uid == seen.uid)
+    return (*jobs, *(f"pod {pod.identity.name}" for pod in pods if pod.active))

@@ -1,12 +1,11 @@
 """Take in children that an operator created just before it was killed, when their names say that they are next."""
 
-from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
-from posefleet_api.places import attempt_logs
+from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE, attempt_logs
 from posefleet_api.status import Attempt
-from posefleet_operator.children import ChildJob
-from posefleet_operator.observation import Observation
-from posefleet_operator.plan import Plan, Reference
-from posefleet_operator.timestamps import to_timestamp
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.objects import to_timestamp
+from posefleet_operator.observation import Observation, running_attempt
+from posefleet_operator.plan import Plan
 
 
 def adopt(seen: Observation, plan: Plan) -> None:
@@ -20,7 +19,7 @@ def adopt(seen: Observation, plan: Plan) -> None:
                 _adopt_attempt(seen, plan, job)
             else:
                 # Its author has changed the manifest since, which was free to be changed.
-                plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
+                plan.delete_job(job)
 
 
 def _adopt_try(plan: Plan, job: ChildJob) -> None:
@@ -32,3 +31,10 @@ def _adopt_attempt(seen: Observation, plan: Plan, job: ChildJob) -> None:
     number, started = job.identity.number, to_timestamp(job.created or seen.now)
     logs = attempt_logs(seen.spec.output.uri, number)
     plan.add_attempt(Attempt(number=number, start_time=started, gpus=job.gpus, logs=logs))
+
+
+def delete_superseded(seen: Observation, plan: Plan) -> None:
+    """Delete the Jobs of attempts that have an outcome but still run."""
+    attempt = running_attempt(plan.status)
+    jobs = seen.own_jobs(COMPONENT_ATTEMPT)
+    plan.delete_unfinished(job for job in jobs if attempt is None or job.identity.number != attempt.number)

@@ -3,23 +3,26 @@
 from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.status import Preparation, Status
-from posefleet_operator.builders.job_config import job_config
 from posefleet_operator.builders.names import prepare_name
+from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
-from posefleet_operator.children import ChildJob, ChildPod
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.cluster.objects import seconds_between, to_timestamp
 from posefleet_operator.observation import Observation
-from posefleet_operator.plan import Plan, Reference
-from posefleet_operator.policies.cleanup import outdated
-from posefleet_operator.policies.conditions import is_true
-from posefleet_operator.policies.gang import has_ended
-from posefleet_operator.policies.outcomes import Ending, ending_of_gang, ending_of_taken_gang, termination_message
-from posefleet_operator.policies.preparation import seconds_before_next_try
-from posefleet_operator.policies.waiting import overdue, why_waiting
-from posefleet_operator.steps.finish import fail
-from posefleet_operator.steps.starting import may_create
-from posefleet_operator.timestamps import seconds_between, to_timestamp
+from posefleet_operator.plan import Plan, Reference, is_true
+from posefleet_operator.policies.attempts import seconds_before_next_try
+from posefleet_operator.policies.exit_outcomes import (
+    Ending,
+    ending_of_disrupted_gang,
+    ending_of_gang,
+    gang_has_ended,
+    termination_message,
+)
+from posefleet_operator.policies.lifecycle import outdated_number
+from posefleet_operator.policies.waiting import may_create, overdue_pods, why_waiting
 
-_LOOK_AGAIN_SECONDS = 30.0
+_REQUEUE_SECONDS = 30.0
 
 
 def prepare(seen: Observation, plan: Plan) -> None:
@@ -31,7 +34,7 @@ def prepare(seen: Observation, plan: Plan) -> None:
         _watch_try(seen, plan)
     else:
         _start_try(seen, plan)
-    plan.settle()
+    plan.skip_remaining_steps()
 
 
 def _is_prepared(seen: Observation, status: Status) -> bool:
@@ -42,25 +45,25 @@ def _watch_try(seen: Observation, plan: Plan) -> None:
     preparation = plan.status.preparation
     job = seen.prepare_job(preparation.tries)
     pods = seen.own_pods(COMPONENT_PREPARE, preparation.tries)
-    if seen.reshaped(job) and not any(pod.started_at for pod in pods):
+    if seen.pods_changed(job) and not any(pod.started_at for pod in pods):
         _note(plan, fingerprint="")
     outdated_data = plan.status.preparation.fingerprint != seen.fingerprint
-    if outdated_data and job is not None and job.unfinished:
-        plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
-    taken = ending_of_taken_gang(pods, 1) if overdue(pods, seen.now) else None
-    if taken is None and not has_ended(job, pods, seen.now):
+    if outdated_data and job is not None:
+        plan.delete_unfinished([job])
+    taken = ending_of_disrupted_gang(pods, 1) if overdue_pods(pods, seen.now) else None
+    if taken is None and not gang_has_ended(job, pods, seen.now):
         _wait_for_try(seen, plan, job, pods)
     elif outdated_data:
         _note(plan, end_time=to_timestamp(seen.now), failures=0, unreachable=0)
-        plan.wake(0)
+        plan.requeue_within(0)
     else:
         # What a try stores has names of its content: one that still runs on a lost node is in nobody's way.
         _conclude_try(seen, plan, taken or ending_of_gang(pods, 1, job is None), pods)
-        plan.wake(0)
+        plan.requeue_within(0)
 
 
 def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[ChildPod, ...]) -> None:
-    plan.wake(_LOOK_AGAIN_SECONDS)
+    plan.requeue_within(_REQUEUE_SECONDS)
     if plan.status.preparation.unreachable:
         return
     if any(pod.running for pod in pods):
@@ -68,7 +71,7 @@ def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tup
         return
     waiting = why_waiting(job, pods, 1, seen.spec.storage, seen.now)
     plan.condition("Prepared", False, waiting.reason, waiting.message)
-    plan.wake(waiting.look_again_seconds)
+    plan.requeue_within(waiting.requeue_seconds)
 
 
 def _conclude_try(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:
@@ -79,9 +82,9 @@ def _conclude_try(seen: Observation, plan: Plan, ending: Ending, pods: tuple[Chi
         return
     plan.condition("Prepared", False, _reason(ending), _with_next_try(seen, preparation, ending))
     if ending.final:
-        fail(plan, ending.reason, ending.message)
+        plan.fail(ending.reason, ending.message)
     elif preparation.failures >= limit:
-        fail(plan, "PrepareFailed", f"{preparation.failures} tries failed, the last with: {ending.message}")
+        plan.fail("PrepareFailed", f"{preparation.failures} tries failed, the last with: {ending.message}")
 
 
 def _after(preparation: Preparation, ending: Ending, pods: tuple[ChildPod, ...], now: str) -> Preparation:
@@ -117,7 +120,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
     wait = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
     left = wait - seconds_between(preparation.end_time, seen.now) if preparation.end_time else 0.0
     if left > 0:
-        plan.wake(left)
+        plan.requeue_within(left)
     elif may_create(seen, plan, "Prepared"):
         _create_try(seen, plan, preparation.tries + 1, wanted)
 
@@ -125,14 +128,14 @@ def _start_try(seen: Observation, plan: Plan) -> None:
 def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
     plan.apply.append(job_config(seen.job, COMPONENT_PREPARE, number))
-    plan.apply.append(prepare_job(seen.job, number, wanted, seen.shape, seen.settings))
-    if (old := outdated(number)) is not None:
+    plan.apply.append(prepare_job(seen.job, number, wanted, seen.pod_fingerprint, seen.settings))
+    if (old := outdated_number(number)) is not None:
         name = prepare_name(seen.name, old)
         plan.delete += [Reference("ConfigMap", name), Reference("Job", name)]
     _note(plan, tries=number, end_time=None, fingerprint=wanted)
     if not plan.status.preparation.unreachable:
         plan.condition("Prepared", False, "Preparing", "the data are being checked and prepared")
-    plan.wake(_LOOK_AGAIN_SECONDS)
+    plan.requeue_within(_REQUEUE_SECONDS)
 
 
 def _note(plan: Plan, **changes: object) -> None:

@@ -12,7 +12,7 @@ import yaml
 from exposed import Exposed, operator_metrics, trainer_metrics
 
 from posefleet_api.outcomes import TerminationReason
-from posefleet_operator.metrics import ATTEMPT_ENDS
+from posefleet_operator.telemetry.metrics import ATTEMPT_ENDS
 from support.promtool import run_promtool
 from support.queries import (
     FOREIGN_METRICS,

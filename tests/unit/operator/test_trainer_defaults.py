@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, parse_job
-from posefleet_operator.defaults import InvalidDefaults, TrainerDefaults, read_defaults
 from posefleet_operator.main import main
-from posefleet_operator.policies.resolution import resolved
 from posefleet_operator.settings import parse_settings
+from posefleet_operator.trainer_defaults import InvalidDefaults, TrainerDefaults, read_defaults, resolved
 from unit.operator.builders import JobBuilder, a_job
 
 STORE = {"endpoint": "https://minio.lab:9000", "credentialsSecret": "lab-store", "caSecret": "lab-ca"}

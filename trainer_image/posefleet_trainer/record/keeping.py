@@ -16,8 +16,8 @@ from posefleet_api.constants import (
     ENV_PROCESSES_PER_NODE,
     ENV_SECRET_KEY,
     ENV_SESSION_TOKEN,
+    attempt_folder,
 )
-from posefleet_api.places import attempt_folder
 from posefleet_trainer.record.logs import BoundedLog, Capture
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from posefleet_api.constants import attempt_folder
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.outcomes import ProgressReport
-from posefleet_api.places import attempt_folder
 from posefleet_api.status import Attempt
 from posefleet_trainer.dataset.split import SET_NAMES, SetName
 from posefleet_trainer.prediction.results import Floats, FrameResults, PcaErrors, VideoResults

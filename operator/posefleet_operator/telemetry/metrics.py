@@ -1,0 +1,214 @@
+"""Prometheus metrics of the operator: what happens, counted. What jobs are like just now is in ``job_series.py``.
+
+docs/metrics.md lists them all. The label ``training_job`` names the PoseTrainingJob, for ``job`` is Prometheus' own.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from importlib.metadata import version
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+
+from posefleet_api.outcomes import TerminationReason
+from posefleet_api.status import Attempt, Checkpoint, Status
+from posefleet_operator.cluster.cache import Jobs
+from posefleet_operator.cluster.client import ApiError
+from posefleet_operator.cluster.election import NotLeading
+from posefleet_operator.cluster.objects import Key, from_timestamp, seconds_between, to_timestamp
+from posefleet_operator.cluster.progress_poller import ProgressPoller
+from posefleet_operator.executor import Refused
+from posefleet_operator.observation import Observation
+from posefleet_operator.policies.attempts import gpu_seconds, useful_share
+from posefleet_operator.telemetry.job_series import JobSeries
+
+_RECONCILE_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_WAIT_BUCKETS = (1, 3, 10, 20, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400)
+_RECONCILE_ERRORS = ("Conflict", "Unreachable", "Refused", "NotLeading", "ApiError", "Unexpected")
+#: Why attempts usually end. Their counts begin at zero: no rate sees the first one of a series that begins at one.
+ATTEMPT_ENDS: dict[str, tuple[str, ...]] = {
+    "Succeeded": ("Completed",),
+    "Preempted": (
+        *("Preempted", "PodDeleted", "PodLost", "JobDeleted", "StoreUnreachable", "QueuePreempted", "Suspended"),
+        *("PreemptionByScheduler", "EvictionByEvictionAPI", "DeletionByTaintManager", "DeletionByPodGC"),
+        *("TerminationByKubelet", "GangIncomplete", "Replaced"),
+    ),
+    "InvalidInput": ("InvalidInput",),
+    "Failed": (
+        *("Error", "OutOfMemory", "NonFiniteLoss", "PeerLost", "PreflightFailed", "OOMKilled", "Killed", "Evicted"),
+    ),
+    "Stalled": ("Stalled",),
+    "DeadlineExceeded": ("DeadlineExceeded",),
+}
+#: Whoever evicts a pod may write any reason into it; those not listed here are counted as Other.
+_KNOWN_REASONS = frozenset(get_args(TerminationReason)).union(*ATTEMPT_ENDS.values())
+
+
+class Metrics:
+    """All that one operator process tells Prometheus."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Gauge("posefleet_operator_info", "The operator's version", ["version"], registry=registry).labels(
+            version("posefleet")
+        ).set(1)
+        self._leading = Gauge(
+            "posefleet_operator_leading", "Whether this operator holds the Lease and acts (1) or stands by (0)",
+            registry=registry,
+        )  # fmt: skip
+        self._reconcile = Histogram(
+            "posefleet_reconcile_seconds", "One look at a job: deciding what is to be done, and doing it",
+            buckets=_RECONCILE_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self._last_success = Gauge(
+            "posefleet_reconcile_last_success_timestamp_seconds", "When a job that is not finished was last reconciled",
+            registry=registry,
+        )  # fmt: skip
+        self._errors = Counter(
+            "posefleet_reconcile_errors", "Reconciles that failed and were tried again", ["reason"], registry=registry
+        )
+        for reason in _RECONCILE_ERRORS:
+            self._errors.labels(reason)
+        self._queue_wait = Histogram(
+            "posefleet_queue_wait_seconds", "From an attempt's creation until all its pods run", ["namespace"],
+            buckets=_WAIT_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self._first_step = Histogram(
+            "posefleet_time_to_first_step_seconds", "From an attempt's creation to its first training step",
+            ["namespace"], buckets=_WAIT_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self._attempts = Counter(
+            "posefleet_attempts", "Attempts that ended", ["namespace", "outcome", "reason"], registry=registry
+        )
+        self._gpu_seconds = GpuSeconds(registry)
+        self._namespaces: set[str] = set()
+
+    @contextmanager
+    def leading(self, jobs: Jobs, poller: ProgressPoller) -> Iterator[None]:
+        """Meanwhile this operator leads and acts: the jobs of its cache are shown."""
+        series = JobSeries(jobs, poller, known_reason)
+        self.registry.register(series)
+        self._gpu_seconds.begin()
+        self._leading.set(1)
+        try:
+            yield
+        finally:
+            self._leading.set(0)
+            self.registry.unregister(series)
+
+    def reconcile_timer(self) -> AbstractContextManager[object]:
+        """Times what happens inside."""
+        timer: AbstractContextManager[object] = self._reconcile.time()
+        return timer
+
+    def reconcile_succeeded(self) -> None:
+        """Note that the operator gets through what it has to do for a job that is not finished."""
+        self._last_success.set_to_current_time()
+
+    def reconcile_failed(self, error: Exception) -> None:
+        """Count a reconcile that is tried again."""
+        self._errors.labels(_kind_of(error)).inc()
+
+    def status_written(self, seen: Observation, new: Status) -> None:
+        """Count what the difference between a job's old status and its new one tells."""
+        self._begin(seen.key[0])
+        known = {attempt.number: attempt for attempt in seen.status.attempts}
+        for attempt in new.attempts:
+            self._count(seen.key[0], known.get(attempt.number), attempt, seen.now)
+        self._gpu_seconds.passed(seen.key, seen.status, new, seen.now)
+
+    def forget(self, key: Key) -> None:
+        """A job is gone."""
+        self._gpu_seconds.forget(key)
+
+    def _begin(self, namespace: str) -> None:
+        """Begin a namespace's counts at zero."""
+        if namespace in self._namespaces:
+            return
+        self._namespaces.add(namespace)
+        self._queue_wait.labels(namespace)
+        self._first_step.labels(namespace)
+        for outcome, reasons in ATTEMPT_ENDS.items():
+            for reason in reasons:
+                self._attempts.labels(namespace, outcome, reason)
+
+    def _count(self, namespace: str, old: Attempt | None, attempt: Attempt, now: datetime) -> None:
+        running = from_timestamp(attempt.running_time)
+        if running is not None and (old is None or old.running_time is None):
+            self._queue_wait.labels(namespace).observe(seconds_between(attempt.start_time, running))
+        if old is not None and _has_stepped(attempt) and not _has_stepped(old):
+            self._first_step.labels(namespace).observe(seconds_between(attempt.start_time, now))
+        if attempt.outcome and not (old and old.outcome):
+            self._attempts.labels(namespace, attempt.outcome, known_reason(attempt.reason)).inc()
+
+
+def known_reason(reason: str) -> str:
+    """``reason`` if it is one of the few that metrics tell apart, else Other."""
+    return reason if reason in _KNOWN_REASONS else "Other"
+
+
+def _kind_of(error: Exception) -> str:
+    if isinstance(error, ApiError):
+        return {0: "Unreachable", 409: "Conflict"}.get(error.status, "ApiError")
+    if isinstance(error, Refused):
+        return "Refused"
+    return "NotLeading" if isinstance(error, NotLeading) else "Unexpected"
+
+
+def _has_stepped(attempt: Attempt) -> bool:
+    return attempt.end_step is not None and attempt.end_step > (attempt.start_step or 0)
+
+
+class GpuSeconds:
+    """What attempts held, and how much of it was of use."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._allocated = Counter(
+            "posefleet_allocated_gpu_seconds", "GPU-seconds that attempts held", ["namespace"], registry=registry
+        )
+        self._useful = Counter(
+            "posefleet_useful_gpu_seconds", "GPU-seconds whose steps no later attempt has to repeat", ["namespace"],
+            registry=registry,
+        )  # fmt: skip
+        #: By job, attempt and its start: held and useful GPU-seconds that are counted already.
+        self._counted: dict[tuple[Key, int, str], tuple[float, float]] = {}
+
+    def passed(self, key: Key, old: Status, new: Status, now: datetime) -> None:
+        """Count what has passed since this job was last looked at.
+
+        Of an attempt that was under way when this operator began, only what passes from now on: what was before is
+        in the counters of the operator that saw it.
+        """
+        known = {attempt.number: attempt for attempt in old.attempts}
+        for attempt in new.attempts:
+            before = known.get(attempt.number)
+            if before is not None and before.outcome:
+                continue
+            start = _spent(before, old.last_checkpoint, now) if before is not None else (0.0, 0.0)
+            this = key, attempt.number, attempt.start_time
+            held, useful = self._counted.pop(this, start)
+            held_now, useful_now = _spent(attempt, new.last_checkpoint, now)
+            self._allocated.labels(key[0]).inc(max(0.0, held_now - held))
+            self._useful.labels(key[0]).inc(max(0.0, useful_now - useful))
+            if not attempt.outcome:
+                self._counted[this] = max(held, held_now), max(useful, useful_now)
+
+    def begin(self) -> None:
+        """This operator leads from now on; what passed while another led is in that one's counters."""
+        self._counted.clear()
+
+    def forget(self, key: Key) -> None:
+        """A job is gone."""
+        for counted in [counted for counted in self._counted if counted[0] == key]:
+            del self._counted[counted]
+
+
+def _spent(attempt: Attempt, checkpoint: Checkpoint | None, now: datetime) -> tuple[float, float]:
+    """GPU-seconds held, and those of them that were of use, up to the attempt's end or to now."""
+    if attempt.end_time is None:
+        attempt = attempt.model_copy(update={"end_time": to_timestamp(now)})
+    held = gpu_seconds(attempt)
+    return held, held * useful_share(attempt, checkpoint)
