@@ -20,7 +20,7 @@ from kubernetes import client, config, watch
 
 from posefleet_api.constants import LABEL_COMPONENT, LABEL_JOB
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.requirements import CONTAINER_NODE, IMAGE_TOOLS, explain
+from posefleet_lab.system_programs import CONTAINER_NODE, IMAGE_TOOLS, explain
 from support import stand_in_trainer
 from support.images import built
 from support.installation import LAB, install, open_lab, the_example

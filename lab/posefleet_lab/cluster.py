@@ -10,20 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from . import kubeconfig
 from .component import Component
 from .container_node import ContainerNode, free_network, remove_footprint
 from .control_plane import ControlPlane
+from .control_plane.credentials import kubeconfig_with_token
 from .errors import LabError, StateError
-from .keeper import DISPOSABLE
 from .monitoring import Monitoring, MonitoringOptions
-from .node.images import Image
-from .paths import GO_MODULES
-from .process_node import ProcessNode
-from .requirements import CONTAINER_NODE, MONITORING, require
-from .shutdown import remove_data
-from .state import ClusterState
-from .store import ObjectStore, object_store
+from .object_stores import ObjectStore, object_store
+from .paths import GO_MODULES, write_private
+from .process_node.node import ProcessNode
+from .process_node.node_config import Image
+from .system_programs import CONTAINER_NODE, MONITORING, require
+from .teardown import DISPOSABLE, ClusterState, remove_data
 from .tools import binaries
 from .tools.build_once import Report, quiet
 
@@ -209,8 +207,8 @@ class Cluster:
             "spec": {"expirationSeconds": _TOKEN_SECONDS},
         }
         token = plane.post(f"{base}/token", body)["status"]["token"]
-        text = kubeconfig.with_token(plane.server, plane.authority.certificate, account, token, namespace)
-        return kubeconfig.write_private(path or self.directory / f"{namespace}-{account}.kubeconfig", text)
+        text = kubeconfig_with_token(plane.server, plane.authority.certificate, account, token, namespace)
+        return write_private(path or self.directory / f"{namespace}-{account}.kubeconfig", text)
 
     def __enter__(self) -> "Cluster":
         self.start()
@@ -286,7 +284,7 @@ def _check_container_options(*, nodes: int, cpus: int | None, images: Mapping[st
 
 def _start_keeper(directory: Path, *options: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "posefleet_lab.keeper", str(directory), *options],
+        [sys.executable, "-m", "posefleet_lab.teardown", str(directory), *options],
         stdin=subprocess.PIPE,
         env={"PYTHONPATH": str(GO_MODULES)},
         start_new_session=True,

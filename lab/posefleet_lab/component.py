@@ -1,64 +1,17 @@
 """A long-running program of the lab: its log, its pid, its end."""
 
-import json
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ComponentError
-from .system_path import system_path
+from .processes import ProcessIdentity
+from .system_programs import system_path
 
 _LOG_TAIL_LINES = 15
-
-
-@dataclass(frozen=True)
-class ProcessIdentity:
-    """A process by pid and start time, so that a pid given anew is not taken for it."""
-
-    pid: int
-    start_ticks: int
-
-    @classmethod
-    def of(cls, pid: int) -> "ProcessIdentity":
-        """Identify the running process ``pid``."""
-        return cls(pid, _start_ticks(pid))
-
-    @classmethod
-    def read(cls, file: Path) -> "ProcessIdentity | None":
-        """Return what ``write`` wrote, None if it never did."""
-        try:
-            return cls(**json.loads(file.read_text()))
-        except FileNotFoundError:
-            return None
-
-    def write(self, file: Path) -> None:
-        """Write a pid file."""
-        file.write_text(json.dumps(asdict(self)))
-
-    def alive(self) -> bool:
-        """Tell whether it still runs; a zombie does not."""
-        return _start_ticks(self.pid) == self.start_ticks
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal if it still runs."""
-        if self.alive():
-            try:
-                os.kill(self.pid, number)
-            except ProcessLookupError:
-                return
-
-
-def _start_ticks(pid: int) -> int:
-    """Return the process's start in clock ticks since boot, 0 if there is none."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return 0 if fields[0] in {"Z", "X"} else int(fields[19])
 
 
 @dataclass
@@ -144,18 +97,6 @@ def tail(log: Path, lines: int = _LOG_TAIL_LINES) -> str:
     """Return the last lines of a log, indented."""
     text = log.read_text(errors="replace") if log.exists() else ""
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (it wrote nothing)"
-
-
-def stop_processes(identities: Sequence[ProcessIdentity], grace_seconds: float = 10.0) -> None:
-    """SIGTERM processes that another process started, wait, SIGKILL what is left."""
-    for identity in identities:
-        identity.signal(signal.SIGTERM)
-    deadline = time.monotonic() + grace_seconds
-    while any(identity.alive() for identity in identities):
-        if time.monotonic() > deadline:
-            for identity in identities:
-                identity.signal(signal.SIGKILL)
-        time.sleep(0.05)
 
 
 def _inherited_environment() -> dict[str, str]:

@@ -18,3 +18,11 @@ def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
 def cluster_directory(name: str, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the directory of the cluster ``name`` under the cache directory."""
     return cache_directory(environ) / "clusters" / name
+
+
+def write_private(path: Path, text: str) -> Path:
+    """Write a file that its owner alone may read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path

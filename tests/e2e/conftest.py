@@ -16,7 +16,7 @@ from posefleet_api.constants import LABEL_ATTEMPT, LABEL_JOB
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.images import base_image
 from posefleet_lab.monitoring import MonitoringOptions
-from posefleet_lab.requirements import CONTAINER_NODE, IMAGE_TOOLS, MONITORING, explain
+from posefleet_lab.system_programs import CONTAINER_NODE, IMAGE_TOOLS, MONITORING, explain
 from posefleet_lab.tools import binaries
 from support.waiting import wait_for
 

@@ -13,7 +13,7 @@ import pytest
 
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.container_node import footprint
-from posefleet_lab.state import ClusterState
+from posefleet_lab.teardown import ClusterState
 from support.waiting import wait_for
 
 STARTER = """
@@ -102,7 +102,7 @@ def test_a_new_node_removes_what_a_crashed_machine_left(tmp_path_factory):
     before = traces(base)
     with starter(crashed) as started:
         programs = ClusterState.read(crashed).processes().values()
-        for pid in [*children(started.pid, "posefleet_lab.keeper"), started.pid]:
+        for pid in [*children(started.pid, "posefleet_lab.teardown"), started.pid]:
             os.kill(pid, signal.SIGKILL)
         for identity in programs:
             identity.signal(signal.SIGKILL)

@@ -10,7 +10,7 @@ import pytest
 from kubernetes import client, config
 
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.store import ObjectStore
+from posefleet_lab.object_stores import ObjectStore
 
 TRAINER_IMAGE = "posefleet-trainer:lab"
 ACCOUNT_SECONDS = 10.0

@@ -12,7 +12,7 @@ from posefleet_demo.kubectl import Kubectl
 from posefleet_demo.project import upload_folder
 from posefleet_demo.rights import operator_rights
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.store import ObjectStore
+from posefleet_lab.object_stores import ObjectStore
 from posefleet_lab.tools import binaries
 from support.bit_identity import Trial
 from support.jobs import DATA_BUCKET, RESULTS_BUCKET, SECRET, Jobs

@@ -7,8 +7,8 @@ from copy import deepcopy
 from typing import Any
 
 from posefleet_demo.kubectl import Kubectl, KubectlRefused
-from posefleet_lab.store import ObjectStore
-from posefleet_lab.store.base import Credentials
+from posefleet_lab.object_stores import ObjectStore
+from posefleet_lab.object_stores.base import Credentials
 from support.waiting import wait_for
 
 FINISHED = ("Succeeded", "Failed")

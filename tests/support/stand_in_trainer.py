@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.images import base_image, buildah
+from posefleet_lab.images import base_image, image_id, run_buildah
 
 REPOSITORY = Path(__file__).parents[2]
 TAG = "stand-in"
@@ -35,20 +35,20 @@ def load(cluster: Cluster, work: Path) -> None:
     """Build the image and import it into the node."""
     if sys.version_info[:2] != _BASE_PYTHON:
         pytest.skip("the virtual environment must be of Python 3.11, as the base image is")
-    replaced = buildah.image_id(IMAGE)
-    container = buildah.run("from", "--pull-never", base_image(print).into_buildah())
+    replaced = image_id(IMAGE)
+    container = run_buildah("from", "--pull-never", base_image(print).into_buildah())
     try:
         for command, module in _COMMANDS.items():
             script = work / command
             script.write_text(_SCRIPT.format(module=module))
-            buildah.run("copy", "--quiet", "--chmod", "0755", container, script, f"/usr/local/bin/{command}")
+            run_buildah("copy", "--quiet", "--chmod", "0755", container, script, f"/usr/local/bin/{command}")
         for variable in ("PYTHONPATH=" + _python_path(), "PYTHONDONTWRITEBYTECODE=1", "HOME=/tmp"):
-            buildah.run("config", "--env", variable, container)
-        buildah.run("commit", "--quiet", container, IMAGE)
+            run_buildah("config", "--env", variable, container)
+        run_buildah("commit", "--quiet", container, IMAGE)
     finally:
-        buildah.run("rm", container)
+        run_buildah("rm", container)
     if replaced is not None:
-        buildah.run("rmi", replaced)
+        run_buildah("rmi", replaced)
     cluster.container_node.load_image(IMAGE)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import LabError
 from .check import check
-from .sources import kubernetes_version
+from .schemas import kubernetes_version
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

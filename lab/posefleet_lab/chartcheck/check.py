@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from ..errors import LabError
 from ..tools import binaries
 from ..tools.build_once import Report, quiet
-from . import sources
+from . import schemas
 
 _RELEASE = ("checked", "--namespace", "checks")
 
@@ -30,11 +30,11 @@ class ChartChecker:
     def __init__(self, definitions: Sequence[Path], directory: Path, report: Report = quiet) -> None:
         """``directory`` is empty and the checker's own; ``definitions`` are files of CustomResourceDefinitions."""
         self._helm, self._kubeconform = binaries.helm(report), binaries.kubeconform(report)
-        self._published = sources.published_schemas(report)
+        self._published = schemas.published_schemas(report)
         self._custom, self._rendered = directory / "schemas", directory / "rendered"
         for made in (self._custom, self._rendered):
             made.mkdir()
-        sources.custom_schemas(list(definitions), self._custom, report)
+        schemas.custom_schemas(list(definitions), self._custom, report)
 
     def chart(self, chart: Path) -> list[Finding]:
         """Check the chart with its defaults and with each file of its folder ``ci/``."""
@@ -57,7 +57,7 @@ class ChartChecker:
         return findings
 
     def _capabilities(self) -> list[str]:
-        return ["--kube-version", sources.kubernetes_version()]
+        return ["--kube-version", schemas.kubernetes_version()]
 
     def _run_helm(self, *arguments: str) -> tuple[str, list[str]]:
         """Return what helm wrote, and its complaints."""

@@ -1,16 +1,17 @@
 """containerd: its configuration, its images, its containers."""
 
 import json
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..component import Component
-from ..images import buildah
-from ..images.pause import PAUSE_IMAGE
-from .commands import run, succeeds
-from .footprint import containerd_socket
+from ..images import PAUSE_IMAGE, export_image
+from ..processes import ProcessIdentity, descendants, parents, stop_processes
+from ..system_programs import run, succeeds
 from .network import PodNetwork
 
+RUN_DIRECTORY = Path("/run/posefleet-lab")
 _NAMESPACE = "k8s.io"  # the kubelet's
 _IMPORT_SECONDS = 300.0
 _CONFIGURATION = """\
@@ -34,6 +35,12 @@ state = "{run}/state"
     bin_dir = "/usr/lib/cni"
     conf_dir = "{directory}/cni"
 """
+_SHIM = b"containerd-shim-runc-v2"
+
+
+def containerd_socket() -> Path:
+    """Return the socket of the node's containerd; its path is short, as that of a socket must be."""
+    return RUN_DIRECTORY / "containerd" / "containerd.sock"
 
 
 def containerd(directory: Path) -> Component:
@@ -66,7 +73,7 @@ def load_image(name: str) -> None:
     """Import an image of buildah's store into the node's. Raises LabError."""
     with TemporaryDirectory(prefix="posefleet-image-") as scratch:
         archive = Path(scratch) / "image.tar"
-        buildah.export(name, archive)
+        export_image(name, archive)
         import_image(archive)
 
 
@@ -94,3 +101,20 @@ def _processes(identity: str) -> list[int]:
 
 def _ctr(*arguments: str) -> list[str]:
     return ["ctr", "--address", str(containerd_socket()), "--namespace", _NAMESPACE, *arguments]
+
+
+def kill_containers(socket: Path) -> None:
+    """End every container of the containerd at ``socket`` with SIGKILL, then what held it."""
+    shims = [pid for pid in parents() if _serves(pid, socket)]
+    held = [ProcessIdentity.of(pid) for shim in shims for pid in descendants(shim)]
+    for identity in held:
+        identity.signal(signal.SIGKILL)
+    stop_processes([ProcessIdentity.of(shim) for shim in shims], grace_seconds=2.0)
+
+
+def _serves(pid: int, socket: Path) -> bool:
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return arguments[0].endswith(_SHIM) and str(socket).encode() in arguments

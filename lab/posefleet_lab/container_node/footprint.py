@@ -12,16 +12,14 @@ from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from ..component import ProcessIdentity
 from ..errors import StateError
-from ..kubeconfig import write_private
-from . import iptables, sysctls
-from .cgroups import remove_pod_groups
-from .mounts import remove_tree, unmount_below
+from ..paths import write_private
+from ..processes import ProcessIdentity
+from . import network
+from .containerd import RUN_DIRECTORY, containerd_socket, kill_containers
+from .kernel import remove_pod_groups, remove_tree, restore_sysctls, saved_sysctls, unmount_below
 from .network import PodNetwork
-from .shims import kill_containers
 
-RUN_DIRECTORY = Path("/run/posefleet-lab")
 _CLAIM = "container-node.json"
 _KUBELET_DEVICES = Path("/var/lib/kubelet/device-plugins")  # the kubelet has no option for it
 _CONTAINER_LOGS = Path("/var/log/containers")
@@ -69,7 +67,7 @@ class Footprint:
         self._remove_strays(directory)
         remove_tree(directory / "state")
         remove_tree(RUN_DIRECTORY / "containerd")
-        sysctls.restore(self.settings)
+        restore_sysctls(self.settings)
 
     def _remove_strays(self, directory: Path) -> None:
         """Remove what kubelet and CNI keep at places of their own choice."""
@@ -86,11 +84,6 @@ class Footprint:
                 emptied.rmdir()
 
 
-def containerd_socket() -> Path:
-    """Return the socket of the node's containerd; its path is short, as that of a socket must be."""
-    return RUN_DIRECTORY / "containerd" / "containerd.sock"
-
-
 def claim(footprint: Footprint) -> None:
     """Take the machine for a node and note its kernel settings, after removing what a node that crashed left behind.
 
@@ -104,13 +97,13 @@ def claim(footprint: Footprint) -> None:
                     f"for it, or end it with `posefleet-lab down --directory {other.cluster_directory}`"
                 )
             _remove(other)
-        if iptables.has_proxy_rules():
+        if network.has_proxy_rules():
             raise StateError(
                 "this machine has the packet filter rules of a kube-proxy, so it is a Kubernetes node already; "
                 "use another machine, or end that node and run `kube-proxy --cleanup`"
             )
         owner = asdict(ProcessIdentity.of(os.getpid()))
-        claimed = replace(footprint, settings=sysctls.save(), owner=owner)
+        claimed = replace(footprint, settings=saved_sysctls(), owner=owner)
         write_private(RUN_DIRECTORY / _CLAIM, json.dumps(asdict(claimed), indent=2))
 
 

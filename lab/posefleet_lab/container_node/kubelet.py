@@ -7,8 +7,8 @@ import yaml
 
 from ..component import Component
 from ..control_plane import ControlPlane
-from .dns import SERVICE_ADDRESS
-from .footprint import containerd_socket
+from .containerd import containerd_socket
+from .services import DNS_ADDRESS
 
 
 def kubelet(binary: Path, directory: Path, name: str, address: str) -> Component:
@@ -62,7 +62,7 @@ def _configuration(directory: Path, address: str, ports: tuple[int, int]) -> dic
         "failSwapOn": False,
         "enforceNodeAllocatable": [],
         "podLogsDir": str(directory / "state" / "pod-logs"),
-        "clusterDNS": [SERVICE_ADDRESS],
+        "clusterDNS": [DNS_ADDRESS],
         "clusterDomain": "cluster.local",
         "resolvConf": "",
         "evictionHard": {},

@@ -1,19 +1,22 @@
-"""The bridge that the pods of a node are attached to, with the node's own address on it."""
+"""The bridge that the node's pods are attached to, and the node's packet filter rules."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from ..errors import StateError
-from . import iptables
-from .commands import run, succeeds
+from ..system_programs import is_there, run, succeeds
 
 BRIDGE = "posefleet0"
 _FIRST_SUBNET = IPv4Network("10.244.0.0/24")
 _CANDIDATES = 255
 _BRIDGE_FILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+_PROGRAMS = ("iptables", "ip6tables")
+_TABLES = ("filter", "nat", "mangle")
+_PROXY_PREFIX = "KUBE-"
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,14 @@ class PodNetwork:
         run("ip", "address", "add", f"{self.gateway}/{self.subnet.prefixlen}", "dev", self.bridge)
         run("ip", "link", "set", self.bridge, "up")
         run("ip", "route", "add", service_network, "dev", self.bridge)
-        iptables.accept(self.bridge)
+        _accept_traffic(self.bridge)
         if not _BRIDGE_FILTER.exists():
             run("modprobe", "br_netfilter")
         _BRIDGE_FILTER.write_text("1")  # else answers of pods on the same bridge bypass kube-proxy's rules
 
     def remove(self) -> None:
         """Remove the bridge and all rules; does nothing where there are none."""
-        iptables.remove_all(self.bridge)
+        remove_packet_filter_rules(self.bridge)
         if succeeds("ip", "link", "show", self.bridge):
             run("ip", "link", "delete", self.bridge)
 
@@ -79,3 +82,44 @@ def _routed() -> list[IPv4Network]:
         return []
     routes = json.loads(run("ip", "-j", "-4", "route", "show"))
     return [IPv4Network(route["dst"]) for route in routes if route["dst"] != "default"]
+
+
+def _accept_traffic(bridge: str) -> None:
+    """Let pods reach each other and this machine, whatever the policies of FORWARD and INPUT are."""
+    for chain, direction in (("INPUT", "-i"), ("FORWARD", "-i"), ("FORWARD", "-o")):
+        run("iptables", "-w", "-I", chain, direction, bridge, "-j", "ACCEPT")
+
+
+def has_proxy_rules() -> bool:
+    """Tell whether a kube-proxy has rules on this machine."""
+    return any(rule.startswith("-N KUBE-SERVICES") for rule in _rules("iptables", "nat"))
+
+
+def remove_packet_filter_rules(bridge: str) -> None:
+    """Remove the node's own rules and those of kube-proxy and of the kubelet."""
+    for program in _PROGRAMS:
+        for table in _TABLES:
+            _remove_from(program, table, bridge)
+
+
+def _remove_from(program: str, table: str, bridge: str) -> None:
+    rules = _rules(program, table)
+    chains = [rule.split()[1] for rule in rules if rule.startswith(f"-N {_PROXY_PREFIX}")]
+    for rule in rules:
+        words = shlex.split(rule)
+        if words[0] == "-A" and words[1] not in chains and _is_ours(words, bridge):
+            run(program, "-w", "-t", table, "-D", *words[1:])
+    for option in ("-F", "-X"):  # a chain can go when no rule names it
+        for chain in chains:
+            run(program, "-w", "-t", table, option, chain)
+
+
+def _is_ours(words: list[str], bridge: str) -> bool:
+    target = words[words.index("-j") + 1] if "-j" in words else ""
+    return target.startswith(_PROXY_PREFIX) or (target == "ACCEPT" and bridge in words)
+
+
+def _rules(program: str, table: str) -> list[str]:
+    """Return a table's rules, none where the kernel does not have it."""
+    listing = (program, "-w", "-t", table, "-S")
+    return run(*listing).splitlines() if is_there(program) and succeeds(*listing) else []

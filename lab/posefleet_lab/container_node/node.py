@@ -7,13 +7,13 @@ from pathlib import Path
 from ..component import Component
 from ..control_plane import SERVICE_NETWORK, ControlPlane
 from ..errors import LabError
-from ..images.pause import pause_image
+from ..images import pause_image
 from ..ports import free_port
 from ..tools.build_once import Report, quiet
-from . import containerd, dns, kubelet, service_proxy
-from .endpoints import Port, service_with_endpoints
+from . import containerd, kubelet, services
 from .footprint import Footprint, claim
 from .network import PodNetwork
+from .services import Port, service_with_endpoints
 
 _NOT_READY = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
 _NODE_SECONDS = 120.0
@@ -47,8 +47,8 @@ class ContainerNode:
         self._ports = {server: (free_port(), free_port()) for server in ("kubelet", "proxy", "dns")}
         self._containerd = containerd.containerd(directory)
         self._kubelet = kubelet.kubelet(binary, directory, name, network.gateway)
-        self._proxy = service_proxy.service_proxy(binary, directory, name)
-        self._dns = dns.dns(binary, directory)
+        self._proxy = services.service_proxy(binary, directory, name)
+        self._dns = services.dns(binary, directory)
 
     @property
     def components(self) -> list[Component]:
@@ -127,12 +127,12 @@ class ContainerNode:
         (directory / "pki").mkdir(exist_ok=True, mode=0o700)
         containerd.write_configuration(directory, self.network)
         kubelet.write_configuration(directory, plane, self.name, address, self._ports["kubelet"])
-        service_proxy.write_configuration(directory, plane, self.network, self._ports["proxy"])
-        dns.write_configuration(directory, plane, address, self._ports["dns"][0])
+        services.write_proxy_configuration(directory, plane, self.network, self._ports["proxy"])
+        services.write_dns_configuration(directory, plane, address, self._ports["dns"][0])
 
     def _apply_dns(self) -> None:
         self._dns.wait_until(lambda: self._control_plane.get("/api/v1/namespaces/kube-system") is not None, "allowed")
-        for path, manifest in dns.objects(self.network.gateway):
+        for path, manifest in services.dns_objects(self.network.gateway):
             self._control_plane.apply(path, manifest)
 
     def _describe(self) -> None:

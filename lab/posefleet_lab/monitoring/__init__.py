@@ -1,6 +1,5 @@
 """Prometheus and Alertmanager of the Debian packages, beside a cluster."""
 
-from .query import Sample
-from .servers import Monitoring, MonitoringOptions
+from .servers import Monitoring, MonitoringOptions, Sample
 
 __all__ = ["Monitoring", "MonitoringOptions", "Sample"]

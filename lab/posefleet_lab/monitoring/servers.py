@@ -1,10 +1,14 @@
-"""The servers: start, stop and what can be asked of them."""
+"""The Prometheus and Alertmanager servers: start, stop and queries."""
 
+import json
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import yaml
 
@@ -12,8 +16,38 @@ from ..component import Component
 from ..errors import LabError
 from ..paths import GO_MODULES
 from ..ports import free_port
-from . import configuration
-from .query import Sample, answer, samples
+from .discovery import alertmanager_configuration, prometheus_configuration
+
+_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One series' labels and its value now."""
+
+    labels: dict[str, str]
+    value: float
+
+
+def answer(url: str, **parameters: str) -> Any:
+    """Return the JSON that a server answers. Raises LabError with the server's own words."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    address = f"{url}?{urlencode(parameters)}" if parameters else url
+    try:
+        with opener.open(address, timeout=_SECONDS) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        raise LabError(f"{address}: {error.code} {error.read().decode(errors='replace')}") from None
+    except OSError as error:
+        raise LabError(f"{address}: {error}") from None
+
+
+def samples(url: str, expression: str) -> list[Sample]:
+    """Return what a PromQL expression gives now, an instant vector or a scalar. Raises LabError."""
+    data = answer(f"{url}/api/v1/query", query=expression)["data"]
+    if data["resultType"] == "scalar":
+        return [Sample({}, float(data["result"][1]))]
+    return [Sample(series["metric"], float(series["value"][1])) for series in data["result"]]
 
 
 @dataclass(frozen=True)
@@ -52,9 +86,9 @@ class Monitoring:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         host = self.alertmanager_url.removeprefix("http://")
         options = self._options
-        prometheus = configuration.prometheus(self._pods_file, host, options.rule_files, options.pod_labels)
+        prometheus = prometheus_configuration(self._pods_file, host, options.rule_files, options.pod_labels)
         (self.directory / "prometheus.yml").write_text(yaml.safe_dump(prometheus, sort_keys=False))
-        (self.directory / "alertmanager.yml").write_text(yaml.safe_dump(configuration.alertmanager()))
+        (self.directory / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager_configuration()))
         for component in self.components:
             component.start()
         self._alertmanager.wait_until(_answers(f"{self.alertmanager_url}/api/v2/status"), "ready")

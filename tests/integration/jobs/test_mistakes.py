@@ -10,7 +10,7 @@ import pytest
 
 from posefleet_demo.kubectl import KubectlRefused
 from posefleet_demo.project import upload_folder
-from posefleet_lab.store.base import Credentials
+from posefleet_lab.object_stores.base import Credentials
 from support.jobs import DATA_BUCKET, RESULTS_BUCKET, Jobs, a_manifest
 from support.waiting import wait_for
 from unit.trainer.video.recordings import Recording

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lab_pods import eventually
 
-from posefleet_lab.state import ClusterState
+from posefleet_lab.teardown import ClusterState
 
 pytestmark = pytest.mark.cluster
 

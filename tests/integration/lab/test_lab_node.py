@@ -8,7 +8,7 @@ import pytest
 from kubernetes import client
 from lab_pods import IMAGE, a_pod, eventually
 
-from posefleet_lab.process_node import ProcessNode
+from posefleet_lab.process_node.node import ProcessNode
 
 pytestmark = pytest.mark.cluster
 

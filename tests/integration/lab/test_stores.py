@@ -5,7 +5,7 @@ import io
 import pytest
 from minio.error import S3Error
 
-from posefleet_lab.store import VENDORS, object_store
+from posefleet_lab.object_stores import VENDORS, object_store
 
 pytestmark = pytest.mark.cluster
 
@@ -46,7 +46,7 @@ def test_a_missing_bucket_says_so(vendor_store):
 
 
 def test_wrong_credentials_are_refused(vendor_store):
-    from posefleet_lab.store import Credentials
+    from posefleet_lab.object_stores import Credentials
 
     with pytest.raises(S3Error) as refused:
         list(vendor_store.client(Credentials("nobody", "nothing-at-all")).list_objects("data"))
@@ -75,7 +75,7 @@ def test_data_and_endpoint_outlive_an_outage(vendor_store):
 
 
 def test_credentials_do_not_show():
-    from posefleet_lab.store import Credentials
+    from posefleet_lab.object_stores import Credentials
 
     credentials = Credentials.generate()
     assert credentials.secret_key not in repr(credentials)

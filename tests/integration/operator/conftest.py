@@ -13,7 +13,7 @@ from kubernetes import client, config
 from integration.operator.stage import CRD, Stage
 from posefleet_api.constants import GROUP, PLURAL, VERSION
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.node.images import Image
+from posefleet_lab.process_node.node_config import Image
 from support.audit import AUDIT_LOG, audit_options
 from support.operator_process import OperatorProcess
 from support.waiting import wait_for

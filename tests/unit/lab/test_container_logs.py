@@ -5,8 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from posefleet_lab.node.logs import LogOptions, copy_stream, last_lines, read_log, render
-from posefleet_lab.node.termination import termination_message
+from posefleet_lab.process_node.containers.logs import (
+    LogOptions,
+    copy_stream,
+    last_lines,
+    read_log,
+    render,
+    termination_message,
+)
 
 
 async def written(tmp_path, *chunks):

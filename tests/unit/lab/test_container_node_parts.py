@@ -6,25 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from posefleet_lab import requirements
+from posefleet_lab import system_programs
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.container_node import footprint, iptables, sysctls
-from posefleet_lab.container_node.endpoints import Port, service_with_endpoints
-from posefleet_lab.container_node.mounts import remove_tree
+from posefleet_lab.container_node import footprint, network
+from posefleet_lab.container_node.kernel import remove_tree, restore_sysctls, saved_sysctls
 from posefleet_lab.container_node.network import PodNetwork, free_network
+from posefleet_lab.container_node.services import Port, service_with_endpoints
 from posefleet_lab.errors import LabError, StateError
-from posefleet_lab.images.base import debian_mirror
-from posefleet_lab.monitoring.configuration import prometheus
-from posefleet_lab.monitoring.discovery import targets
-from posefleet_lab.requirements import Requirements, explain, require
-from posefleet_lab.system_path import system_path
+from posefleet_lab.images import debian_mirror
+from posefleet_lab.monitoring.discovery import prometheus_configuration, targets
+from posefleet_lab.system_programs import Requirements, explain, require, system_path
 
 NETWORK = PodNetwork("posefleet0", IPv4Network("10.244.3.0/24"))
 
 
 def test_everything_that_is_missing_is_told_at_once(monkeypatch):
-    monkeypatch.setattr(requirements.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(system_programs.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(system_programs.os, "geteuid", lambda: 1000)
     node = Requirements("the node", {"no-such-a": "package-b", "/no/such": "package-a", "sh": "dash"})
     pages = Requirements("pages", {"no-such-c": "package-b"}, root=False)
     assert explain(node, pages).splitlines() == [
@@ -38,7 +36,7 @@ def test_everything_that_is_missing_is_told_at_once(monkeypatch):
 
 
 def test_what_is_there_is_not_asked_for(monkeypatch):
-    monkeypatch.setattr(requirements.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(system_programs.platform, "system", lambda: "Linux")
     assert explain(Requirements("a shell", {"sh": "dash"}, root=False)) == ""
 
 
@@ -93,10 +91,10 @@ def test_only_rules_of_the_node_are_removed(monkeypatch):
     ]
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(
-        iptables, "_rules", lambda program, table: listing if (program, table) == ("iptables", "filter") else []
+        network, "_rules", lambda program, table: listing if (program, table) == ("iptables", "filter") else []
     )
-    monkeypatch.setattr(iptables, "run", lambda *argv: asked.append(argv[4:]))
-    iptables.remove_all("posefleet0")
+    monkeypatch.setattr(network, "run", lambda *argv: asked.append(argv[4:]))
+    network.remove_packet_filter_rules("posefleet0")
     assert asked == [
         ("-D", "FORWARD", "-m", "comment", "--comment", "kubernetes forwarding rules", "-j", "KUBE-FORWARD"),
         ("-D", "FORWARD", "-i", "posefleet0", "-j", "ACCEPT"),
@@ -109,14 +107,14 @@ def test_kernel_settings_are_put_back(tmp_path):
     setting = tmp_path / "net/ipv4/ip_forward"
     setting.parent.mkdir(parents=True)
     setting.write_text("0\n")
-    saved = sysctls.save(tmp_path)
+    saved = saved_sysctls(tmp_path)
     setting.write_text("1\n")
-    sysctls.restore(saved, tmp_path)
+    restore_sysctls(saved, tmp_path)
     assert (saved, setting.read_text().strip()) == ({"net/ipv4/ip_forward": "0"}, "0")
 
 
 def test_a_directory_with_a_mount_is_never_deleted(tmp_path, monkeypatch):
-    monkeypatch.setattr("posefleet_lab.container_node.mounts.mounted_below", lambda place: [str(place / "data")])
+    monkeypatch.setattr("posefleet_lab.container_node.kernel.mounted_below", lambda place: [str(place / "data")])
     with pytest.raises(LabError, match=r"still mounted below it are .*data"):
         remove_tree(tmp_path)
     assert tmp_path.exists()
@@ -124,7 +122,7 @@ def test_a_directory_with_a_mount_is_never_deleted(tmp_path, monkeypatch):
 
 def test_a_machine_is_taken_for_one_cluster_only(tmp_path, monkeypatch):
     monkeypatch.setattr(footprint, "RUN_DIRECTORY", tmp_path / "run")
-    monkeypatch.setattr(iptables, "has_proxy_rules", lambda: False)
+    monkeypatch.setattr(network, "has_proxy_rules", lambda: False)
     mine = footprint.Footprint(
         "mine", str(tmp_path / "mine"), str(tmp_path / "mine/node"), "posefleet0", "10.244.0.0/24", []
     )
@@ -134,7 +132,7 @@ def test_a_machine_is_taken_for_one_cluster_only(tmp_path, monkeypatch):
     with pytest.raises(StateError, match=f"'mine' runs a container node already.*down --directory {tmp_path}/mine"):
         footprint.claim(mine)
     (tmp_path / "run" / "container-node.json").unlink()
-    monkeypatch.setattr(iptables, "has_proxy_rules", lambda: True)
+    monkeypatch.setattr(network, "has_proxy_rules", lambda: True)
     with pytest.raises(StateError, match="it is a Kubernetes node already"):
         footprint.claim(mine)
 
@@ -142,7 +140,7 @@ def test_a_machine_is_taken_for_one_cluster_only(tmp_path, monkeypatch):
 def test_what_another_cluster_has_taken_meanwhile_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(footprint, "RUN_DIRECTORY", tmp_path / "run")
     monkeypatch.setattr(footprint, "has_container_node", lambda _: True)
-    monkeypatch.setattr(iptables, "has_proxy_rules", lambda: False)
+    monkeypatch.setattr(network, "has_proxy_rules", lambda: False)
     other = footprint.Footprint("other", str(tmp_path / "other"), str(tmp_path / "other/node"), "b", "10.1.0.0/24", [])
     footprint.claim(other)
     monkeypatch.setattr(footprint.Footprint, "remove", lambda _: pytest.fail("it is another's"))
@@ -188,7 +186,9 @@ def test_prometheus_is_told_of_pods_as_its_own_discovery_would():
             },
         }
     ]
-    scrape = prometheus(Path("/pods.json"), "127.0.0.1:9093", [], {"job": "posefleet.io/job"})["scrape_configs"][0]
+    scrape = prometheus_configuration(Path("/pods.json"), "127.0.0.1:9093", [], {"job": "posefleet.io/job"})[
+        "scrape_configs"
+    ][0]
     assert {
         "source_labels": ["__meta_kubernetes_pod_label_posefleet_io_job"],
         "regex": "(.+)",

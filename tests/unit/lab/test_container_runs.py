@@ -6,10 +6,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from posefleet_lab.node import container as container_module
-from posefleet_lab.node.container import ContainerRunner
-from posefleet_lab.node.containers import ContainerRecord, Terminated, Waiting
-from posefleet_lab.node.images import Image
+from posefleet_lab.process_node.containers import runner as container_module
+from posefleet_lab.process_node.containers.runner import ContainerRunner
+from posefleet_lab.process_node.containers.states import ContainerRecord, Terminated, Waiting
+from posefleet_lab.process_node.node_config import Image
 
 
 class Process:

@@ -4,9 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_lab.node.downward import field_value, resource_value
-from posefleet_lab.node.environment import ConfigError, EnvironmentBuilder
-from posefleet_lab.node.expansion import expand
+from posefleet_lab.process_node.sandbox.environment import (
+    ConfigError,
+    EnvironmentBuilder,
+    expand,
+    field_value,
+    resource_value,
+)
 
 POD = {
     "metadata": {"name": "pod", "namespace": "lab", "uid": "u", "labels": {"app": "x", "b": 'q"'}, "annotations": {}},

@@ -13,19 +13,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from posefleet_lab import kubeconfig
-from posefleet_lab.certificates import CertificateAuthority
-from posefleet_lab.commands import parse_images
-from posefleet_lab.component import Component, ProcessIdentity, stop_processes
+from posefleet_lab.component import Component
+from posefleet_lab.control_plane.credentials import CertificateAuthority, kubeconfig_with_token
 from posefleet_lab.errors import ComponentError, LabError
-from posefleet_lab.main import main
-from posefleet_lab.node.config import NodeConfig
-from posefleet_lab.node.environment import ConfigError
-from posefleet_lab.node.images import Image
-from posefleet_lab.node.quantities import in_units_of, parse_quantity, to_bytes
-from posefleet_lab.node.users import user_and_group
+from posefleet_lab.main import main, parse_images
+from posefleet_lab.manifests import in_units_of, parse_quantity, to_bytes
 from posefleet_lab.paths import cache_directory
-from posefleet_lab.state import ClusterState
+from posefleet_lab.process_node.node_config import Image, NodeConfig
+from posefleet_lab.process_node.sandbox.environment import ConfigError, user_and_group
+from posefleet_lab.processes import ProcessIdentity, stop_processes
+from posefleet_lab.teardown import ClusterState
 from posefleet_lab.tools.build_once import build_once
 from posefleet_lab.tools.golang import parse_version, required_version
 
@@ -109,7 +106,7 @@ def handshake(directory: Path, name: str) -> bool:
 
 
 def test_a_kubeconfig_verifies_the_server():
-    text = kubeconfig.with_token("https://127.0.0.1:1", b"authority", "account", "secret", "lab")
+    text = kubeconfig_with_token("https://127.0.0.1:1", b"authority", "account", "secret", "lab")
     document = yaml.safe_load(text)
     cluster = document["clusters"][0]["cluster"]
     assert base64.b64decode(cluster["certificate-authority-data"]) == b"authority"

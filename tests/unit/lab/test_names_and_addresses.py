@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_lab.node.hosts import addresses, cluster_entries, hostname_of, hosts_file, rewrite
-from posefleet_lab.node.translation import names_of_service, translate
 from posefleet_lab.ports import claim_network, free_port
+from posefleet_lab.process_node.sandbox.hosts_files import addresses, cluster_entries, hostname_of, hosts_file, rewrite
+from posefleet_lab.process_node.sandbox.sandbox import names_of_service, translate
 
 
 def a_pod(name, address="", namespace="lab", ready=True, **spec):

@@ -5,12 +5,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from posefleet_lab.node.api import ApiError
-from posefleet_lab.node.containers import ContainerRecord, Running, Terminated, Waiting
-from posefleet_lab.node.phases import conditions, phase
-from posefleet_lab.node.pod_records import bring_back, lost_records, new_records, was_started
-from posefleet_lab.node.restart import Backoff, should_restart
-from posefleet_lab.node.status import PodState, StatusWriter
+from posefleet_lab.api_client import ApiError
+from posefleet_lab.process_node.containers.states import (
+    Backoff,
+    ContainerRecord,
+    Running,
+    Terminated,
+    Waiting,
+    bring_back,
+    lost_records,
+    new_records,
+    should_restart,
+    was_started,
+)
+from posefleet_lab.process_node.pods.status import PodState, StatusWriter, conditions, phase
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from posefleet_lab.node.probes import Probe, Prober, Threshold
+from posefleet_lab.process_node.containers.probes import Probe, Prober, Threshold
 
 
 def verdicts(threshold, answers):

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from posefleet_lab.node.probes import Probe, Prober, ProbeResult
-from posefleet_lab.node.probing import ContainerProbing
+from posefleet_lab.process_node.containers.probes import ContainerProbing, Probe, Prober, ProbeResult
 
 
 @dataclass

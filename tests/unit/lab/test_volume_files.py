@@ -2,10 +2,10 @@
 
 import pytest
 
-from posefleet_lab.node.environment import ConfigError
-from posefleet_lab.node.projection import ProjectedFile, write_files
-from posefleet_lab.node.sandbox import _inside
-from posefleet_lab.node.volumes import PodVolumes, VolumeError
+from posefleet_lab.process_node.sandbox.environment import ConfigError
+from posefleet_lab.process_node.sandbox.projection import ProjectedFile, write_files
+from posefleet_lab.process_node.sandbox.sandbox import _inside
+from posefleet_lab.process_node.sandbox.volumes import PodVolumes, VolumeError
 
 POD = {"metadata": {"name": "pod", "namespace": "lab", "uid": "uid-1", "labels": {"a": "b"}}, "spec": {}}
 

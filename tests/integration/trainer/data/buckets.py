@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from posefleet_api.dataset import Storage
-from posefleet_lab.store import Credentials, ObjectStore
+from posefleet_lab.object_stores import Credentials, ObjectStore
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.open import open_store
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from integration.trainer.data.buckets import Bucket
-from posefleet_lab.store import VENDORS, ObjectStore, object_store
+from posefleet_lab.object_stores import VENDORS, ObjectStore, object_store
 
 
 @pytest.fixture(scope="session", params=VENDORS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from integration.trainer.data.buckets import Bucket
-from posefleet_lab.store import Credentials
+from posefleet_lab.object_stores import Credentials
 from posefleet_trainer.errors import InvalidInput, StoreUnreachable
 from posefleet_trainer.store.base import StoredObject
 from posefleet_trainer.store.cache import NodeCache

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from integration.trainer.data.buckets import Bucket
-from posefleet_lab.store import ObjectStore, object_store
+from posefleet_lab.object_stores import ObjectStore, object_store
 from unit.trainer.training.tiny import TinyProject
 
 _DEADLINE_SECONDS = 240.0

@@ -1,0 +1,1 @@
+"""Single containers: their processes, states, logs and probes."""

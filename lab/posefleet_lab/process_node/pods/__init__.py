@@ -1,0 +1,1 @@
+"""Whole pods: the order of their containers, their status and their end."""

@@ -1,0 +1,1 @@
+"""What the containers of one pod see of this machine."""

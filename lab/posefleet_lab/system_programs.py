@@ -1,0 +1,105 @@
+"""The system's own programs: where they are, how they are run, and which Debian packages contain them."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import LabError
+
+_SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
+_SECONDS = 120.0
+
+
+def system_path(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the PATH with the system's directories at its end."""
+    own = environ.get("PATH", "").split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys(directory for directory in (*own, *_SYSTEM) if directory))
+
+
+def is_there(program: str) -> bool:
+    """Tell whether a program can be run by its name or path."""
+    return Path(program).exists() if "/" in program else shutil.which(program, path=system_path()) is not None
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """``purpose`` needs Linux, the programs, each by name or path with its Debian package, and mostly root."""
+
+    purpose: str
+    programs: Mapping[str, str] = field(hash=False)
+    root: bool = True
+
+    def missing(self) -> list[str]:
+        """Return a sentence for each thing that is missing, the packages in one."""
+        found: list[str] = []
+        if platform.system() != "Linux":
+            found.append(f"Linux is needed; this is {platform.system()}")
+        if self.root and os.geteuid() != 0:
+            found.append("root is needed; run it with sudo")
+        absent = {program: package for program, package in self.programs.items() if not is_there(program)}
+        if absent:
+            packages = " ".join(sorted(set(absent.values())))
+            found.append(f"{', '.join(absent)} missing: apt-get install {packages}")
+        return found
+
+
+IMAGE_TOOLS = Requirements("making images", {"buildah": "buildah", "debootstrap": "debootstrap"})
+CONTAINER_NODE = Requirements(
+    "the container node",
+    {
+        "containerd": "containerd",
+        "containerd-shim-runc-v2": "containerd",
+        "ctr": "containerd",
+        "runc": "runc",
+        "/usr/lib/cni/bridge": "containernetworking-plugins",
+        "iptables": "iptables",
+        "iptables-save": "iptables",
+        "ip": "iproute2",
+        "conntrack": "conntrack",
+        "buildah": "buildah",
+    },
+)
+MONITORING = Requirements(
+    "monitoring", {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}, root=False
+)
+
+
+def require(*needs: Requirements) -> None:
+    """Raise LabError with everything that is missing."""
+    if needs and (missing := explain(*needs)):
+        raise LabError(missing)
+
+
+def explain(*needs: Requirements) -> str:
+    """Return a message that lists everything that is missing, nothing if all is there."""
+    purposes = " and ".join(need.purpose for need in needs)
+    programs = {name: package for need in needs for name, package in need.programs.items()}
+    found = Requirements(purposes, programs, any(need.root for need in needs)).missing()
+    return "\n".join([f"{purposes} cannot be had here:", *(f"  {sentence}" for sentence in found)]) if found else ""
+
+
+def run(*argv: str, timeout_seconds: float = _SECONDS) -> str:
+    """Return what a program prints. Raises LabError with its errors, also when it hangs."""
+    environment = {**os.environ, "PATH": system_path()}
+    try:
+        result = subprocess.run(
+            argv, env=environment, capture_output=True, text=True, check=False, timeout=timeout_seconds
+        )
+    except subprocess.TimeoutExpired:
+        raise LabError(f"`{' '.join(argv)}` gave no answer within {timeout_seconds:.0f} s") from None
+    if result.returncode:
+        raise LabError(f"`{' '.join(argv)}` failed: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout
+
+
+def succeeds(*argv: str, timeout_seconds: float = _SECONDS) -> bool:
+    """Tell whether a program ends with exit code 0."""
+    try:
+        run(*argv, timeout_seconds=timeout_seconds)
+    except LabError:
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""The record of a running cluster, and how another process ends the cluster by it.
+
+``python -m posefleet_lab.teardown DIRECTORY [--disposable]`` waits until its standard input ends and then stops the
+cluster. The process that starts a cluster holds the other end, which closes however that process ends, so a test run
+that is killed leaves nothing running.
+"""
+
+import json
+import shutil
+import signal
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .container_node import remove_footprint
+from .paths import write_private
+from .processes import ProcessIdentity, stop_processes
+
+_FILE = "cluster.json"
+_LAST = ("apiserver", "etcd")
+_LEFTOVERS = ("control-plane/etcd", "nodes", "store/data", "monitoring/data")
+_GRACE_SECONDS = 5.0
+DISPOSABLE = "--disposable"
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """What runs in a cluster directory, and how to reach it; ``pages`` are for a browser.
+
+    The file is for its owner alone.
+    """
+
+    name: str
+    kubeconfig: str
+    pid_files: dict[str, str]
+    store: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
+
+    def write(self, directory: Path) -> None:
+        """Write the file, all at once."""
+        fresh = write_private(directory / f".{_FILE}", json.dumps(asdict(self), indent=2))
+        fresh.replace(directory / _FILE)
+
+    @classmethod
+    def read(cls, directory: Path) -> "ClusterState | None":
+        """Return what the file says, None if there is none."""
+        try:
+            data = json.loads((directory / _FILE).read_text())
+        except FileNotFoundError:
+            return None
+        return cls(**data)
+
+    @staticmethod
+    def forget(directory: Path) -> None:
+        """Delete the file."""
+        (directory / _FILE).unlink(missing_ok=True)
+
+    def running(self) -> dict[str, bool]:
+        """Tell for each component whether it runs."""
+        processes = self.processes()
+        return {name: name in processes and processes[name].alive() for name in self.pid_files}
+
+    def processes(self) -> dict[str, ProcessIdentity]:
+        """Return each component's last process."""
+        found = {name: ProcessIdentity.read(Path(file)) for name, file in self.pid_files.items()}
+        return {name: identity for name, identity in found.items() if identity is not None}
+
+
+def shut_down(directory: Path) -> bool:
+    """Stop every program of the cluster in ``directory``; return whether there was a cluster."""
+    state = ClusterState.read(directory)
+    if state is None:
+        return False
+    processes = state.processes()
+    first = [identity for name, identity in processes.items() if name not in _LAST]
+    stop_processes(first, _GRACE_SECONDS)
+    for name in _LAST:
+        if name in processes:
+            stop_processes([processes[name]], _GRACE_SECONDS)
+    remove_footprint(directory)
+    ClusterState.forget(directory)
+    return True
+
+
+def remove_data(directory: Path) -> None:
+    """Delete what a stopped cluster leaves on the disk, but not its logs."""
+    for name in _LEFTOVERS:
+        shutil.rmtree(directory / name, ignore_errors=True)
+
+
+def main() -> None:
+    """Wait for the end of the input, then stop the cluster."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    directory = Path(sys.argv[1])
+    if shut_down(directory):
+        remove_data(directory)
+    if DISPOSABLE in sys.argv[2:]:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
