@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +29,35 @@ def generated_files() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Entry of ``posefleet-generate``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository")
+    """Entry point of ``posefleet-generate``."""
+    write_or_check(generated_files(), __doc__ or "")
+
+
+def write_or_check(files: Mapping[Path, str], description: str, root: Path = Path()) -> None:
+    """Write generated files below ``--root``, or with ``--check`` exit with an error if one of them is out of date.
+
+    Args:
+        files: path below the root and content of every file.
+        description: what the command does, for its help.
+        root: the default of ``--root``.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--root", type=Path, default=root, help="the repository")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a file is out of date")
     arguments = parser.parse_args()
-    stale = [
-        path for path, text in generated_files().items()
-        if not (arguments.root / path).exists() or (arguments.root / path).read_text() != text
-    ]  # fmt: skip
+    stale = {path: text for path, text in files.items() if _content(arguments.root / path) != text}
     if arguments.check:
         if stale:
             sys.exit(f"out of date: {', '.join(map(str, stale))}; run `make generate`")
         return
-    for path in stale:
+    for path, text in stale.items():
         target = arguments.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(generated_files()[path])
+        target.write_text(text, encoding="utf-8")
+
+
+def _content(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 _HEAD = f"""# The manifest of a {KIND}

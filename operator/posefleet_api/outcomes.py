@@ -40,9 +40,6 @@ TerminationReason = Literal[
     "Error",
 ]
 
-#: Training resumes bit for bit, so these would come again in every attempt.
-FINAL_REASONS: Final = frozenset({"InvalidInput", "NonFiniteLoss"})
-
 
 class TrainerMessage(ApiModel):
     """What a trainer tells the operator, whose image may be of another version."""

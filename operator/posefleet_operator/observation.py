@@ -183,6 +183,11 @@ class Observation:
         pods = (p for p in self.pods if p.identity.owner_uid != self.uid and p.active)
         return (*jobs, *(f"pod {pod.identity.name}" for pod in pods))
 
+    def gang_size(self, attempt: Attempt) -> int:
+        """The number of pods of an attempt. The spec may have changed since it was created."""
+        job = self.attempt_job(attempt.number)
+        return job.completions if job is not None else len(attempt.nodes) or self.spec.resources.nodes
+
     def attempt_job(self, number: int) -> ChildJob | None:
         """The child Job of an attempt."""
         return _numbered(self.own_jobs(COMPONENT_ATTEMPT), number)

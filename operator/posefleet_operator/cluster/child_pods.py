@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
 
+from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
 
 #: The trainer's container; whatever else a cluster injects into its pods is passed over.
@@ -110,4 +111,4 @@ def _termination(state: Manifest | None) -> Termination | None:
 def _sentence(condition: Manifest | None) -> str:
     if condition is None:
         return ""
-    return f"{condition.get('reason', 'Disrupted')}: {condition.get('message', '')}".rstrip(": ")
+    return f"{condition.get('reason', reasons.DISRUPTED)}: {condition.get('message', '')}".rstrip(": ")

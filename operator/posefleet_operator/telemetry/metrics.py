@@ -21,28 +21,14 @@ from posefleet_operator.cluster.progress_poller import ProgressPoller
 from posefleet_operator.executor import Refused
 from posefleet_operator.observation import Observation
 from posefleet_operator.policies.attempts import gpu_seconds, useful_share
+from posefleet_operator.reasons import reasons_by_outcome
 from posefleet_operator.telemetry.job_series import JobSeries
 
 _RECONCILE_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _WAIT_BUCKETS = (1, 3, 10, 20, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400)
-_RECONCILE_ERRORS = ("Conflict", "Unreachable", "Refused", "NotLeading", "ApiError", "Unexpected")
-#: Why attempts usually end. Their counts begin at zero: no rate sees the first one of a series that begins at one.
-ATTEMPT_ENDS: dict[str, tuple[str, ...]] = {
-    "Succeeded": ("Completed",),
-    "Preempted": (
-        *("Preempted", "PodDeleted", "PodLost", "JobDeleted", "StoreUnreachable", "QueuePreempted", "Suspended"),
-        *("PreemptionByScheduler", "EvictionByEvictionAPI", "DeletionByTaintManager", "DeletionByPodGC"),
-        *("TerminationByKubelet", "GangIncomplete", "Replaced"),
-    ),
-    "InvalidInput": ("InvalidInput",),
-    "Failed": (
-        *("Error", "OutOfMemory", "NonFiniteLoss", "PeerLost", "PreflightFailed", "OOMKilled", "Killed", "Evicted"),
-    ),
-    "Stalled": ("Stalled",),
-    "DeadlineExceeded": ("DeadlineExceeded",),
-}
-#: Whoever evicts a pod may write any reason into it; those not listed here are counted as Other.
-_KNOWN_REASONS = frozenset(get_args(TerminationReason)).union(*ATTEMPT_ENDS.values())
+_RECONCILE_ERRORS = ("Conflict", "Unreachable", Refused.__name__, NotLeading.__name__, "ApiError", "Unexpected")
+#: Anybody who evicts a pod may give any reason. Those that the registry does not know are counted as Other.
+_KNOWN_REASONS = frozenset(get_args(TerminationReason)).union(*reasons_by_outcome().values())
 
 
 class Metrics:
@@ -131,8 +117,8 @@ class Metrics:
         self._namespaces.add(namespace)
         self._queue_wait.labels(namespace)
         self._first_step.labels(namespace)
-        for outcome, reasons in ATTEMPT_ENDS.items():
-            for reason in reasons:
+        for outcome, names in reasons_by_outcome().items():
+            for reason in names:
                 self._attempts.labels(namespace, outcome, reason)
 
     def _count(self, namespace: str, old: Attempt | None, attempt: Attempt, now: datetime) -> None:
@@ -153,9 +139,7 @@ def known_reason(reason: str) -> str:
 def _kind_of(error: Exception) -> str:
     if isinstance(error, ApiError):
         return {0: "Unreachable", 409: "Conflict"}.get(error.status, "ApiError")
-    if isinstance(error, Refused):
-        return "Refused"
-    return "NotLeading" if isinstance(error, NotLeading) else "Unexpected"
+    return type(error).__name__ if isinstance(error, Refused | NotLeading) else "Unexpected"
 
 
 def _has_stepped(attempt: Attempt) -> bool:
