@@ -1,4 +1,6 @@
-"""Write what is made from the API's models, or check that it is up to date: CRDs, the chart's copy, the reference."""
+"""Write the CRD, its copy in the chart and docs/manifest.md from the API's models, or check with --check that they are
+up to date.
+"""
 
 import argparse
 import json
@@ -18,7 +20,7 @@ _NOTE = "# Written by `make generate` from operator/posefleet_api; edit the mode
 
 
 def generated_files() -> dict[Path, str]:
-    """Path in the repository and content of every generated file."""
+    """Return path in the repository and content of every generated file."""
     crd = yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=110, allow_unicode=True)
     name = f"{GROUP}_{PLURAL}.yaml"
     return {
@@ -63,12 +65,13 @@ def _content(path: Path) -> str | None:
 _HEAD = f"""# The manifest of a {KIND}
 
 Written by `make generate` from the API's models; `kubectl explain {SHORT_NAME}.spec` shows the same.
-Your cluster's defaults are those that its posefleet was installed with. `apiVersion: {API_VERSION}`, `kind: {KIND}`.
+The administrator of a cluster can set other defaults for the fields that say so.
+`apiVersion: {API_VERSION}`, `kind: {KIND}`.
 """
 
 
 def manifest_reference() -> str:
-    """The page as Markdown: a table for ``spec``, then one for ``status``."""
+    """Return the page as Markdown, with a table for ``spec`` and one for ``status``."""
     properties = structural_schema(PoseTrainingJob)["properties"]
     sections = [_HEAD]
     for name in ("spec", "status"):

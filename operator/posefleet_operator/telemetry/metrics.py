@@ -1,6 +1,7 @@
-"""Prometheus metrics of the operator: what happens, counted. What jobs are like just now is in ``job_series.py``.
+"""The Prometheus metrics that count what the operator does and what happens to jobs.
 
-docs/metrics.md lists them all. The label ``training_job`` names the PoseTrainingJob, for ``job`` is Prometheus' own.
+The gauges that describe the current state of jobs are in ``job_series.py``. docs/metrics.md lists all metrics. The
+label ``training_job`` names the PoseTrainingJob, because Prometheus uses ``job`` itself.
 """
 
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ _KNOWN_REASONS = frozenset(get_args(TerminationReason)).union(*reasons_by_outcom
 
 
 class Metrics:
-    """All that one operator process tells Prometheus."""
+    """All metrics of one operator process."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -42,19 +43,19 @@ class Metrics:
             version("posefleet")
         ).set(1)
         self._leading = Gauge(
-            "posefleet_operator_leading", "Whether this operator holds the Lease and acts (1) or stands by (0)",
+            "posefleet_operator_leading", "Whether this operator holds the Lease and leads (1) or stands by (0)",
             registry=registry,
         )  # fmt: skip
         self._reconcile = Histogram(
-            "posefleet_reconcile_seconds", "One look at a job: deciding what is to be done, and doing it",
+            "posefleet_reconcile_seconds", "Duration of one reconcile of a job",
             buckets=_RECONCILE_BUCKETS, registry=registry,
         )  # fmt: skip
         self._last_success = Gauge(
-            "posefleet_reconcile_last_success_timestamp_seconds", "When a job that is not finished was last reconciled",
+            "posefleet_reconcile_last_success_timestamp_seconds", "When an unfinished job was last reconciled",
             registry=registry,
         )  # fmt: skip
         self._errors = Counter(
-            "posefleet_reconcile_errors", "Reconciles that failed and were tried again", ["reason"], registry=registry
+            "posefleet_reconcile_errors", "Reconciles that failed and were retried", ["reason"], registry=registry
         )
         for reason in _RECONCILE_ERRORS:
             self._errors.labels(reason)
@@ -69,15 +70,15 @@ class Metrics:
         self._attempts = Counter(
             "posefleet_attempts", "Attempts that ended", ["namespace", "outcome", "reason"], registry=registry
         )
-        self._gpu_seconds = GpuSeconds(registry)
+        self._gpu_seconds = GpuSecondsCounter(registry)
         self._namespaces: set[str] = set()
 
     @contextmanager
     def leading(self, jobs: Jobs, poller: ProgressPoller) -> Iterator[None]:
-        """Meanwhile this operator leads and acts: the jobs of its cache are shown."""
+        """Expose the jobs of the cache while this operator leads."""
         series = JobSeries(jobs, poller, known_reason)
         self.registry.register(series)
-        self._gpu_seconds.begin()
+        self._gpu_seconds.restart()
         self._leading.set(1)
         try:
             yield
@@ -86,32 +87,32 @@ class Metrics:
             self.registry.unregister(series)
 
     def reconcile_timer(self) -> AbstractContextManager[object]:
-        """Times what happens inside."""
+        """Return a context manager that measures the duration of one reconcile."""
         timer: AbstractContextManager[object] = self._reconcile.time()
         return timer
 
     def reconcile_succeeded(self) -> None:
-        """Note that the operator gets through what it has to do for a job that is not finished."""
+        """Record the time of a successful reconcile of a job that has not finished."""
         self._last_success.set_to_current_time()
 
     def reconcile_failed(self, error: Exception) -> None:
-        """Count a reconcile that is tried again."""
+        """Count a reconcile that failed and is retried."""
         self._errors.labels(_kind_of(error)).inc()
 
     def status_written(self, seen: Observation, new: Status) -> None:
-        """Count what the difference between a job's old status and its new one tells."""
-        self._begin(seen.key[0])
+        """Count what happened to a job between its old status and its new one."""
+        self._initialize(seen.key[0])
         known = {attempt.number: attempt for attempt in seen.status.attempts}
         for attempt in new.attempts:
             self._count(seen.key[0], known.get(attempt.number), attempt, seen.now)
-        self._gpu_seconds.passed(seen.key, seen.status, new, seen.now)
+        self._gpu_seconds.count(seen.key, seen.status, new, seen.now)
 
     def forget(self, key: Key) -> None:
-        """A job is gone."""
+        """Drop what is kept about a job that is gone."""
         self._gpu_seconds.forget(key)
 
-    def _begin(self, namespace: str) -> None:
-        """Begin a namespace's counts at zero."""
+    def _initialize(self, namespace: str) -> None:
+        """Start the counters of a namespace at zero, because a rate misses the first increment of a new series."""
         if namespace in self._namespaces:
             return
         self._namespaces.add(namespace)
@@ -132,7 +133,7 @@ class Metrics:
 
 
 def known_reason(reason: str) -> str:
-    """``reason`` if it is one of the few that metrics tell apart, else Other."""
+    """Return ``reason`` if it is registered, otherwise ``Other``."""
     return reason if reason in _KNOWN_REASONS else "Other"
 
 
@@ -146,25 +147,28 @@ def _has_stepped(attempt: Attempt) -> bool:
     return attempt.end_step is not None and attempt.end_step > (attempt.start_step or 0)
 
 
-class GpuSeconds:
-    """What attempts held, and how much of it was of use."""
+class GpuSecondsCounter:
+    """Counters of the GPU-seconds that attempts held, and of those that were useful.
+
+    They are counted while time passes, so that a rate over them is a number of GPUs, even during a long attempt.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._allocated = Counter(
             "posefleet_allocated_gpu_seconds", "GPU-seconds that attempts held", ["namespace"], registry=registry
         )
         self._useful = Counter(
-            "posefleet_useful_gpu_seconds", "GPU-seconds whose steps no later attempt has to repeat", ["namespace"],
+            "posefleet_useful_gpu_seconds", "GPU-seconds of steps that no later attempt has to repeat", ["namespace"],
             registry=registry,
         )  # fmt: skip
-        #: By job, attempt and its start: held and useful GPU-seconds that are counted already.
+        #: Held and useful GPU-seconds that have been counted, by job, attempt and its start time.
         self._counted: dict[tuple[Key, int, str], tuple[float, float]] = {}
 
-    def passed(self, key: Key, old: Status, new: Status, now: datetime) -> None:
-        """Count what has passed since this job was last looked at.
+    def count(self, key: Key, old: Status, new: Status, now: datetime) -> None:
+        """Count the time that has passed since the last call for this job.
 
-        Of an attempt that was under way when this operator began, only what passes from now on: what was before is
-        in the counters of the operator that saw it.
+        Of an attempt that was running when this operator started to lead, only the time from now on is counted. The
+        rest is in the counters of the operator that led before.
         """
         known = {attempt.number: attempt for attempt in old.attempts}
         for attempt in new.attempts:
@@ -180,18 +184,18 @@ class GpuSeconds:
             if not attempt.outcome:
                 self._counted[this] = max(held, held_now), max(useful, useful_now)
 
-    def begin(self) -> None:
-        """This operator leads from now on; what passed while another led is in that one's counters."""
+    def restart(self) -> None:
+        """Start to lead: the time that passed while another operator led is in that one's counters."""
         self._counted.clear()
 
     def forget(self, key: Key) -> None:
-        """A job is gone."""
+        """Drop what is kept about a job that is gone."""
         for counted in [counted for counted in self._counted if counted[0] == key]:
             del self._counted[counted]
 
 
 def _spent(attempt: Attempt, checkpoint: Checkpoint | None, now: datetime) -> tuple[float, float]:
-    """GPU-seconds held, and those of them that were of use, up to the attempt's end or to now."""
+    """Return the GPU-seconds held, and the useful ones of them, up to the attempt's end or to now."""
     if attempt.end_time is None:
         attempt = attempt.model_copy(update={"end_time": to_timestamp(now)})
     held = gpu_seconds(attempt)
