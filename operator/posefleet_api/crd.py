@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition of ``PoseTrainingJob``."""
+"""The CustomResourceDefinition of ``PoseTrainingJob``, with its structural schema made from the pydantic models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from posefleet_api.base import DEFAULT_OF_CLUSTER, VALIDATIONS
 from posefleet_api.constants import GROUP, KIND, PLURAL, SHORT_NAME, SINGULAR, VERSION
 from posefleet_api.job import PoseTrainingJob
 
-#: Name, type and JSONPath of each column; those with a priority are shown by ``-o wide`` alone.
+#: Name, type, JSONPath and priority of each column. Those with priority 1 are shown by ``-o wide`` only.
 _COLUMNS: tuple[tuple[str, str, str, int], ...] = (
     ("Phase", "string", ".status.phase", 0),
     ("Progress", "string", ".status.progress.display", 0),
@@ -27,7 +27,7 @@ _COLUMNS: tuple[tuple[str, str, str, int], ...] = (
 
 
 def custom_resource_definition() -> dict[str, Any]:
-    """The whole CRD as a manifest."""
+    """Return the CRD as a manifest."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -60,7 +60,7 @@ def custom_resource_definition() -> dict[str, Any]:
 def _root_schema() -> dict[str, Any]:
     schema = structural_schema(PoseTrainingJob)
     properties = schema["properties"]
-    # The API server owns these three and refuses schemas that say more of them.
+    # The API server defines these three and refuses schemas that say more about them.
     properties["apiVersion"] = {"type": "string"}
     properties["kind"] = {"type": "string"}
     properties["metadata"] = {"type": "object"}
@@ -79,11 +79,11 @@ def _column(name: str, kind: str, path: str, priority: int) -> dict[str, Any]:
 
 Schema = dict[str, Any]
 _DROPPED = frozenset({"title", "$defs", "additionalProperties", *DEFAULT_OF_CLUSTER})
-_OF_CLUSTER = ", or what your cluster's posefleet was installed with."
+_OF_CLUSTER = ", unless the administrator of your cluster has set another."
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
-    """``model`` as an OpenAPI v3 structural schema: references resolved, optional fields without null."""
+    """Return the OpenAPI v3 structural schema of a model, with references resolved and without null."""
     schema = model.model_json_schema(by_alias=True, mode="validation")
     definitions = schema.get("$defs", {})
     return _structural(schema, definitions)
@@ -116,14 +116,17 @@ def _description(node: Schema) -> Schema:
 
 
 def _default_of_cluster(source: Schema, node: Schema) -> Schema:
-    """Say the default of a field that the operator fills in, and leave it to the operator."""
+    """Move the default of a field that the operator fills in to its description."""
     if _is_filled_in(source):
         node["description"] += f" Default: {node.pop('default') or 'none'}{_OF_CLUSTER}"
     return node
 
 
 def split_default(description: str) -> tuple[str, str | None]:
-    """A field's meaning, and its default if the operator fills it in and the cluster has no other."""
+    """Split a description into the meaning and the default of a field that the operator fills in.
+
+    The default is None for other fields.
+    """
     if not description.endswith(_OF_CLUSTER):
         return description, None
     meaning, _, default = description.removesuffix(_OF_CLUSTER).rpartition(" Default: ")
@@ -131,15 +134,14 @@ def split_default(description: str) -> tuple[str, str | None]:
 
 
 def _is_filled_in(source: Schema) -> bool:
-    """Whether the operator fills in a field, given its JSON schema as pydantic writes it."""
+    """Return whether the operator fills in a field, given its JSON schema as pydantic writes it."""
     return DEFAULT_OF_CLUSTER.keys() <= source.keys()
 
 
 def _shortest_default(source: Schema, node: Schema) -> Schema:
-    """Leave out of an object's default what its fields' own defaults say, and what the operator fills in; null means
-    absent.
+    """Shorten the default of an object by what its fields' own defaults say and by what the operator fills in.
 
-    Where CEL rules read the fields the rest stays: the API server tries the rules on a default as it stands.
+    Fields with CEL rules keep the rest, because the API server evaluates the rules on the default as it is written.
     """
     if isinstance(default := node.get("default"), dict):
         fields = source.get("properties", {})
@@ -155,7 +157,7 @@ def _without_null(value: Any) -> Any:
 
 
 def _exclusive_bounds(node: Schema) -> Schema:
-    """OpenAPI 3.0 says ``minimum`` and ``exclusiveMinimum: true`` where JSON Schema has one number."""
+    """Rewrite exclusive bounds: OpenAPI 3.0 has ``minimum`` and ``exclusiveMinimum: true`` instead of one number."""
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if exclusive in node:
             node[bound] = node[exclusive]

@@ -1,9 +1,11 @@
-"""Write what is made from the API's models, or check that it is up to date: CRDs, the chart's copy, the reference."""
+"""Write the CRD, its copy in the chart and docs/manifest.md from the API's models, or check with --check that they are
+up to date.
+"""
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ _NOTE = "# Written by `make generate` from operator/posefleet_api; edit the mode
 
 
 def generated_files() -> dict[Path, str]:
-    """Path in the repository and content of every generated file."""
+    """Return path in the repository and content of every generated file."""
     crd = yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=110, allow_unicode=True)
     name = f"{GROUP}_{PLURAL}.yaml"
     return {
@@ -29,34 +31,47 @@ def generated_files() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Entry of ``posefleet-generate``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository")
+    """Entry point of ``posefleet-generate``."""
+    write_or_check(generated_files(), __doc__ or "")
+
+
+def write_or_check(files: Mapping[Path, str], description: str, root: Path = Path()) -> None:
+    """Write generated files below ``--root``, or with ``--check`` exit with an error if one of them is out of date.
+
+    Args:
+        files: path below the root and content of every file.
+        description: what the command does, for its help.
+        root: the default of ``--root``.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--root", type=Path, default=root, help="the repository")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a file is out of date")
     arguments = parser.parse_args()
-    stale = [
-        path for path, text in generated_files().items()
-        if not (arguments.root / path).exists() or (arguments.root / path).read_text() != text
-    ]  # fmt: skip
+    stale = {path: text for path, text in files.items() if _content(arguments.root / path) != text}
     if arguments.check:
         if stale:
             sys.exit(f"out of date: {', '.join(map(str, stale))}; run `make generate`")
         return
-    for path in stale:
+    for path, text in stale.items():
         target = arguments.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(generated_files()[path])
+        target.write_text(text, encoding="utf-8")
+
+
+def _content(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 _HEAD = f"""# The manifest of a {KIND}
 
 Written by `make generate` from the API's models; `kubectl explain {SHORT_NAME}.spec` shows the same.
-Your cluster's defaults are those that its posefleet was installed with. `apiVersion: {API_VERSION}`, `kind: {KIND}`.
+The administrator of a cluster can set other defaults for the fields that say so.
+`apiVersion: {API_VERSION}`, `kind: {KIND}`.
 """
 
 
 def manifest_reference() -> str:
-    """The page as Markdown: a table for ``spec``, then one for ``status``."""
+    """Return the page as Markdown, with a table for ``spec`` and one for ``status``."""
     properties = structural_schema(PoseTrainingJob)["properties"]
     sections = [_HEAD]
     for name in ("spec", "status"):

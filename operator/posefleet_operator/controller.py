@@ -1,4 +1,5 @@
-"""One task per job: woken by events and by a timer, it observes, reconciles and performs, and never gives up."""
+"""The work queue: one worker per job, which reconciles when something has changed, when time has passed, and again
+after every error."""
 
 import asyncio
 import logging
@@ -26,17 +27,18 @@ from posefleet_operator.telemetry.logs import job_context
 from posefleet_operator.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
+
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
 _REFUSAL_SECONDS = 30.0
-#: Reconciles whose requests are under way at the same time.
+#: Number of reconciles that may run at the same time.
 _AT_ONCE = 32
 
 
 @dataclass
 class _Worker:
-    """What is remembered of a job between two reconciles; losing it does no harm."""
+    """What is kept about a job between two reconciles. Losing it does no harm."""
 
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    queued: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     failures: int = 0
     refusal: str = ""
@@ -45,7 +47,7 @@ class _Worker:
 
 
 class Controller:
-    """The tasks of all jobs."""
+    """The workers of all jobs."""
 
     def __init__(
         self,
@@ -61,27 +63,27 @@ class Controller:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._since = clock()
+        self._started_at = clock()
         self._workers: dict[Key, _Worker] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
     def enqueue(self, key: Key) -> None:
-        """Have a job looked at soon."""
+        """Have a job reconciled soon. A job that is already waiting for it is reconciled once."""
         if key not in self._workers:
             if self.cache.training_jobs.get(key) is None:
                 self.cache.pods.forget(key)
                 return
             worker = self._workers[key] = _Worker()
             worker.task = asyncio.create_task(self._work(key, worker), name=f"job {key[0]}/{key[1]}")
-        self._workers[key].woken.set()
+        self._workers[key].queued.set()
 
     def enqueue_all(self) -> None:
-        """Have every job looked at soon."""
+        """Have every job reconciled soon."""
         for key in self.cache.training_jobs:
             self.enqueue(key)
 
     async def stop(self) -> None:
-        """End all tasks; a request that is under way is given up."""
+        """End all workers, and abandon the requests that they are waiting for."""
         tasks = [worker.task for worker in self._workers.values() if worker.task is not None]
         for task in tasks:
             task.cancel()
@@ -90,18 +92,18 @@ class Controller:
     async def _work(self, key: Key, worker: _Worker) -> None:
         with job_context(key):
             while self.cache.training_jobs.get(key) is not None:
-                worker.woken.clear()
-                seconds = await self._turn(key, worker)
+                worker.queued.clear()
+                seconds = await self._reconcile_or_retry(key, worker)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
-                        await worker.woken.wait()
+                        await worker.queued.wait()
         self._workers.pop(key, None)
         self.poller.forget(key)
         self._metrics.forget(key)
         self.cache.pods.forget(key)
 
-    async def _turn(self, key: Key, worker: _Worker) -> float:
-        """One reconcile; gives the seconds until the next."""
+    async def _reconcile_or_retry(self, key: Key, worker: _Worker) -> float:
+        """Reconcile a job, and return the seconds until the next reconcile. Errors are logged and retried."""
         try:
             async with self._limit:
                 with self._metrics.reconcile_timer():
@@ -126,8 +128,8 @@ class Controller:
         conflict = isinstance(error, ApiError) and error.status == 409
         seconds = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** min(worker.failures - 1, 16))
         log = logger.debug if conflict and worker.failures < 5 else logger.warning
-        log("tried again in %.1f s: %s", seconds, error)
-        return seconds * random.uniform(0.5, 1.0)  # noqa: S311  spreads load, hides nothing
+        log("retrying in %.1f s: %s", seconds, error)
+        return seconds * random.uniform(0.5, 1.0)  # noqa: S311  spreads load
 
     async def _reconcile(self, key: Key, worker: _Worker) -> float:
         seen = self._observe(key, worker)
@@ -159,13 +161,13 @@ class Controller:
             now=self._clock(),
             settings=self._settings,
             report=target.report if target is not None else None,
-            polled_since=target.since if target is not None else self._since,
+            polled_since=target.polled_since if target is not None else self._started_at,
             advanced_at=target.advanced_at if target is not None else None,
             refusal=worker.refusal,
         )
 
     def _pause_before_progress(self, old: Status, new: Status, worker: _Worker) -> float:
-        """Seconds that a write of mere progress has to wait, so that many jobs do not flood the API server."""
+        """Return how many seconds a write that changes only progress has to wait, to spare the API server."""
         if old == new or not only_progress_differs(old, new):
             return 0.0
         since = asyncio.get_running_loop().time() - worker.progress_written
@@ -181,7 +183,7 @@ class Controller:
         else:
             pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
             address = next((pod.ip for pod in pods if pod.rank == 0 and pod.running), "")
-            self.poller.watch(seen.key, attempt.number, address)
+            self.poller.set_target(seen.key, attempt.number, address)
         ended = {a.number for a in plan.status.attempts if a.outcome}
         self.cache.pods.prune_tombstones(seen.key, lambda pod: _is_recorded(pod, seen, plan.status, ended))
 

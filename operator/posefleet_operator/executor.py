@@ -1,9 +1,9 @@
-"""Performing a plan: what is to go, what is to be, what is to be told, and last the status.
+"""Carries out a plan: deletes and creates objects, records events, and finally writes the status.
 
-The order is what makes a kill at any moment harmless. A child is created under a name that follows from the status
-before it is written down there, so it is found and adopted, never doubled. An event is told under a name that
-follows from the status, too. And the status is written only on top of the version that was looked at, so nobody
-who has looked at an older one, such as a former leader, can undo it.
+Because of this order the operator may be killed at any moment. The name of a child follows from the status, and the
+child is created before the status says so. The next operator therefore finds and adopts it instead of creating a
+second one. The names of events follow from the status as well. The status is written only on top of the version that
+the plan was computed from, so that nobody with an older version, such as a former leader, can undo it.
 """
 
 import logging
@@ -21,25 +21,25 @@ logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """The API server will not have a child as the job wants it."""
+    """The API server refuses a child object of a job."""
 
 
 class Executor:
-    """Writes to the cluster, and puts what the writes return into the cache, so that a job reads its own writes."""
+    """Writes to the cluster, and puts the results into the cache, so that the next reconcile sees them."""
 
     def __init__(self, cluster: Cluster, cache: Cache, may_write: Callable[[], None], instance: str) -> None:
-        """``may_write`` raises as soon as this operator no longer leads."""
+        """``may_write`` raises an exception as soon as this operator no longer leads."""
         self._cluster = cluster
         self._cache = cache
         self._may_write = may_write
         self._instance = instance
 
     async def execute(self, seen: Observation, plan: Plan, write_status: bool) -> None:
-        """Do all that is planned.
+        """Carry out a plan.
 
         Raises:
-            Refused: for a child that the API server refuses for what it is.
-            ApiError: for everything else that did not work; what was done so far does not harm a second run.
+            Refused: if the API server refuses a child object because of its content.
+            ApiError: if a request fails otherwise. The plan can be carried out again.
         """
         for reference in plan.delete:
             await self._delete(seen, reference)
@@ -51,10 +51,10 @@ class Executor:
             await self._write_status(seen, plan)
         for event in unrecorded:
             if not await self._record_event(event):
-                logger.warning("an event could not be written: %s: %s", event["reason"], event["note"])
+                logger.warning("an event could not be recorded: %s: %s", event["reason"], event["note"])
 
     async def _delete(self, seen: Observation, reference: Reference) -> None:
-        """Delete; Jobs in the foreground, so that a Job that is gone has no pods left."""
+        """Delete an object. Jobs are deleted in the foreground, so that a Job that is gone has no pods left."""
         self._may_write()
         kind = KINDS[reference.kind]
         foreground = kind == JOB
@@ -82,7 +82,7 @@ class Executor:
             raise
 
     async def _create_job(self, seen: Observation, manifest: Manifest) -> None:
-        """Create a Job once and never apply it again: from then on Kueue and the Job controller own its fields."""
+        """Create a Job. It is never applied again, because Kueue and the Job controller own its fields from then on."""
         try:
             created = await self._cluster.create(JOB, manifest)
         except ApiError as error:
@@ -91,8 +91,8 @@ class Executor:
             created = await self._cluster.get(JOB, seen.key[0], manifest["metadata"]["name"])
             if LABEL_JOB_UID not in _labels(created):
                 raise Refused(
-                    f"there is a Job {manifest['metadata']['name']} that is none of posefleet's; delete it, or apply "
-                    "this job under another name"
+                    f"there is a Job {manifest['metadata']['name']} that posefleet has not created; delete it, or "
+                    "apply this job under another name"
                 ) from error
             if not _same(created, manifest):
                 raise
@@ -101,7 +101,7 @@ class Executor:
         self._cache.child_jobs.apply("ADDED", created)
 
     async def _record_event(self, event: Manifest) -> bool:
-        """Write an event; False if that is worth another try. No job waits for its events to be written."""
+        """Record an event, and return whether no other try is needed. Errors are logged and hold nothing up."""
         self._may_write()
         try:
             await self._cluster.create(EVENT, event)
@@ -109,7 +109,7 @@ class Executor:
             if error.status == 409:
                 return True
             log = logger.warning if error.refused else logger.debug
-            log("no event: %s", error)
+            log("cannot record an event: %s", error)
             return error.refused
         log = logger.warning if event["type"] == "Warning" else logger.info
         log("%s: %s", event["reason"], event["note"])
@@ -133,7 +133,7 @@ class Executor:
         self._cache.training_jobs.apply("MODIFIED", written)
 
     async def _refresh_cached_job(self, seen: Observation, error: ApiError) -> None:
-        """After a conflict, or when the job is gone, see what there is now, without waiting for the watch."""
+        """Read the job again after a conflict, or when it is gone, without waiting for the watch."""
         if error.status not in {404, 409}:
             return
         namespace, name = seen.key
@@ -149,7 +149,7 @@ def _labels(manifest: Manifest) -> dict[str, str]:
 
 
 def _same(existing: Manifest, wanted: Manifest) -> bool:
-    """Whether a Job is what a former leader created in place of ``wanted``, of the same job and for the same words."""
+    """Return whether a former leader created ``existing`` for the same job and the same manifest as ``wanted``."""
     fingerprints = ((m["metadata"].get("annotations") or {}).get(ANNOTATION_FINGERPRINT) for m in (existing, wanted))
     found, asked = fingerprints
     return _labels(existing).get(LABEL_JOB_UID) == _labels(wanted)[LABEL_JOB_UID] and found in {None, asked}

@@ -6,9 +6,10 @@ from posefleet_api.job import Spec
 
 
 def data_fingerprint(spec: Spec) -> str:
-    """Of the parts of a spec that preparation looks at; while it is the same, what is prepared stays good.
+    """Return a hash of the parts of a spec that the preparation depends on.
 
-    Fields that a newer version adds, with their defaults, leave it as it was.
+    Prepared data stay valid while it is the same. Fields that a newer version adds do not change it as long as they
+    have their defaults.
     """
     parts = (
         spec.dataset,
@@ -25,10 +26,11 @@ def data_fingerprint(spec: Spec) -> str:
 
 
 def pod_fingerprint(spec: Spec) -> str:
-    """Of what the author says of resources, pods, queue and store.
+    """Return a hash of what the author says about resources, pods, queue and store. Waiting pods follow a change of it.
 
-    Neither the cluster's defaults nor another version of the operator change it: of ``resources``, which the API server
-    leaves as they were written, it takes what is given, and of the rest what is other than the code's defaults.
+    Neither the cluster's defaults nor another version of the operator change it. Of ``resources``, which the API server
+    stores as they were written, it includes the fields that are given. Of the rest it includes the fields that differ
+    from their defaults.
     """
     parts = (
         spec.resources.model_dump_json(exclude_unset=True),

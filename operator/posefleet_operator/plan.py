@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from posefleet_api.status import Attempt, Condition, ConditionType, Status
+from posefleet_operator import reasons
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.objects import Manifest, to_timestamp
+from posefleet_operator.reasons import Reason
 
 #: The API server refuses longer messages.
 MAX_MESSAGE = 1024
@@ -23,10 +25,19 @@ class JobEvent:
     ``identity`` is the same whenever the same event is derived again, so that it is recorded only once.
     """
 
-    type: Literal["Normal", "Warning"]
-    reason: str
+    reason: Reason
     message: str
     identity: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a job waits for, and when to look again, because no event of a watch may tell that the wait is over."""
+
+    reason: Reason
+    message: str
+    #: None if only an event of a watch can end the wait.
+    requeue_seconds: float | None = 30.0
 
 
 @dataclass(frozen=True)
@@ -76,17 +87,23 @@ class Plan:
         kept = [*(past.model_copy(update={"nodes": []}) for past in old), *recent]
         self.update(attempt=attempt.number, attempts=[*kept, attempt])
 
-    def condition(self, kind: ConditionType, status: bool, reason: str, message: str) -> None:
+    def condition(self, kind: ConditionType, status: bool, reason: Reason, message: str) -> None:
         """Set a condition."""
         new = Condition(
             type=kind,
             status="True" if status else "False",
-            reason=reason,
+            reason=reason.name,
             message=message[:MAX_MESSAGE],
             last_transition_time=to_timestamp(self.now),
             observed_generation=self.generation,
         )
         self.update(conditions=with_condition(self.status.conditions, new))
+
+    def wait(self, kind: ConditionType, waiting: Waiting) -> None:
+        """Set condition ``kind`` to False with the reason for a wait, and reconcile again when that may be over."""
+        self.condition(kind, False, waiting.reason, waiting.message)
+        if waiting.requeue_seconds is not None:
+            self.requeue_within(waiting.requeue_seconds)
 
     def clear_estimates(self) -> None:
         """Remove the remaining time and the speed from the progress of a job that no longer runs."""
@@ -98,10 +115,10 @@ class Plan:
     def succeed(self, message: str) -> None:
         """Finish the job as Succeeded."""
         self._finish("Succeeded")
-        self.condition("Running", False, "Succeeded", message)
-        self.condition("Succeeded", True, "Completed", message)
+        self.condition("Running", False, reasons.SUCCEEDED, message)
+        self.condition("Succeeded", True, reasons.COMPLETED, message)
 
-    def fail(self, reason: str, message: str) -> None:
+    def fail(self, reason: Reason, message: str) -> None:
         """Finish the job as Failed. ``message`` says why, and what the job's author can do."""
         self._finish("Failed")
         self.condition("Running", False, reason, message)

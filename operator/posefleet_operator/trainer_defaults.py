@@ -1,4 +1,4 @@
-"""What a cluster's posefleet was installed with: defaults for whatever a job's manifest leaves open."""
+"""The trainer defaults of a cluster: how they are read from a file, and how they fill in a manifest."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -24,34 +24,34 @@ _LabelKey = Annotated[
 
 
 class InvalidDefaults(ValueError):
-    """A file of defaults that cannot be used; the text names it."""
+    """A file of trainer defaults cannot be used. The message names the file and the key."""
 
 
 class TrainerDefaults(ApiModel):
-    """Defaults for trainer pods. Only the fields that the file names are defaults; the others are the code's."""
+    """Defaults for trainer pods. Fields that the file leaves out have the defaults of the API's models."""
 
     storage: Storage | None = None
-    """The object store of jobs that name none."""
+    """The object store of jobs that do not name one."""
     resources: Resources = Resources()
-    """For each field of spec.resources that a job does not give."""
+    """Default for each field of spec.resources that a job leaves out."""
     pod_template: PodTemplate = PodTemplate()
-    """What every trainer pod gets beside its job's own spec.podTemplate."""
+    """What is added to every trainer pod, together with its job's own spec.podTemplate."""
     gpu_model_label: _LabelKey = "nvidia.com/gpu.product"
-    """The node label that spec.resources.gpuModel is a value of."""
+    """Node label whose value spec.resources.gpuModel is."""
 
 
 def read_defaults(path: Path) -> TrainerDefaults:
-    """The defaults in a YAML file.
+    """Read trainer defaults from a YAML file.
 
     Raises:
-        InvalidDefaults: with a sentence for every mistake, each of which names the file and the key.
+        InvalidDefaults: if the file cannot be used. The message has a line for every mistake.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidDefaults(f"cannot read the trainer defaults {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidDefaults(f"the trainer defaults {path} are no YAML: {error}") from None
+        raise InvalidDefaults(f"the trainer defaults {path} are not valid YAML: {error}") from None
     if content is not None and not isinstance(content, dict):
         raise InvalidDefaults(f"the trainer defaults {path} must be a mapping, not {type(content).__name__}")
     try:
@@ -62,12 +62,12 @@ def read_defaults(path: Path) -> TrainerDefaults:
 
 
 _NO_STORAGE = (
-    "spec.storage: needed for s3:// URIs, since posefleet knows no store on this cluster: "
-    "add storage.endpoint and storage.credentialsSecret, or ask who runs the cluster to set trainer.storage"
+    "spec.storage: needed for s3:// URIs, since posefleet has no default store on this cluster: "
+    "add storage.endpoint and storage.credentialsSecret, or ask whoever runs the cluster to set trainer.storage"
 )
 _MAPS = ("labels", "annotations", "node_selector")
 _SINGLE = ("affinity", "service_account_name", "priority_class_name", "runtime_class_name")
-#: What tells the entries of a list apart; the job's own replaces the default of the same key.
+#: The key of an entry of each list. The job's entry replaces the default with the same key.
 _LISTS: dict[str, Callable[[Any], str]] = {
     "tolerations": lambda toleration: json.dumps(toleration, sort_keys=True),
     "volumes": lambda volume: str(volume.get("name")),
@@ -78,10 +78,10 @@ _LISTS: dict[str, Callable[[Any], str]] = {
 
 
 def resolved(job: PoseTrainingJob, defaults: TrainerDefaults) -> PoseTrainingJob:
-    """``job`` with every field that it leaves open filled in.
+    """Return ``job`` with everything filled in that it leaves out.
 
     Raises:
-        InvalidManifest: if job and defaults together do not make a job that can run.
+        InvalidManifest: if job and defaults together do not describe a job that can run.
     """
     spec = job.spec
     changes = {

@@ -1,4 +1,4 @@
-"""The Indexed Job of an attempt: one pod a node, all or nothing."""
+"""The Indexed Job of an attempt, with one pod per node, and the Service that gives these pods their names."""
 
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
@@ -28,10 +28,14 @@ _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 def attempt_job(
     job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
 ) -> Manifest:
-    """The gang of an attempt. With a queue it is created suspended, and is Kueue's to release.
+    """Return the Indexed Job whose pods train together. With a queue it is created suspended, and Kueue releases it.
 
-    ``fingerprint`` says for which data and training it was made, ``shape`` which words of the job's author shaped its
-    pods.
+    Args:
+        job: the job, with all defaults.
+        number: number of the attempt.
+        fingerprint: hash of the data and the training that it is created for.
+        pod_fingerprint: hash of what the job's author says about its pods.
+        settings: the operator's settings.
     """
     nodes = job.spec.resources.nodes
     child = {
@@ -89,7 +93,7 @@ def _gang_environment(job: PoseTrainingJob, number: int) -> list[Manifest]:
 
 
 def _resources(wanted: Resources) -> Manifest:
-    """Requests equal limits: the gang gets what it asked for, and no neighbour slows one of its ranks."""
+    """Return requests that equal the limits, so that no other pod on a node slows one of the ranks down."""
     amounts = {"cpu": str(wanted.cpus_per_node), "memory": wanted.memory_per_node, **wanted.extended_resources}
     if wanted.gpus_per_node:
         amounts[wanted.gpu_resource] = str(wanted.gpus_per_node)
@@ -97,7 +101,7 @@ def _resources(wanted: Resources) -> Manifest:
 
 
 def _spread_over_nodes(job: PoseTrainingJob) -> Manifest:
-    """A wish, not a condition: a cluster of one node can still train with several pods."""
+    """Spread the pods over nodes if possible. A cluster with one node can still run several of them."""
     return {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -109,7 +113,10 @@ def _spread_over_nodes(job: PoseTrainingJob) -> Manifest:
 
 
 def attempt_service(job: PoseTrainingJob, number: int) -> Manifest:
-    """Names for pods that are not ready yet, too: they must find each other to become ready."""
+    """Return the headless Service of an attempt.
+
+    It also publishes pods that are not ready yet, because they must find each other to become ready.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Service",

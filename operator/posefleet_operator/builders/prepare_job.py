@@ -1,4 +1,4 @@
-"""The Job that checks and prepares the data before a GPU is taken."""
+"""The Job that checks and prepares the data before any GPU is used."""
 
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
@@ -23,7 +23,15 @@ _MEMORY_REQUEST = "1Gi"
 def prepare_job(
     job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
 ) -> Manifest:
-    """One pod without GPUs, once; ``fingerprint`` says what it prepares for, ``shape`` what shaped its pod."""
+    """Return a Job with one pod and without GPUs.
+
+    Args:
+        job: the job, with all defaults.
+        number: number of the try.
+        fingerprint: hash of what the preparation depends on.
+        pod_fingerprint: hash of what the job's author says about its pods.
+        settings: the operator's settings.
+    """
     role = Role(
         component=COMPONENT_PREPARE,
         number=number,
@@ -51,7 +59,7 @@ def prepare_job(
 
 
 def _resources(wanted: Resources) -> Manifest:
-    """Little is asked for, so that preparation never queues behind training; what is there may be used."""
+    """Return small requests, so that the preparation does not wait for room, and the limits of an attempt's pods."""
     memory = min(quantity_bytes(wanted.memory_per_node), quantity_bytes(_MEMORY_REQUEST))
     return {
         "requests": {"cpu": _CPU_REQUEST, "memory": str(memory)},

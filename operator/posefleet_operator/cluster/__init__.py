@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The cluster as the operator sees it: the API client, watches, cache, leader election and progress polling."""

@@ -1,4 +1,4 @@
-"""What the operator has seen of the cluster: jobs as plain dicts, their children as typed values, all by key."""
+"""The cache of what the operator has seen of the cluster: jobs as manifests, their children as typed values."""
 
 import logging
 from collections import defaultdict
@@ -11,31 +11,31 @@ from posefleet_operator.cluster.objects import Key, Manifest, key_of, version_of
 
 logger = logging.getLogger(__name__)
 Child = TypeVar("Child", ChildJob, ChildPod)
-#: The fields of a PoseTrainingJob's metadata that the operator reads; the rest is left to the API server.
+#: The fields of a PoseTrainingJob's metadata that the operator reads. The others are not kept.
 _METADATA = ("name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp")
 
 
 class Jobs:
-    """PoseTrainingJobs by key. An older version never replaces a newer one."""
+    """The PoseTrainingJobs by key. An older version never replaces a newer one."""
 
     def __init__(self) -> None:
         self._by_key: dict[Key, Manifest] = {}
         self._deleted: set[str] = set()
 
     def get(self, key: Key) -> Manifest | None:
-        """The newest version seen."""
+        """Return the newest version of a job, or None."""
         return self._by_key.get(key)
 
     def __iter__(self) -> Iterator[Key]:
-        """Every job's key."""
+        """Iterate over the keys of all jobs."""
         return iter(list(self._by_key))
 
     def all(self) -> list[Manifest]:
-        """Every job's newest version."""
+        """Return the newest version of every job."""
         return list(self._by_key.values())
 
     def apply(self, event_type: str | None, manifest: Manifest) -> Key:
-        """Take in what a watch or a write returned; gives the job's key."""
+        """Store what a watch or a write returned, and return the job's key."""
         key, held = key_of(manifest), self._by_key.get(key_of(manifest))
         if held is not None and version_of(held) > version_of(manifest):
             return key
@@ -48,22 +48,22 @@ class Jobs:
         return key
 
     def forget(self, key: Key) -> None:
-        """Drop a job that a write found to be gone."""
+        """Remove a job that a write found to be gone."""
         self._by_key.pop(key, None)
 
     def drop_namespace(self, namespace: str) -> set[Key]:
-        """Drop the jobs of a namespace that cannot be read; gives their keys."""
+        """Remove the jobs of a namespace that cannot be read, and return their keys."""
         left = {key for key in self._by_key if key[0] == namespace}
         for key in left:
             del self._by_key[key]
         return left
 
     def begin_list(self) -> None:
-        """From here on remember deletions, since the list to come may still hold what is deleted meanwhile."""
+        """Remember deletions from now on, because the coming list may still have what is deleted meanwhile."""
         self._deleted.clear()
 
     def replace_from_list(self, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
-        """Make the cache equal to a complete list, of a namespace or of all; gives the keys listed or lost."""
+        """Make the cache equal to a complete list of one or all namespaces, and return the keys listed or removed."""
         listed = {key_of(m): m for m in manifests if m["metadata"].get("uid") not in self._deleted}
         for manifest in listed.values():
             self.apply(None, manifest)
@@ -75,10 +75,10 @@ class Jobs:
 
 
 class Children(Generic[Child]):
-    """Children of one kind by the job that owns them, then by name.
+    """Children of one kind, by the job that owns them and by name.
 
-    A pod that is deleted stays, marked as gone, for its exit code may not have been taken note of; ``settle`` drops
-    it once its attempt's outcome is in the status.
+    A pod that is deleted remains as a tombstone, because its exit code may not have been recorded yet.
+    ``prune_tombstones`` removes it once the outcome of its attempt is in the status.
     """
 
     def __init__(self, read: Callable[[Manifest], Child]) -> None:
@@ -87,12 +87,12 @@ class Children(Generic[Child]):
         self._deleted: set[str] = set()
 
     def of(self, owner: Key) -> tuple[Child, ...]:
-        """A job's children, ordered by name."""
+        """Return the children of a job, ordered by name."""
         held = self._by_owner.get(owner, {})
         return tuple(held[name] for name in sorted(held))
 
     def apply(self, event_type: str | None, manifest: Manifest) -> Key | None:
-        """Take in what a watch or a write returned; gives the owner's key, or None for what cannot be read."""
+        """Store what a watch or a write returned. Return the owner's key, or None for an object that cannot be read."""
         child = self._readable(manifest)
         if child is None:
             return None
@@ -108,23 +108,25 @@ class Children(Generic[Child]):
         return identity.owner
 
     def forget(self, owner: Key) -> None:
-        """Drop the children that are gone of a job that is gone."""
+        """Remove the tombstones of a job that is gone."""
         self.prune_tombstones(owner, lambda _: True)
 
-    def prune_tombstones(self, owner: Key, settled: Callable[[Child], bool]) -> None:
-        """Drop the last words of pods that ``settled`` says are taken note of."""
+    def prune_tombstones(self, owner: Key, is_recorded: Callable[[Child], bool]) -> None:
+        """Remove the tombstones of pods whose end has been recorded."""
         held = self._by_owner.get(owner, {})
-        for name in [n for n, child in held.items() if isinstance(child, ChildPod) and child.gone and settled(child)]:
+        for name in [
+            n for n, child in held.items() if isinstance(child, ChildPod) and child.gone and is_recorded(child)
+        ]:
             del held[name]
         if not held:
             self._by_owner.pop(owner, None)
 
     def begin_list(self) -> None:
-        """From here on remember deletions, since the list to come may still hold what is deleted meanwhile."""
+        """Remember deletions from now on, because the coming list may still have what is deleted meanwhile."""
         self._deleted.clear()
 
     def replace_from_list(self, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
-        """Make the cache equal to a complete list, of a namespace or of all; gives the owners of what is concerned."""
+        """Make the cache equal to a complete list of one or all namespaces, and return the owners of the children."""
         listed = list(manifests)
         present = {manifest["metadata"].get("uid", "") for manifest in listed}
         children = [child for manifest in listed if (child := self._readable(manifest)) is not None]
@@ -143,11 +145,11 @@ class Children(Generic[Child]):
         return owners
 
     def _readable(self, manifest: Manifest) -> Child | None:
-        """None, and a line in the log, for an object that cannot be read: it must not cost more than itself."""
+        """Return the typed value, or log a line and return None for an object that cannot be read."""
         try:
             return self._read(manifest)
         except Exception as error:
-            logger.warning("%s/%s cannot be read and is left out: %r", *key_of(manifest), error)
+            logger.warning("%s/%s cannot be read and is ignored: %r", *key_of(manifest), error)
             return None
 
     def _remove(self, child: Child) -> None:
@@ -155,20 +157,20 @@ class Children(Generic[Child]):
         known = held.get(child.identity.name)
         if known is not None and known.identity.uid != child.identity.uid:
             return
-        last_words = child.tombstone()
-        if last_words is None:
+        tombstone = child.tombstone()
+        if tombstone is None:
             held.pop(child.identity.name, None)
             if not held:
                 del self._by_owner[child.identity.owner]
         else:
-            held[child.identity.name] = last_words
+            held[child.identity.name] = tombstone
 
 
 Store = Jobs | Children[ChildJob] | Children[ChildPod]
 
 
 class Cache:
-    """All that is seen; filled by events, by lists and by what the operator's own writes return."""
+    """Everything that has been seen, from watches, from lists and from the operator's own writes."""
 
     def __init__(self) -> None:
         self.training_jobs = Jobs()

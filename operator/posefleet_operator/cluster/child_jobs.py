@@ -10,42 +10,42 @@ from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by
 
 @dataclass(frozen=True)
 class ChildJob:
-    """A batch Job of a prepare try or of an attempt."""
+    """The Job of an attempt, or of a try of the preparation."""
 
     identity: Identity
     created: datetime | None
-    #: When it was admitted last; a Job that is suspended has no such time.
+    #: When it was last admitted. A suspended Job has no such time.
     started: datetime | None
     suspended: bool
     complete: bool
     failed: bool
     finished_at: datetime | None
-    #: Pods that the Job controller has counted as ended.
+    #: Number of pods that the Job controller has counted as ended.
     ended_pods: int
     completions: int
-    #: Of the whole gang.
+    #: Number of GPUs of the whole gang.
     gpus: int
     fingerprint: str
-    #: What shaped its pods; empty if an earlier version made it.
+    #: Hash of what the author said about its pods. Empty if an earlier version created it.
     pod_fingerprint: str
 
     @property
     def finished(self) -> bool:
-        """Whether the Job controller is done with it, and so with its pods."""
+        """Whether the Job is complete or failed, so that it creates no more pods."""
         return self.complete or self.failed
 
     @property
     def unfinished(self) -> bool:
-        """Whether it may still have, or create, pods and nobody has asked for its end."""
+        """Whether it may still have or create pods and has not been deleted."""
         return not self.finished and self.identity.deleted_at is None
 
     def tombstone(self) -> Self | None:
-        """Nothing: a Job that is gone has nothing more to say."""
+        """Return None, because nothing has to be kept of a deleted Job."""
         return None
 
     @classmethod
     def read(cls, manifest: Manifest) -> Self:
-        """The values of a ``batch/v1`` Job."""
+        """Read the values of a ``batch/v1`` Job."""
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         annotations = metadata.get("annotations") or {}
         conditions = conditions_by_type(status)

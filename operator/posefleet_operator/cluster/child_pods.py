@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
 
+from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
 
-#: The trainer's container; whatever else a cluster injects into its pods is passed over.
+#: Name of the trainer's container. Other containers, which a cluster may inject, are ignored.
 CONTAINER: Final = "trainer"
-#: The kubelet says it when volumes are mounted and the network is there, before it pulls images.
+#: The kubelet sets this condition when volumes and network are ready, before it pulls images.
 _READY_TO_START: Final = "PodReadyToStartContainers"
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
@@ -19,35 +20,35 @@ class Termination:
 
     exit_code: int
     reason: str
-    #: What it wrote to its termination log.
+    #: What the container wrote to its termination log.
     text: str
     finished_at: datetime | None
 
 
 @dataclass(frozen=True)
 class ChildPod:
-    """A pod of a prepare Job or of an attempt."""
+    """A pod of an attempt, or of a try of the preparation."""
 
     identity: Identity
     rank: int
     phase: str
     ip: str
     node: str
-    #: Why the pod as a whole ended or waits, in the kubelet's words.
+    #: Why the pod as a whole ended or waits, as the kubelet reports it.
     reason: str
     message: str
-    #: ``REASON: MESSAGE`` of the condition DisruptionTarget, if the cluster took the pod away.
+    #: ``REASON: MESSAGE`` of the condition DisruptionTarget. Empty if the cluster has not removed the pod.
     disruption: str
-    #: Why the scheduler finds no node, empty when it found one.
+    #: Why the scheduler finds no node. Empty if it has found one.
     unschedulable: str
     waiting_reason: str
     waiting_message: str
-    #: Since when its node has not got volumes and network ready for it; None once it has, or where no node says so.
+    #: Since when its node has been preparing volumes and network. None once they are ready, or if no node says so.
     unready_since: datetime | None
     created: datetime | None
     started_at: datetime | None
     end: Termination | None
-    #: The API server no longer has it; these are its last words.
+    #: Whether this is a tombstone, that is, the last state of a pod that the API server no longer has.
     gone: bool = False
 
     @property
@@ -61,12 +62,12 @@ class ChildPod:
         return self.active and self.started_at is not None and self.end is None
 
     def tombstone(self) -> Self:
-        """The last words of a pod that is gone."""
+        """Return the last state of a pod that has been deleted."""
         return replace(self, gone=True)
 
     @classmethod
     def read(cls, manifest: Manifest) -> Self:
-        """The values of a ``v1`` Pod."""
+        """Read the values of a ``v1`` Pod."""
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         conditions = conditions_by_type(status)
         state = _container_state(status)
@@ -110,4 +111,4 @@ def _termination(state: Manifest | None) -> Termination | None:
 def _sentence(condition: Manifest | None) -> str:
     if condition is None:
         return ""
-    return f"{condition.get('reason', 'Disrupted')}: {condition.get('message', '')}".rstrip(": ")
+    return f"{condition.get('reason', reasons.DISRUPTED)}: {condition.get('message', '')}".rstrip(": ")

@@ -1,4 +1,7 @@
-"""Where the API server keeps each kind of object that the operator reads or writes."""
+"""The client of the Kubernetes API: the kinds that the operator uses, requests, and errors.
+
+Objects are plain dicts. The connections are those of ``kubernetes.aio``.
+"""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -16,14 +19,14 @@ from posefleet_operator.cluster.objects import Manifest
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind and its place in the API."""
+    """A kind of object, and its path in the API."""
 
     api_version: str
     kind: str
     plural: str
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        """The URL path of an object, or of all in a namespace, or (namespace empty) of all in the cluster."""
+        """Return the URL path of an object, or without a name of all objects of a namespace or of the cluster."""
         root = "/api" if "/" not in self.api_version else "/apis"
         parts = [root, self.api_version, *(["namespaces", namespace] if namespace else []), self.plural]
         return "/".join([*parts, *([name] if name else []), *([subresource] if subresource else [])])
@@ -40,7 +43,7 @@ KINDS = {kind.kind: kind for kind in (TRAINING_JOB, JOB, POD, SERVICE, CONFIG_MA
 
 
 def kind_of(manifest: Manifest) -> Kind:
-    """The kind that a manifest says it is."""
+    """Return the kind of a manifest."""
     return KINDS[manifest["kind"]]
 
 
@@ -50,7 +53,7 @@ _PAGE = 500
 
 
 class ApiError(Exception):
-    """The API server answered with an error, or (status 0) did not answer."""
+    """The API server answered with an error, or did not answer, in which case the status is 0."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(f"{status} {reason}: {message}")
@@ -60,7 +63,7 @@ class ApiError(Exception):
 
     @property
     def refused(self) -> bool:
-        """Whether the same request would be refused again until somebody changes something."""
+        """Whether the same request will be refused again until somebody changes something."""
         return self.status in {400, 403, 422}
 
 
@@ -73,7 +76,7 @@ class Cluster:
 
     @classmethod
     async def connect(cls, kubeconfig: str) -> "Cluster":
-        """Connect by a kubeconfig file, or (empty) by the pod's service account or kubectl's own configuration."""
+        """Connect with a kubeconfig file. If it is empty, use the pod's service account or the file of kubectl."""
         configuration = kubernetes_client.Configuration()
         if not kubeconfig:
             try:
@@ -91,7 +94,7 @@ class Cluster:
         await self._client.close()  # type: ignore[no-untyped-call]
 
     async def credentials(self) -> kopf.ConnectionInfo:
-        """The same connection for kopf; asked for again whenever the API server refuses the last ones."""
+        """Return the same connection for kopf, which asks again when the API server no longer accepts the last one."""
         bearer = await self._configuration.get_api_key_with_prefix("BearerToken")
         return kopf.ConnectionInfo(
             server=self._configuration.host,
@@ -103,21 +106,21 @@ class Cluster:
         )
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
-        """An object."""
+        """Read an object."""
         return await self._request("GET", kind.path(namespace, name))
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Create an object; fails with status 409 if the name is taken."""
+        """Create an object. This fails with status 409 if the name exists."""
         path = kind.path(manifest["metadata"].get("namespace", ""))
         return await self._request("POST", path, {"fieldManager": FIELD_MANAGER}, manifest)
 
     async def replace(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Replace an object; fails with status 409 if it has changed since it was read."""
+        """Replace an object. This fails with status 409 if it has changed since it was read."""
         metadata = manifest["metadata"]
         return await self._request("PUT", kind.path(metadata["namespace"], metadata["name"]), {}, manifest)
 
     async def apply(self, kind: Kind, manifest: Manifest, subresource: str = "") -> Manifest:
-        """Server-side apply. A resourceVersion in the manifest makes it fail with 409 if the object has changed."""
+        """Apply an object server-side. With a resourceVersion this fails with status 409 if the object has changed."""
         metadata = manifest["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
@@ -131,7 +134,7 @@ class Cluster:
         await self._request("DELETE", kind.path(namespace, name), {}, body)
 
     async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[list[Manifest], int]:
-        """All objects of a kind in a namespace (empty: in the cluster), and the version of the list."""
+        """Return all objects of a kind in a namespace (empty for the cluster), and the version of the list."""
         items: list[Manifest] = []
         version = 0
         async for page in self._pages(kind, namespace, selector):

@@ -1,7 +1,7 @@
-"""Leader election by a Lease: whoever holds it acts, nobody else.
+"""Leader election with a Lease: only the candidate that holds it may write.
 
-A holder stops acting before anybody may take the Lease from it: it counts from the moment when it asked for the
-renewal, a rival from the moment when it saw it, each by its own clock: no two machines need to agree on the time.
+A holder stops before anybody else may take the Lease. It measures the time since it sent the last renewal, while a
+rival measures the time since it saw that renewal. Each uses its own clock, so their clocks need not agree.
 """
 
 import asyncio
@@ -14,36 +14,37 @@ from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
-#: Parts of the lease's seconds: how often it is renewed, and how long before its end the holder stops.
+
+#: Parts of the Lease's duration: the interval between renewals, and the time before its end when the holder stops.
 _RENEW_PART, _SAFETY_PART = 0.2, 0.2
 
 
 class NotLeading(Exception):
-    """The Lease is not, or no longer, held."""
+    """This candidate does not hold the Lease, or no longer."""
 
 
 class Election:
-    """One candidate for the Lease."""
+    """A candidate for the Lease."""
 
     def __init__(self, cluster: Cluster, settings: Settings, clock: Callable[[], float]) -> None:
-        """``clock`` gives seconds that never go back."""
+        """``clock`` returns seconds of a monotonic clock."""
         self._cluster = cluster
         self._settings = settings
         self._clock = clock
         self._held_until = float("-inf")
         self._rival: tuple[str, str] = ("", "")
-        self._rival_seen = float("-inf")
+        self._rival_renewed_at = float("-inf")
 
     @property
     def leading(self) -> bool:
-        """Whether this candidate may act now."""
+        """Whether this candidate may write now."""
         return self._clock() < self._held_until
 
     def require(self) -> None:
-        """Let only a leader pass.
+        """Check that this candidate leads.
 
         Raises:
-            NotLeading: for everybody else.
+            NotLeading: if it does not.
         """
         if not self.leading:
             raise NotLeading(f"{self._settings.identity} does not hold the lease")
@@ -51,19 +52,19 @@ class Election:
     async def acquire(self) -> None:
         """Wait until the Lease is held."""
         logger.info("waiting for the lease %s/%s", self._settings.lease_namespace, self._settings.lease_name)
-        while not await self._try():  # noqa: ASYNC110  the Lease has no event to wait for
+        while not await self._try():  # noqa: ASYNC110  the Lease is polled
             await asyncio.sleep(self._settings.lease_seconds * _RENEW_PART)
         logger.info("%s leads", self._settings.identity)
 
-    async def keep(self) -> None:
-        """Renew the Lease until that fails for so long that it is lost."""
+    async def renew_until_lost(self) -> None:
+        """Renew the Lease again and again, and return when it is lost."""
         while self.leading:
             await asyncio.sleep(self._settings.lease_seconds * _RENEW_PART)
             await self._try()
-        logger.error("the lease is lost; no further action")
+        logger.error("the lease is lost")
 
     async def release(self) -> None:
-        """Give the Lease back, so that a standby need not wait."""
+        """Release the Lease, so that a standby need not wait for it to expire."""
         if not self.leading:
             return
         self._held_until = float("-inf")
@@ -73,42 +74,46 @@ class Election:
                 lease["spec"]["holderIdentity"] = ""
                 await self._cluster.replace(LEASE, lease)
         except ApiError as error:
-            logger.info("the lease runs out by itself: %s", error)
+            logger.info("the lease was not released and will expire: %s", error)
 
     async def _try(self) -> bool:
-        """Take or renew the Lease, if it is free or held by this candidate."""
-        asked = self._clock()
+        """Acquire or renew the Lease if it is free, expired or already held, and return whether that worked."""
+        sent_at = self._clock()
         try:
             async with asyncio.timeout(self._settings.lease_seconds * (1 - _SAFETY_PART) / 2):
-                taken = await self._take()
+                acquired = await self._write()
         except (ApiError, TimeoutError) as error:
             conflict = isinstance(error, ApiError) and error.status == 409
-            logger.log(logging.DEBUG if conflict else logging.WARNING, "no lease: %s", error or "no answer in time")
+            logger.log(
+                logging.DEBUG if conflict else logging.WARNING,
+                "cannot acquire the lease: %s",
+                error or "no answer in time",
+            )
             return False
-        if taken:
-            self._held_until = asked + self._settings.lease_seconds * (1 - _SAFETY_PART)
+        if acquired:
+            self._held_until = sent_at + self._settings.lease_seconds * (1 - _SAFETY_PART)
         else:
             self._held_until = float("-inf")
-        return taken
+        return acquired
 
-    async def _take(self) -> bool:
+    async def _write(self) -> bool:
         lease = await self._read()
         if lease is None:
             await self._cluster.create(LEASE, self._manifest({}))
             return True
-        if not self._may_take(lease["spec"]):
+        if not self._may_acquire(lease["spec"]):
             return False
         await self._cluster.replace(LEASE, {**self._manifest(lease["spec"]), "metadata": lease["metadata"]})
         return True
 
-    def _may_take(self, spec: Manifest) -> bool:
+    def _may_acquire(self, spec: Manifest) -> bool:
         holder = spec.get("holderIdentity") or ""
         if holder in {"", self._settings.identity}:
             return True
-        sign_of_life = (holder, str(spec.get("renewTime")))
-        if sign_of_life != self._rival:
-            self._rival, self._rival_seen = sign_of_life, self._clock()
-        return self._clock() - self._rival_seen > float(spec.get("leaseDurationSeconds") or 0)
+        renewal = (holder, str(spec.get("renewTime")))
+        if renewal != self._rival:
+            self._rival, self._rival_renewed_at = renewal, self._clock()
+        return self._clock() - self._rival_renewed_at > float(spec.get("leaseDurationSeconds") or 0)
 
     async def _read(self) -> Manifest | None:
         try:

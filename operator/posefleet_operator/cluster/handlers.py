@@ -1,7 +1,7 @@
-"""What kopf calls. The handlers put events into the cache and wake the job; they know nothing else.
+"""The handlers that kopf calls for every event of a watch. They pass the events on and do nothing else.
 
-kopf ends every task of its event loop when it stops, and takes over the process's signals, so it runs in a thread
-and a loop of its own and hands events over.
+When kopf stops, it ends every task of its event loop, and it takes over the signals of the process. It therefore runs
+in a thread and an event loop of its own.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from posefleet_api.constants import GROUP, LABEL_JOB, PLURAL, VERSION
 from posefleet_operator.cluster.objects import Manifest
 
 _CHUNK = 500
-#: Takes a resource's plural name, the type of an event (None for a listed object), and the object.
+#: Receives the plural name of a resource, the type of an event (None for a listed object), and the object.
 Sink = Callable[[str, str | None, Manifest], None]
 
 
 class WatchEnded(RuntimeError):
-    """Nobody watches the cluster any more."""
+    """The watch of the cluster has ended."""
 
 
 def registry_of_handlers(deliver: Sink, login: Callable[[], Awaitable[kopf.ConnectionInfo]]) -> kopf.OperatorRegistry:
-    """The handlers, in a registry of their own."""
+    """Return the handlers in a registry of their own."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry)
@@ -51,7 +51,7 @@ def registry_of_handlers(deliver: Sink, login: Callable[[], Awaitable[kopf.Conne
 
 
 def tune(settings: kopf.OperatorSettings) -> None:
-    """kopf watches, and that is all: no events, no peers, no status, only labelled children."""
+    """Let kopf watch and do nothing else: no events, no peering, no status, and only labelled children."""
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
@@ -67,10 +67,10 @@ async def watch(
     deliver: Sink,
     login: Callable[[], Awaitable[kopf.ConnectionInfo]],
 ) -> None:
-    """Hand events to ``deliver``, in the loop of the caller, until cancelled. An empty namespace stands for all.
+    """Pass events to ``deliver``, in the event loop of the caller, until cancelled. An empty namespace stands for all.
 
     Raises:
-        WatchEnded: if kopf gives up.
+        WatchEnded: if kopf stops.
     """
     loop = asyncio.get_running_loop()
     stop = threading.Event()

@@ -7,17 +7,17 @@ from typing import Any, Self
 
 from posefleet_api.constants import LABEL_ATTEMPT, LABEL_COMPONENT, LABEL_JOB, LABEL_JOB_UID
 
-#: Others have no place in a cluster's life, and cannot all be reckoned with.
+#: Years of valid timestamps. Arithmetic with others can overflow.
 _YEARS = range(1970, 9000)
 
 
 def to_timestamp(moment: datetime) -> str:
-    """``moment`` as ``2026-01-31T12:00:00Z``."""
+    """Return ``moment`` as an RFC 3339 timestamp in UTC, to the second, such as ``2026-01-31T12:00:00Z``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def from_timestamp(text: str | None) -> datetime | None:
-    """The moment of a timestamp; None for an absent or unreadable one."""
+    """Parse a timestamp. Return None if it is absent or not valid."""
     if not text:
         return None
     try:
@@ -30,7 +30,7 @@ def from_timestamp(text: str | None) -> datetime | None:
 
 
 def seconds_between(start: str | None, end: datetime) -> float:
-    """Seconds from a timestamp to ``end``, never negative; 0 for an absent timestamp."""
+    """Return the seconds from a timestamp to ``end``. They are 0 if the timestamp is later or absent."""
     begun = from_timestamp(start)
     return max(0.0, (end - begun).total_seconds()) if begun else 0.0
 
@@ -42,21 +42,22 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Identity:
-    """What every child says of itself and of the job that it belongs to."""
+    """The metadata of a child object, with the job that it belongs to."""
 
     name: str
     uid: str
-    #: Of the API server's history: a larger one is newer.
+    #: The resource version. A larger one is newer.
     version: int
     owner: Key
     owner_uid: str
     component: str
-    #: The attempt, or the try of the prepare Job.
+    #: Number of the attempt, or of the try of the preparation.
     number: int
     deleted_at: datetime | None
 
     @classmethod
     def read(cls, manifest: Manifest) -> Self:
+        """Read the metadata and labels of a manifest."""
         metadata = manifest["metadata"]
         labels = metadata.get("labels") or {}
         return cls(
@@ -72,20 +73,21 @@ class Identity:
 
 
 def version_of(manifest: Manifest) -> int:
-    """The resourceVersion as a number; 0 for one that is not a number."""
+    """Return the resource version as a number, or 0 if it is not a number."""
     text = str(manifest["metadata"].get("resourceVersion", ""))
     return int(text) if text.isdigit() else 0
 
 
 def conditions_by_type(status: Manifest, wanted: str = "True") -> dict[str, Manifest]:
+    """Return the conditions of a status that are ``wanted`` (True, False or Unknown), by type."""
     return {c["type"]: c for c in status.get("conditions") or () if c.get("status") == wanted}
 
 
 def parse_number(text: Any) -> int:
-    """0 for what is not a number of a sane size; anybody may write annotations."""
+    """Parse a number of up to nine digits. Return 0 for anything else, because anybody may write annotations."""
     return int(text) if re.fullmatch("[0-9]{1,9}", str(text)) else 0
 
 
 def key_of(manifest: Manifest) -> Key:
-    """Namespace and name."""
+    """Return namespace and name."""
     return manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]

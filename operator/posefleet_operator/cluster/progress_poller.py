@@ -1,4 +1,4 @@
-"""Asking rank 0 of every running attempt how far it is."""
+"""Polls rank 0 of every running attempt for its progress."""
 
 import asyncio
 import logging
@@ -14,38 +14,40 @@ from posefleet_api.outcomes import ProgressReport
 from posefleet_operator.cluster.objects import Key
 
 logger = logging.getLogger(__name__)
+
 _ANSWER_SECONDS = 3.0
 _MAX_ANSWER_BYTES = 65_536
 _AT_ONCE = 64
-#: So many jobs are asked a second at most; a larger fleet is asked less often.
+#: At most this many jobs are polled in a second, so a larger fleet is polled less often.
 _JOBS_PER_SECOND = 100.0
 
 
 @dataclass
 class Target:
-    """Whom to ask for a job, and what it answered last."""
+    """The attempt of a job that is polled, and its last report."""
 
     attempt: int
     address: str
-    since: datetime
+    polled_since: datetime
     report: ProgressReport | None = None
-    #: When a report was first heard that says that the work had got on, by the operator's clock.
+    #: When a report first showed that the attempt had advanced, by the operator's clock.
     advanced_at: datetime | None = None
 
 
 class ProgressPoller:
-    """Keeps the newest report of every job that runs."""
+    """Keeps the newest progress report of every job that runs."""
 
-    def __init__(self, wake: Callable[[Key], None], clock: Callable[[], datetime], interval_seconds: float) -> None:
-        self._wake = wake
+    def __init__(self, enqueue: Callable[[Key], None], clock: Callable[[], datetime], interval_seconds: float) -> None:
+        self._enqueue = enqueue
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._targets: dict[Key, Target] = {}
 
-    def watch(self, key: Key, attempt: int, address: str) -> None:
-        """Ask for this attempt from now on; the address is that of its rank 0, empty while that does not run.
+    def set_target(self, key: Key, attempt: int, address: str) -> None:
+        """Poll this attempt from now on.
 
-        What it said stays known then, but its address is not asked any more: it may be another pod's by now.
+        ``address`` is the address of its rank 0. It is empty while rank 0 does not run. The last report is kept then,
+        but the former address is not polled any more, because another pod may have it by now.
         """
         held = self._targets.get(key)
         if held is not None and held.attempt == attempt:
@@ -54,15 +56,15 @@ class ProgressPoller:
             self._targets[key] = Target(attempt, address, self._clock())
 
     def forget(self, key: Key) -> None:
-        """Ask no more for a job."""
+        """Stop polling a job."""
         self._targets.pop(key, None)
 
     def target(self, key: Key) -> Target | None:
-        """What is known of a job."""
+        """Return the polled attempt of a job, or None."""
         return self._targets.get(key)
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Poll all targets, again and again, until cancelled."""
         limit = asyncio.Semaphore(_AT_ONCE)
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS)) as session:
             while True:
@@ -78,14 +80,14 @@ class ProgressPoller:
         if target.report is None or report.last_step_time != target.report.last_step_time:
             target.advanced_at = self._clock()
         target.report = report
-        self._wake(key)
+        self._enqueue(key)
 
 
 async def fetch_report(session: aiohttp.ClientSession, address: str) -> ProgressReport | None:
-    """What the trainer at an address says; None if it says nothing that can be read."""
+    """Return the report of the trainer at an address, or None if there is none that can be read."""
     host = f"[{address}]" if ":" in address else address
     try:
-        # Whoever has taken a trainer over must not send the operator anywhere else.
+        # A trainer that has been taken over must not redirect the operator to another host.
         async with session.get(f"http://{host}:{TRAINER_PORT}/progress", allow_redirects=False) as answer:
             return ProgressReport.read(await _body(answer)) if answer.status == 200 else None
     except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
@@ -94,7 +96,7 @@ async def fetch_report(session: aiohttp.ClientSession, address: str) -> Progress
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """All of an answer; of one that is too long no more than shows that it is."""
+    """Return the body of an answer. A body that is too long is cut, so that it cannot be parsed."""
     body = bytearray()
     async for chunk in answer.content.iter_any():
         body += chunk

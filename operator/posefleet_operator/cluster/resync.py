@@ -1,7 +1,7 @@
-"""Comparing the cache with the cluster.
+"""Keeps the cache equal to the cluster by full lists.
 
-A watch that was away for too long starts anew with a list, which says nothing of what was deleted meanwhile. So
-everything is listed before the first reconcile, and from time to time again.
+A watch that was interrupted for too long starts again with a list, which does not tell what was deleted meanwhile.
+Therefore everything is listed before the first reconcile, and again from time to time.
 """
 
 import asyncio
@@ -15,17 +15,18 @@ from posefleet_operator.cluster.objects import Key, Manifest
 from posefleet_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
+
 _RETRY_SECONDS = 2.0
-#: The watches begin after the first list; what was deleted in between is found out so soon.
+#: The watches begin after the first list. What was deleted in between is noticed after this time.
 _FIRST_PAUSE_SECONDS = 15.0
-#: A namespace that refuses is asked again so soon.
+#: A namespace that could not be read is tried again after this time.
 _REFUSED_PAUSE_SECONDS = 30.0
 
 
 class Resync:
-    """Makes the cache equal to the cluster, and knows which namespaces let themselves be read.
+    """Makes the cache equal to the cluster, and keeps track of the namespaces that can be read.
 
-    A namespace that is deleted takes the operator's rights in it along. The others are served all the same.
+    When a namespace is deleted, the operator loses its rights in it. The others are still served.
     """
 
     def __init__(self, cluster: Cluster, cache: Cache, settings: Settings) -> None:
@@ -37,25 +38,26 @@ class Resync:
 
     @property
     def readable(self) -> tuple[str, ...]:
-        """The namespaces that could be read last; an empty one stands for all."""
+        """The namespaces that could be read the last time. An empty name stands for all namespaces."""
         return tuple(name for name in self._wanted if name not in self._refused)
 
     async def initial_list(self) -> None:
-        """The first comparison; without it nothing may be decided, so it is tried until it works."""
-        said = ""
+        """List everything for the first time. This is retried until it works, because nothing may be decided before."""
+        logged = ""
         while True:
             try:
                 await self.relist()
                 return
             except ApiError as error:
-                if (hint := _hint(error)) != said:
+                if (hint := _hint(error)) != logged:
                     logger.warning("cannot read the cluster yet: %s", hint)
-                said = hint
+                logged = hint
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    async def run(self, watching: asyncio.Task[None], wake: Callable[[Key], None]) -> None:
-        """Compare from time to time, and at once when ``watching`` has ended, and have a look at every job that is
-        concerned. Ends when other namespaces than before can be read.
+    async def run(self, watching: asyncio.Task[None], enqueue: Callable[[Key], None]) -> None:
+        """List everything from time to time, and at once when ``watching`` has ended, and enqueue the jobs concerned.
+
+        This returns when other namespaces than before can be read.
 
         Raises:
             WatchEnded: if the watch has ended for another reason.
@@ -65,19 +67,19 @@ class Resync:
             await asyncio.wait([watching], timeout=pause)
             try:
                 for key in await self.relist():
-                    wake(key)
+                    enqueue(key)
                 pause = min(self._resync_seconds, _REFUSED_PAUSE_SECONDS) if self._refused else self._resync_seconds
             except ApiError as error:
-                logger.warning("cannot compare with the cluster: %s", error)
+                logger.warning("cannot list the cluster: %s", error)
                 pause = _RETRY_SECONDS
             if watching.done() and self.readable == before:
                 await watching
 
     async def relist(self) -> set[Key]:
-        """List everything and make the cache equal to it; gives the jobs concerned.
+        """List everything, make the cache equal to it, and return the keys of the jobs concerned.
 
         Raises:
-            ApiError: if that does not work, or if no namespace at all may be read.
+            ApiError: if a list fails, or if no namespace at all can be read.
         """
         stores: tuple[Store, ...] = (self._cache.training_jobs, self._cache.child_jobs, self._cache.pods)
         for store in stores:
@@ -92,19 +94,19 @@ class Resync:
                     raise
                 refusals[namespace] = error
                 continue
-            # All at once: nobody may see the jobs of a namespace that is back without their children.
+            # All together, so that nobody sees the jobs of a namespace that is back without their children.
             for store, (manifests, version) in zip(stores, lists, strict=True):
                 concerned |= store.replace_from_list(manifests, version, namespace)
         if refusals.keys() == set(self._wanted):
             raise next(iter(refusals.values()))
-        return concerned | self._leave(refusals)
+        return concerned | self._drop(refusals)
 
     async def _lists(self, namespace: str) -> list[tuple[list[Manifest], int]]:
         selectors = ((TRAINING_JOB, ""), (JOB, LABEL_JOB), (POD, LABEL_JOB))
         return [await self._cluster.list(kind, namespace, selector) for kind, selector in selectors]
 
-    def _leave(self, refusals: dict[str, ApiError]) -> set[Key]:
-        """Forget the jobs of namespaces that refuse. Their children stay, for jobs may come back to them."""
+    def _drop(self, refusals: dict[str, ApiError]) -> set[Key]:
+        """Remove the jobs of namespaces that cannot be read. Their children are kept, in case the jobs come back."""
         for namespace in refusals.keys() - self._refused:
             logger.warning("namespace %s is not served until it can be read: %s", namespace, refusals[namespace])
         for namespace in self._refused - refusals.keys():

@@ -1,22 +1,22 @@
-"""How attempts end: by themselves, by the deadline, by ``spec.suspend``, or because they got nowhere."""
+"""The steps that end attempts: they record an outcome, replace a gang after an edit, and detect stalls."""
 
 from posefleet_api.constants import COMPONENT_ATTEMPT
 from posefleet_api.status import Attempt
+from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import MAX_MESSAGE, Plan, find_condition
 from posefleet_operator.policies.attempts import counts_against_budget, gpu_seconds, queue_seconds
-from posefleet_operator.policies.exit_outcomes import Ending, ending_of_disrupted_gang, ending_of_gang, gang_has_ended
-from posefleet_operator.policies.stall import PROGRESS_UNKNOWN, progress_unknown_message, stall_ending, stalls_at
-from posefleet_operator.steps.attempt import gang_size
+from posefleet_operator.policies.exit_outcomes import Ending, ending_of_gang, gang_has_ended
+from posefleet_operator.policies.stall import check_stall
 
 _REQUEUE_SECONDS = 2.0
 
 
 def record_outcome(seen: Observation, plan: Plan) -> None:
-    """Write down how the newest attempt ended, once its whole gang has.
+    """Record how the newest attempt ended, once its whole gang has.
 
-    Nothing else happens in the same reconcile: the outcome, and with it the budget, is in the status before
+    Nothing else happens in the same reconcile, so that the outcome, and with it the budget, is in the status before
     the next gang exists.
     """
     attempt = running_attempt(plan.status)
@@ -26,61 +26,45 @@ def record_outcome(seen: Observation, plan: Plan) -> None:
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
     requeued = job is not None and job.suspended and attempt.running_time is not None
     if requeued and not any(pod.active for pod in pods):
-        end_attempt(seen, plan, Ending("Preempted", "QueuePreempted", "Kueue gave the nodes to another job"))
+        end_attempt(seen, plan, Ending.of(reasons.QUEUE_PREEMPTED, "Kueue gave the nodes to another job"))
     elif gang_has_ended(job, pods, seen.now):
         ran = attempt.running_time is not None
-        ending = ending_of_gang(pods, gang_size(seen, attempt), job is None, ran)
-        end_attempt(seen, plan, _as_asked(plan, ending))
+        ending = ending_of_gang(pods, seen.gang_size(attempt), job is None, ran)
+        end_attempt(seen, plan, _suspended_or(ending, plan))
     elif job is not None and job.finished:
         plan.requeue_within(_REQUEUE_SECONDS)
 
 
-def detect_stall(seen: Observation, plan: Plan) -> None:
-    """End an attempt that has made no step for ``failurePolicy.stallSeconds``.
-
-    Silence proves nothing, for training needs no operator: an attempt that was never heard goes on. Only when one of
-    its pods should have ended as long ago, as on a node that is gone, is it ended all the same.
-    """
-    attempt = running_attempt(plan.status)
-    begun = from_timestamp(attempt.running_time) if attempt is not None else None
-    if attempt is None or begun is None:
-        return
-    limit = seen.spec.failure_policy.stall_seconds
-    report = seen.report if seen.report is not None and seen.report.attempt == attempt.number else None
-    pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
-    deletions = [pod.identity.deleted_at for pod in pods if pod.identity.deleted_at is not None]
-    since = begun if report is not None else max([begun, *deletions])
-    advanced_at = seen.advanced_at if report is not None else None
-    left = (stalls_at(since, seen.polled_since, advanced_at, limit) - seen.now).total_seconds()
-    if left > 0:
-        plan.requeue_within(left)
-    elif report is None and not deletions:
-        plan.condition("Running", True, PROGRESS_UNKNOWN, progress_unknown_message(pods, limit))
-    else:
-        end_attempt(seen, plan, ending_of_disrupted_gang(pods, gang_size(seen, attempt)) or stall_ending(limit))
-
-
 def replace_changed(seen: Observation, plan: Plan) -> None:
-    """End an attempt whose author has changed what shapes its pods before all of them ran; the next one obeys."""
+    """End an attempt whose author has edited its pods before all of them ran. The next one follows the edit."""
     attempt = running_attempt(plan.status)
-    if attempt is None or attempt.running_time is not None or not seen.pods_changed(seen.attempt_job(attempt.number)):
+    if attempt is None or attempt.running_time is not None:
         return
-    end_attempt(seen, plan, Ending("Preempted", "Replaced", "the manifest was changed while the pods waited"))
+    if seen.pods_changed(seen.attempt_job(attempt.number)):
+        end_attempt(seen, plan, Ending.of(reasons.REPLACED, "the manifest was changed while the pods waited"))
 
 
-def _as_asked(plan: Plan, ending: Ending) -> Ending:
-    """An attempt that was stopped by ``spec.suspend`` ended for that reason, whatever its pods saw of it."""
-    condition = find_condition(plan.status.conditions, "Suspended")
-    if ending.outcome == "Preempted" and condition is not None and condition.reason == "Suspending":
-        return Ending("Preempted", "Suspended", "stopped by spec.suspend")
-    return ending
+def detect_stall(seen: Observation, plan: Plan) -> None:
+    """End an attempt that has made no step for ``failurePolicy.stallSeconds``."""
+    attempt = running_attempt(plan.status)
+    running_since = from_timestamp(attempt.running_time) if attempt is not None else None
+    if attempt is None or running_since is None:
+        return
+    check = check_stall(seen, attempt, running_since)
+    if check.ending is not None:
+        end_attempt(seen, plan, check.ending)
+    elif check.unknown:
+        plan.condition("Running", True, reasons.PROGRESS_UNKNOWN, check.unknown)
+    else:
+        plan.requeue_within(check.seconds_left)
 
 
 def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
+    """Write the outcome of the newest attempt and its costs, and finish the job if no other attempt follows."""
     plan.update_attempt(
         end_time=to_timestamp(seen.now),
         outcome=ending.outcome,
-        reason=ending.reason,
+        reason=ending.reason.name,
         message=ending.message[:MAX_MESSAGE],
     )
     attempt = plan.status.attempts[-1]
@@ -96,11 +80,21 @@ def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
     plan.skip_remaining_steps(0)
 
 
+def _suspended_or(ending: Ending, plan: Plan) -> Ending:
+    """Return that an attempt ended by ``spec.suspend`` if it was being suspended, whatever its pods saw of it."""
+    condition = find_condition(plan.status.conditions, "Suspended")
+    suspending = condition is not None and condition.reason == reasons.SUSPENDING.name
+    if ending.outcome == "Preempted" and suspending:
+        return Ending.of(reasons.SUSPENDED, "stopped by spec.suspend")
+    return ending
+
+
 def _finish_if_last(seen: Observation, plan: Plan, attempt: Attempt, ending: Ending) -> None:
     failed = plan.status.failed_attempts
     if ending.outcome == "Succeeded":
         plan.succeed(ending.message)
-    elif ending.final:
+    elif ending.reason.final:
         plan.fail(ending.reason, ending.message)
     elif counts_against_budget(attempt) and failed >= seen.spec.failure_policy.max_attempts:
-        plan.fail("AttemptsExhausted", f"{failed} attempts failed, the last with {ending.reason}: {ending.message}")
+        message = f"{failed} attempts failed, the last with {ending.reason}: {ending.message}"
+        plan.fail(reasons.ATTEMPTS_EXHAUSTED, message)

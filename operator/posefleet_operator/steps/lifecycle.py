@@ -1,18 +1,19 @@
-"""The first steps: take note of the job, refuse what cannot run, and leave finished jobs in peace."""
+"""The steps for the life of a job as a whole: acceptance, refusal, deadline, cleanup after the end, and summary."""
 
 from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
 from posefleet_api.job import InvalidManifest, PoseTrainingJob
 from posefleet_api.status import Preparation, Status
+from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import Plan, Reference, find_condition
 from posefleet_operator.policies.exit_outcomes import Ending
-from posefleet_operator.policies.lifecycle import phase_of, seconds_left, seconds_to_live
+from posefleet_operator.policies.lifecycle import phase_of, seconds_to_live, seconds_until_deadline
 from posefleet_operator.steps.attempt_end import end_attempt
 
 
 def record_generation(seen: Observation, plan: Plan) -> None:
-    """Note which spec is spoken of, and when the job was seen first."""
+    """Record which generation of the spec the status is about, and when the job was first seen."""
     plan.update(
         observed_generation=seen.generation,
         start_time=plan.status.start_time or to_timestamp(seen.now),
@@ -20,9 +21,10 @@ def record_generation(seen: Observation, plan: Plan) -> None:
 
 
 def reopen_corrected(seen: Observation, plan: Plan) -> None:
-    """Give a job that was refused for its data or its manifest another life when its author has corrected it.
+    """Reset a job that was refused for its data or its manifest when its author has corrected it.
 
-    What was refused before it began may have been the cluster's fault, such as a store that is there only now.
+    A job that was refused before it started may have lacked something of the cluster, such as a store, that has been
+    added since. It is reset without an edit.
     """
     if not seen.finished or plan.status.attempts or isinstance(seen.job, InvalidManifest):
         return
@@ -30,7 +32,7 @@ def reopen_corrected(seen: Observation, plan: Plan) -> None:
     tries = plan.status.preparation.tries
     edited = not tries or seen.generation != seen.status.observed_generation
     corrected = edited and plan.status.preparation.fingerprint != seen.fingerprint
-    if failed is None or failed.reason != "InvalidInput" or not corrected:
+    if failed is None or failed.reason != reasons.INVALID_INPUT.name or not corrected:
         return
     plan.status = Status(
         observed_generation=seen.generation,
@@ -40,7 +42,7 @@ def reopen_corrected(seen: Observation, plan: Plan) -> None:
 
 
 def clean_up_finished(seen: Observation, plan: Plan) -> None:
-    """Keep a finished job as it is: only stop what still runs, and delete it when its time has come."""
+    """Leave a finished job as it is, stop what still runs of it, and delete it when its time to live is over."""
     if plan.status.completion_time is None:
         return
     plan.delete_unfinished((*seen.own_jobs(COMPONENT_ATTEMPT), *seen.own_jobs(COMPONENT_PREPARE)))
@@ -51,35 +53,36 @@ def clean_up_finished(seen: Observation, plan: Plan) -> None:
 
 
 def refuse_invalid(seen: Observation, plan: Plan) -> None:
-    """Fail a job whose manifest is wrong in a way that the API server did not see."""
+    """Fail a job whose manifest has a mistake that the API server could not see."""
     if isinstance(seen.job, InvalidManifest):
-        plan.fail("InvalidInput", str(seen.job))
+        plan.fail(reasons.INVALID_INPUT, str(seen.job))
         plan.skip_remaining_steps(0)
 
 
 def enforce_deadline(seen: Observation, plan: Plan) -> None:
-    """Fail a job that has used up ``activeDeadlineSeconds``."""
+    """Fail a job that has not finished within ``activeDeadlineSeconds``."""
     limit = seen.spec.active_deadline_seconds
-    left = seconds_left(plan.status.start_time, limit, seen.now)
+    left = seconds_until_deadline(plan.status.start_time, limit, seen.now)
     if left is None:
         return
     if left > 0:
         plan.requeue_within(left)
         return
-    message = f"not finished within activeDeadlineSeconds ({limit}); apply a job with another name and more time"
+    reason = reasons.DEADLINE_EXCEEDED
+    message = f"not finished within activeDeadlineSeconds ({limit}); {reason.remedy}"
     if running_attempt(plan.status) is not None:
-        end_attempt(seen, plan, Ending("DeadlineExceeded", "DeadlineExceeded", message))
-    plan.fail("DeadlineExceeded", message)
+        end_attempt(seen, plan, Ending.of(reason, message))
+    plan.fail(reason, message)
     plan.skip_remaining_steps(0)
 
 
 def summarize(seen: Observation, plan: Plan) -> None:
-    """Set the phase and the GPUs."""
+    """Set the phase and the number of GPUs from the rest of the status. This runs last in every reconcile."""
     status = plan.status
     attempt = running_attempt(status)
     if status.completion_time is None:
-        suspended = isinstance(seen.job, PoseTrainingJob) and seen.spec.suspend
-        plan.update(phase=phase_of(status, attempt is not None, suspended))
+        suspend = isinstance(seen.job, PoseTrainingJob) and seen.spec.suspend
+        plan.update(phase=phase_of(status, attempt is not None, suspend))
     if attempt is not None:
         plan.update(gpus=attempt.gpus)
     elif status.completion_time is None and isinstance(seen.job, PoseTrainingJob):

@@ -1,6 +1,6 @@
-"""What jobs are like at the moment of a scrape, read from the cache, so a job that is gone leaves no series.
+"""The Prometheus gauges of jobs, made from the cache at each scrape, so that a job that is gone leaves no series.
 
-Finished jobs are counted by phase and have no series of their own.
+Finished jobs are only counted by phase.
 """
 
 from collections import Counter
@@ -20,24 +20,24 @@ _SERIES = {
     "phase": ("The job's phase, always 1", ["phase"]),
     "requested_gpus": ("GPUs that the job holds or waits for", []),
     "allocated_gpus": ("GPUs that the job's running pods hold", []),
-    "progress_ratio": ("How much of the stage is done", ["stage"]),
-    "eta_seconds": ("Time until the stage ends, at the present rate", []),
-    "attempts": ("Attempts so far", []),
-    "failed_attempts": ("Attempts that counted against failurePolicy.maxAttempts", []),
-    "attempt_start_timestamp_seconds": ("When the attempt under way was created", ["attempt"]),
-    "attempt_running_timestamp_seconds": ("When all pods of the attempt under way ran", []),
-    "attempt_end_timestamp_seconds": ("When the attempt that ended last did so", ["attempt", "outcome", "reason"]),
-    "last_step_timestamp_seconds": ("When the attempt under way last got on, or began to run", []),
-    "stall_timeout_seconds": ("failurePolicy.stallSeconds: no step for so long ends an attempt", []),
+    "progress_ratio": ("Share of the current stage that is done", ["stage"]),
+    "eta_seconds": ("Estimated time until the current stage is done", []),
+    "attempts": ("Number of attempts so far", []),
+    "failed_attempts": ("Number of attempts that count against failurePolicy.maxAttempts", []),
+    "attempt_start_timestamp_seconds": ("When the current attempt was created", ["attempt"]),
+    "attempt_running_timestamp_seconds": ("When all pods of the current attempt ran", []),
+    "attempt_end_timestamp_seconds": ("When the last attempt to end ended", ["attempt", "outcome", "reason"]),
+    "last_step_timestamp_seconds": ("When the current attempt last advanced, or began to run", []),
+    "stall_timeout_seconds": ("failurePolicy.stallSeconds: an attempt without a step for this long is ended", []),
     "last_checkpoint_timestamp_seconds": ("When the newest checkpoint was complete in the store", []),
     "checkpoint_interval_seconds": ("checkpoint.everyMinutes: how often a checkpoint is written", []),
 }
-#: A series' short name, its own labels, its value.
+#: The short name of a series, the values of its own labels, and its value.
 _Value = tuple[str, list[str], float]
 
 
 class JobSeries(Collector):
-    """Gauges that are made when they are asked for."""
+    """Collector that makes the gauges of all jobs at each scrape."""
 
     def __init__(self, jobs: Jobs, poller: ProgressPoller, known_reason: Callable[[str], str]) -> None:
         self._jobs = jobs
@@ -45,7 +45,7 @@ class JobSeries(Collector):
         self._known_reason = known_reason
 
     def collect(self) -> Iterator[Metric]:
-        """Jobs by phase, and all that is to be told of each job that is not finished."""
+        """Yield the number of jobs by phase, and the gauges of each job that has not finished."""
         phases: Counter[tuple[str, str]] = Counter()
         families = {
             name: GaugeMetricFamily(f"posefleet_job_{name}", text, labels=["namespace", "training_job", *labels])

@@ -1,4 +1,4 @@
-"""Logs: a JSON object a line, or plain text on a terminal, with job and attempt wherever they are known."""
+"""The log: a JSON object per line, or plain text on a terminal, with job and attempt where they are known."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ _attempt: ContextVar[int | None] = ContextVar("attempt", default=None)
 
 @contextmanager
 def job_context(job: Key, attempt: int | None = None) -> Iterator[None]:
-    """Every line that is logged inside names this job and attempt."""
+    """Add this job and attempt to every line that is logged inside."""
     job_token, attempt_token = _job.set(job), _attempt.set(attempt)
     try:
         yield
@@ -28,10 +28,10 @@ def job_context(job: Key, attempt: int | None = None) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats a record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON."""
+        """Return the record as JSON."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -48,10 +48,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people."""
+    """Formats a record as a line for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text."""
+        """Return the record as text."""
         moment = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         job, attempt = _job.get(), _attempt.get()
         where = f" {job[0]}/{job[1]}" if job is not None else ""
@@ -61,15 +61,15 @@ class TextFormatter(logging.Formatter):
 
 
 def start_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stderr) -> None:
-    """Send all logs to ``stream``."""
+    """Write all logs to ``stream``."""
     as_text = stream.isatty() if log_format == "auto" else log_format == "text"
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # kopf tells of every event that it hands on; the operator tells what came of it.
+    # kopf logs every event that it passes on. The operator logs what results from it.
     logging.getLogger("kopf").setLevel(max(logging.WARNING, root.level))
-    # It runs in a thread of its own, and says each time that it leaves the signals alone.
+    # kopf runs in a thread of its own, and logs each time that it does not handle signals there.
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

@@ -19,7 +19,7 @@ def deletions(plan: Plan) -> list[tuple[str, str]]:
 
 def reasons(plan: Plan) -> list[str]:
     """Of the events to be told."""
-    return [event.reason for event in plan.events]
+    return [event.reason.name for event in plan.events]
 
 
 def condition_of(plan: Plan, kind: str) -> tuple[str, str]:

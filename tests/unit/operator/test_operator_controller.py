@@ -146,7 +146,7 @@ async def test_mere_progress_is_not_written_at_every_step() -> None:
     job = a_job().running_attempt(1)
     job = replace(job, status=reconcile(job.saying(a_report(1, 9)).seen()).status)
     controller, recorder = a_controller(job)
-    controller.poller.watch(KEY, 1, "10.0.0.9")
+    controller.poller.set_target(KEY, 1, "10.0.0.9")
     target = controller.poller.target(KEY)
     assert target is not None
     for step in (10, 11, 12):

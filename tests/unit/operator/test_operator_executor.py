@@ -146,7 +146,7 @@ async def test_a_job_of_somebody_else_is_told_to_be_in_the_way() -> None:
     bench = Bench(a_job().prepared())
     theirs = a_job().prepared().attempt_manifest(1)
     bench.cluster.put({**theirs, "metadata": {"name": "reaching-a1", "namespace": "lab"}})
-    with pytest.raises(Refused, match="a Job reaching-a1 that is none of posefleet's"):
+    with pytest.raises(Refused, match="a Job reaching-a1 that posefleet has not created"):
         await bench.reconcile()
 
 

@@ -20,7 +20,7 @@ def rank(number: int) -> PodBuilder:
 
 def gang(*pods: PodBuilder, nodes: int = 3, job_gone: bool = False) -> tuple[str, str]:
     ending = ending_of_gang([pod.seen for pod in pods], nodes, job_gone)
-    return ending.outcome, ending.reason
+    return ending.outcome, ending.reason.name
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def gang(*pods: PodBuilder, nodes: int = 3, job_gone: bool = False) -> tuple[str
 def test_a_pods_end_has_an_outcome_and_a_reason(pod: PodBuilder, outcome: str, reason: str) -> None:
     ending = ending_of_pod(pod.seen)
 
-    assert (ending.outcome, ending.reason) == (outcome, reason)
+    assert (ending.outcome, ending.reason.name) == (outcome, reason)
     assert ending.message
 
 
@@ -100,7 +100,7 @@ def test_what_a_trainer_says_that_is_no_json_is_quoted_by_its_last_line() -> Non
 
 def test_last_words_of_a_newer_trainer_are_understood() -> None:
     text = '{"reason": "NonFiniteLoss", "message": "NaN", "mood": "bad", "progress": {"step": 5, "colour": "blue"}}'
-    assert ending_of_pod(rank(0).ended(1, text).seen).reason == "NonFiniteLoss"
+    assert ending_of_pod(rank(0).ended(1, text).seen).reason.name == "NonFiniteLoss"
 
 
 @pytest.mark.parametrize("progress", [{"step": 10**30}, {"step": -1}, {"etaSeconds": 10**30}])
@@ -134,7 +134,7 @@ def test_ranks_that_waited_for_a_node_in_vain_say_which_and_why() -> None:
     never = rank(1).unschedulable("0/2 nodes are available: 2 Insufficient nvidia.com/gpu.")
     ending = ending_of_gang([rank(0).ended(76, lost).seen, never.seen.tombstone()], 2, job_gone=False)
 
-    assert (ending.outcome, ending.reason) == ("Preempted", "GangIncomplete")
+    assert (ending.outcome, ending.reason.name) == ("Preempted", "GangIncomplete")
     assert ending.message == (
         "pod reaching-a1-1-x never started (0/2 nodes are available: 2 Insufficient nvidia.com/gpu); "
         "rank 1 of 2 has not come within 600 s"
@@ -148,7 +148,7 @@ def test_a_gang_without_all_its_nodes_that_ends_otherwise_says_how() -> None:
         "NodeLost": [rank(0).ended(76).seen, never, rank(2).lost("NodeLost").seen],
         "PodDeleted": [rank(0).ended(76).seen, rank(1).running().seen.tombstone()],
     }
-    assert {reason: ending_of_gang(pods, 3, job_gone=False).reason for reason, pods in endings.items()} == {
+    assert {reason: ending_of_gang(pods, 3, job_gone=False).reason.name for reason, pods in endings.items()} == {
         reason: reason for reason in endings
     }
 

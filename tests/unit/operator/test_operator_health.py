@@ -8,6 +8,7 @@ import aiohttp
 from posefleet_lab.ports import free_port
 from posefleet_operator import main as main_module
 from posefleet_operator.main import Operator
+from posefleet_operator.telemetry import health
 from posefleet_operator.telemetry.health import serving
 from posefleet_operator.telemetry.metrics import Metrics
 from unit.operator.builders import SETTINGS
@@ -31,7 +32,7 @@ async def test_a_leader_that_cannot_stop_leading_is_reported(monkeypatch) -> Non
     monkeypatch.setattr(main_module.Cluster, "connect", connect)
     looked = asyncio.Event()
     monkeypatch.setattr(main_module.Controller, "stop", lambda _: looked.wait())
-    monkeypatch.setattr(main_module, "_HUNG_SECONDS", 2.0)
+    monkeypatch.setattr(health, "_HUNG_SECONDS", 2.0)
     settings = replace(SETTINGS, http_host="127.0.0.1", http_port=free_port())
     running = asyncio.create_task(Operator(settings).run())
     try:

@@ -121,7 +121,7 @@ def test_a_job_shows_its_attempt_and_when_it_last_got_on() -> None:
         ended = value("attempt_end_timestamp_seconds", attempt="1", outcome="Preempted", reason="Preempted")
         assert ended == ago(5).timestamp()
 
-        poller.watch(("lab", "reaching"), 2, "10.0.0.1")
+        poller.set_target(("lab", "reaching"), 2, "10.0.0.1")
         target = poller.target(("lab", "reaching"))
         assert target is not None
         target.report = ProgressReport(attempt=2, progress=Progress(), last_step_time=to_timestamp(ago(3)))

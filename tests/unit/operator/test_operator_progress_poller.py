@@ -112,13 +112,13 @@ async def test_what_is_heard_goes_by_the_operators_own_clock(monkeypatch: pytest
 
     async with serving({"progress": answering}) as port:
         monkeypatch.setattr("posefleet_operator.cluster.progress_poller.TRAINER_PORT", port)
-        poller.watch(KEY, 1, "127.0.0.1")
+        poller.set_target(KEY, 1, "127.0.0.1")
         asking = asyncio.create_task(poller.run())
         await until(lambda: len(woken) == 2)
         asking.cancel()
     target = poller.target(KEY)
     assert target is not None
-    assert (target.since, target.advanced_at) == (ago(100), ago(10))
+    assert (target.polled_since, target.advanced_at) == (ago(100), ago(10))
 
 
 async def test_an_address_is_not_asked_when_its_pod_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,10 +132,10 @@ async def test_an_address_is_not_asked_when_its_pod_has_ended(monkeypatch: pytes
     async with serving({"progress": answering}) as port:
         monkeypatch.setattr("posefleet_operator.cluster.progress_poller.TRAINER_PORT", port)
         poller = ProgressPoller(lambda key: None, lambda: NOW, 0.01)
-        poller.watch(KEY, 1, "127.0.0.1")
+        poller.set_target(KEY, 1, "127.0.0.1")
         asking = asyncio.create_task(poller.run())
         await until(lambda: bool(asked))
-        poller.watch(KEY, 1, "")
+        poller.set_target(KEY, 1, "")
         await asyncio.sleep(0.05)
         asked.clear()
         await asyncio.sleep(0.1)

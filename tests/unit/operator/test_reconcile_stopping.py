@@ -64,7 +64,7 @@ def test_silence_is_told_but_ends_nothing() -> None:
     assert (plan.status.attempts[0].outcome, plan.status.phase) == ("", "Running")
     assert condition_of(plan, "Running") == ("True", "ProgressUnknown")
     assert "port 9400 of pod reaching-a1-0-x (10.0.0.9)" in message_of(plan, "Running")
-    assert [(event.type, event.reason) for event in plan.events] == [("Warning", "ProgressUnknown")]
+    assert [(event.reason.severity, event.reason.name) for event in plan.events] == [("Warning", "ProgressUnknown")]
 
     again = reconcile(reconciled(job).seen())
     assert again.events == []
@@ -88,7 +88,7 @@ def test_an_attempt_on_a_node_that_is_gone_was_preempted(report: ProgressReport 
 
     attempt = plan.status.attempts[0]
     assert (attempt.outcome, attempt.reason) == ("Preempted", "DeletionByTaintManager")
-    assert "reaching-a1-1-x was taken from node node-1" in attempt.message
+    assert "reaching-a1-1-x was removed from node node-1" in attempt.message
     assert plan.status.failed_attempts == 0
 
 

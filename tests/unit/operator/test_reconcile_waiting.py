@@ -86,7 +86,7 @@ def test_pods_that_cannot_start_are_explained_and_do_not_fail_the_job() -> None:
         plan = reconcile(job.with_pod(pod.manifest).seen())
         assert plan.status.phase == "Queued"
         assert word in message_of(plan, "Running")
-        assert [event.type for event in plan.events] == ["Warning"]
+        assert [event.reason.severity for event in plan.events] == ["Warning"]
 
 
 def test_a_child_that_the_api_server_refuses_is_explained() -> None:

@@ -1,4 +1,4 @@
-"""What a cluster's posefleet was installed with: read, refused, and joined with a job."""
+"""The trainer defaults of a cluster: read from a file, refused, and joined with a job."""
 
 import json
 from pathlib import Path
@@ -159,7 +159,7 @@ def test_an_empty_file_is_no_mistake(tmp_path: Path) -> None:
         ("resources: {gpuModel: T4, gpusPerNode: 0}", "resources: to ask for a gpuModel set gpusPerNode"),
         ("storage: {credentialsSecret: x}", "storage.endpoint: Field required"),
         ("[1, 2]", "must be a mapping, not list"),
-        ("storage: {", "are no YAML"),
+        ("storage: {", "are not valid YAML"),
     ],
 )
 def test_a_mistake_is_told_with_its_file_and_key(tmp_path: Path, text: str, told: str) -> None:
