@@ -26,12 +26,13 @@ def test_everything_that_is_missing_is_told_at_once(monkeypatch):
     node = Requirements("the node", {"no-such-a": "package-b", "/no/such": "package-a", "sh": "dash"})
     pages = Requirements("pages", {"no-such-c": "package-b"}, root=False)
     assert explain(node, pages).splitlines() == [
-        "the node and pages cannot be had here:",
-        "  Linux is needed; this is Darwin",
-        "  root is needed; run it with sudo",
-        "  no-such-a, /no/such, no-such-c missing: apt-get install package-a package-b",
+        "this machine cannot run the node and pages:",
+        "  Linux is needed, and this is Darwin",
+        "  root is needed: run it with sudo",
+        "  missing programs: no-such-a, /no/such, no-such-c; install them with "
+        "`apt-get install --no-install-recommends package-a package-b`",
     ]
-    with pytest.raises(LabError, match="apt-get install package-b"):
+    with pytest.raises(LabError, match="apt-get install --no-install-recommends package-b"):
         require(pages)
 
 
