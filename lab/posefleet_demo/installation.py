@@ -1,17 +1,53 @@
-"""posefleet on a fresh cluster: the CRD, the operator's rights, the operator, a namespace with the store's Secret."""
+"""posefleet on a fresh cluster: the CRD, the operator with its rights, and a namespace with the store's Secret."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from posefleet_demo.kubectl import Kubectl
-from posefleet_demo.rights import ACCOUNT, NAMESPACE, operator_rights
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.component import Component
 
+NAMESPACE = "posefleet"
+ACCOUNT = "posefleet-operator"
+_RULES = Path(__file__).resolve().parents[2] / "charts" / "posefleet" / "files"
+_API = "rbac.authorization.k8s.io"
 TRAINER_IMAGE = "posefleet-trainer:demo"
 SECRET = "lab-s3"  # noqa: S105  the name of a Secret
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CRD = _REPOSITORY / "crds" / "posefleet.io_posetrainingjobs.yaml"
+
+
+def operator_rights(served: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The manifests of the operator's namespace, its account, its Lease, and its rights.
+
+    It may serve the namespaces ``served``, by a Role in each; with none, the whole cluster.
+    """
+    rules, lease = (yaml.safe_load((_RULES / f"{name}-rules.yaml").read_text()) for name in ("operator", "lease"))
+    granted = [_grant("Role", name, rules) for name in served] if served else [_grant("ClusterRole", "", rules)]
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": NAMESPACE}},
+        *(manifest for pair in [*granted, _grant("Role", NAMESPACE, lease, f"{ACCOUNT}-lease")] for manifest in pair),
+    ]
+
+
+def _grant(kind: str, namespace: str, rules: list[dict[str, Any]], name: str = ACCOUNT) -> list[dict[str, Any]]:
+    """A role and its binding to the operator's account."""
+    place = {"name": name} | ({"namespace": namespace} if namespace else {})
+    subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}
+    role = {"apiVersion": f"{_API}/v1", "kind": kind, "metadata": place, "rules": rules}
+    binding = {
+        "apiVersion": f"{_API}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": dict(place),
+        "roleRef": {"apiGroup": _API, "kind": kind, "name": name},
+        "subjects": [subject],
+    }
+    return [role, binding]
 
 
 def install(kubectl: Kubectl, cluster: Cluster) -> None:

@@ -15,12 +15,9 @@ import yaml
 
 from posefleet_demo.installation import TRAINER_IMAGE, install, start_operator
 from posefleet_demo.kubectl import Kubectl, KubectlRefused
-from posefleet_demo.project import NotAProject, check_project, synthesize, upload_folder
+from posefleet_demo.project import NotAProject, check_project, keypoints_of, synthesize, upload_folder, views_by_name
 from posefleet_demo.results import download_results, truth_errors
-from posefleet_demo.stay import stay
-from posefleet_demo.steps import console, step
-from posefleet_demo.views import keypoints_of, views_by_name
-from posefleet_demo.watch import watch_job
+from posefleet_demo.terminal import console, stay, step, watch_job
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.errors import LabError
 from posefleet_lab.ports import free_port

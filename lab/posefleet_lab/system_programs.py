@@ -1,9 +1,14 @@
-"""The system's own programs: where they are, how they are run, and which Debian packages contain them."""
+"""The system's own programs: where they are, how they are run, and which Debian packages contain them.
+
+``python -m posefleet_lab.system_programs`` prints the packages that end-to-end tests need and this machine lacks, one a
+line.
+"""
 
 import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,27 +32,30 @@ def is_there(program: str) -> bool:
 
 @dataclass(frozen=True)
 class Requirements:
-    """``purpose`` needs Linux, the programs, each by name or path with its Debian package, and mostly root."""
+    """What one part of the lab needs of this machine: Linux, some programs and, unless ``root`` is False, root.
+
+    ``programs`` maps each program, by name or absolute path, to the Debian package that contains it.
+    """
 
     purpose: str
     programs: Mapping[str, str] = field(hash=False)
     root: bool = True
 
     def missing(self) -> list[str]:
-        """Return a sentence for each thing that is missing, the packages in one."""
+        """Return one sentence for each thing that this machine lacks; missing programs share a sentence."""
         found: list[str] = []
         if platform.system() != "Linux":
-            found.append(f"Linux is needed; this is {platform.system()}")
+            found.append(f"Linux is needed, and this is {platform.system()}")
         if self.root and os.geteuid() != 0:
-            found.append("root is needed; run it with sudo")
-        absent = {program: package for program, package in self.programs.items() if not is_there(program)}
+            found.append("root is needed: run it with sudo")
+        absent = [program for program in self.programs if not is_there(program)]
         if absent:
-            packages = " ".join(sorted(set(absent.values())))
-            found.append(f"{', '.join(absent)} missing: apt-get install {packages}")
+            install = f"apt-get install --no-install-recommends {' '.join(missing_packages(self))}"
+            found.append(f"missing programs: {', '.join(absent)}; install them with `{install}`")
         return found
 
 
-IMAGE_TOOLS = Requirements("making images", {"buildah": "buildah", "debootstrap": "debootstrap"})
+IMAGE_TOOLS = Requirements("image builds", {"buildah": "buildah", "debootstrap": "debootstrap"})
 CONTAINER_NODE = Requirements(
     "the container node",
     {
@@ -69,17 +77,25 @@ MONITORING = Requirements(
 
 
 def require(*needs: Requirements) -> None:
-    """Raise LabError with everything that is missing."""
+    """Raise LabError with everything that is missing, if anything is."""
     if needs and (missing := explain(*needs)):
         raise LabError(missing)
 
 
 def explain(*needs: Requirements) -> str:
-    """Return a message that lists everything that is missing, nothing if all is there."""
+    """Return a message that lists everything that this machine lacks, or an empty string if it lacks nothing."""
     purposes = " and ".join(need.purpose for need in needs)
     programs = {name: package for need in needs for name, package in need.programs.items()}
     found = Requirements(purposes, programs, any(need.root for need in needs)).missing()
-    return "\n".join([f"{purposes} cannot be had here:", *(f"  {sentence}" for sentence in found)]) if found else ""
+    if not found:
+        return ""
+    return "\n".join([f"this machine cannot run {purposes}:", *(f"  {sentence}" for sentence in found)])
+
+
+def missing_packages(*needs: Requirements) -> list[str]:
+    """Return the Debian packages of the programs that this machine lacks, sorted by name."""
+    programs = {name: package for need in needs for name, package in need.programs.items()}
+    return sorted({package for program, package in programs.items() if not is_there(program)})
 
 
 def run(*argv: str, timeout_seconds: float = _SECONDS) -> str:
@@ -103,3 +119,7 @@ def succeeds(*argv: str, timeout_seconds: float = _SECONDS) -> bool:
     except LabError:
         return False
     return True
+
+
+if __name__ == "__main__":
+    sys.stdout.write("".join(f"{package}\n" for package in missing_packages(CONTAINER_NODE, IMAGE_TOOLS, MONITORING)))

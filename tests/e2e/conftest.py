@@ -5,6 +5,7 @@ Tests that do not use it come first: they have container nodes of their own, and
 
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from posefleet_lab.images import base_image
 from posefleet_lab.monitoring import MonitoringOptions
 from posefleet_lab.system_programs import CONTAINER_NODE, IMAGE_TOOLS, MONITORING, explain
 from posefleet_lab.tools import binaries
+from support import stand_in_trainer
+from support.preconditions import SKIP_E2E, stop_or_skip
 from support.waiting import wait_for
 
 RULES = Path(__file__).parents[2] / "charts" / "posefleet" / "rules"
@@ -27,19 +30,25 @@ GPUS = 8
 Kubectl = Callable[..., str]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()))
+    if not config.option.collectonly:
+        stop_or_skip(Path(__file__).parent, items, missing_on_this_machine(), SKIP_E2E)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def machine() -> None:
-    """Skips everything, with all that is missing, on a machine that cannot be a node."""
-    if missing := explain(CONTAINER_NODE, IMAGE_TOOLS, MONITORING):
-        pytest.skip(missing)
+def missing_on_this_machine() -> str:
+    """What this machine lacks to be a container node for these tests; empty if it lacks nothing."""
+    sentences = [explain(CONTAINER_NODE, IMAGE_TOOLS, MONITORING)]
+    if sys.version_info[:2] != stand_in_trainer.BASE_PYTHON:
+        sentences.append(
+            "the virtual environment must be of Python 3.11, as the base image is: "
+            "remove .venv and run `make setup PYTHON=python3.11`"
+        )
+    return "\n".join(filter(None, sentences))
 
 
 @pytest.fixture(scope="session")
-def cluster(machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     monitoring = MonitoringOptions([RULES / "*.yaml"], POD_LABELS)
     directory = tmp_path_factory.mktemp("e2e")
     with Cluster(directory, name="e2e", node="container", gpus=GPUS, monitoring=monitoring, report=print) as running:

@@ -8,9 +8,9 @@ import pytest
 from kubernetes import client, config
 
 from integration.conftest import TRAINER_IMAGE
+from posefleet_demo.installation import operator_rights
 from posefleet_demo.kubectl import Kubectl
 from posefleet_demo.project import upload_folder
-from posefleet_demo.rights import operator_rights
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.object_stores import ObjectStore
 from posefleet_lab.tools import binaries

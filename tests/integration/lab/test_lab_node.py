@@ -85,10 +85,12 @@ def test_a_pod_that_restarts_always_comes_back_with_the_agent(kube, namespace, s
 def test_a_pod_deleted_while_no_agent_ran_is_cleaned_up(kube, namespace, second_node):
     pod = on_second(a_pod(FOREVER)).create(kube, namespace)
     pod.until_phase("Running")
+    assert list((second_node.directory / "pods").glob(f"{namespace}_*"))
     second_node.stop()
     pod.delete()
     second_node.start()
     pod.until_gone()
+    eventually(lambda: not list((second_node.directory / "pods").glob(f"{namespace}_*")), "the pod's files are deleted")
 
 
 def test_a_pod_runs_through_a_restart_of_the_api_server(kube, namespace, cluster):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,10 @@ def test_sigterm_reaches_the_main_process_alone_and_its_exit_code_counts(kube, n
 def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_period(kube, namespace):
     pod = a_pod("trap '' TERM; echo ready; while :; do sleep 0.05; done").create(kube, namespace)
     eventually(lambda: "ready" in _logs(pod), "the trap is set")
+    begun = time.monotonic()
     pod.delete(grace_period_seconds=1)
     pod.until_gone(seconds=8)
+    assert time.monotonic() - begun >= 1
 
 
 def test_a_container_over_its_memory_limit_is_oom_killed(kube, namespace):

@@ -1,4 +1,4 @@
-"""One container, started and stopped at awkward moments."""
+"""One container that is stopped while it starts, and while it waits to restart."""
 
 import asyncio
 from types import SimpleNamespace

@@ -1,11 +1,25 @@
-"""``posefleet-lab tool``: where the programs of the checks come from."""
+"""The commands of ``posefleet-lab``."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from posefleet_lab.main import main
+from posefleet_lab.errors import LabError
+from posefleet_lab.main import main, parse_images
 from posefleet_lab.tools import binaries, golang
+
+
+def test_commands_say_when_there_is_no_cluster(tmp_path, capsys):
+    assert main(["env", "--directory", str(tmp_path)]) == 1
+    assert "is not up; start it with" in capsys.readouterr().err
+    assert main(["down", "--directory", str(tmp_path)]) == 0
+
+
+def test_images_are_given_by_name_and_directory():
+    assert parse_images([f"trainer:lab={sys.prefix}"]) == {"trainer:lab": Path(sys.prefix)}
+    with pytest.raises(LabError, match="expected NAME=VENV"):
+        parse_images(["trainer:lab"])
 
 
 @pytest.fixture

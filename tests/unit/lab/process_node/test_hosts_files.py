@@ -1,9 +1,8 @@
-"""Hosts files, loopback networks, ports, and the translation of names and paths."""
+"""Names of pods and Services in hosts files, and in containers that have none of their own."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_lab.ports import claim_network, free_port
 from posefleet_lab.process_node.sandbox.hosts_files import addresses, cluster_entries, hostname_of, hosts_file, rewrite
 from posefleet_lab.process_node.sandbox.sandbox import names_of_service, translate
 
@@ -64,22 +63,6 @@ def test_a_file_is_rewritten_in_place(tmp_path_factory, before, after):
     inode = file.stat().st_ino
     rewrite(file, after)
     assert (file.read_text(), file.stat().st_ino) == (after, inode)
-
-
-def test_two_nodes_have_networks_of_their_own():
-    one, two = claim_network(), claim_network()
-    try:
-        assert one.second_octet != two.second_octet
-        given_out = [one.new_address() for _ in range(600)]
-        assert len(set(given_out)) == 600
-        assert not any(address.endswith((".0", ".255", ".0.1")) for address in given_out)
-    finally:
-        one.claim.close()
-        two.claim.close()
-
-
-def test_ports_are_given_out_once():
-    assert len({free_port() for _ in range(50)}) == 50
 
 
 def test_paths_are_translated_whole():

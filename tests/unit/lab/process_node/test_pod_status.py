@@ -1,4 +1,4 @@
-"""Phases, conditions and restarts."""
+"""Phases and conditions of pods, and the writer of their status."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -7,16 +7,10 @@ import pytest
 
 from posefleet_lab.api_client import ApiError
 from posefleet_lab.process_node.containers.states import (
-    Backoff,
     ContainerRecord,
     Running,
     Terminated,
     Waiting,
-    bring_back,
-    lost_records,
-    new_records,
-    should_restart,
-    was_started,
 )
 from posefleet_lab.process_node.pods.status import PodState, StatusWriter, conditions, phase
 
@@ -113,73 +107,48 @@ def test_a_pod_without_its_volumes_is_not_ready_to_start() -> None:
     assert (status(False), status(True)) == ("False", "True")
 
 
-async def test_a_status_that_nobody_wants_any_more_is_not_waited_for() -> None:
-    class Gone:
-        async def patch(self, *_):
+async def test_writing_the_status_ends_with_the_pod_and_holds_nothing_up() -> None:
+    class ApiWithoutThePod:
+        def __init__(self) -> None:
+            self.paths: list[str] = []
+
+        async def patch(self, path: str, *_: object) -> None:
+            self.paths.append(path)
             raise ApiError(404, "not found")
 
-    writer = StatusWriter(Gone(), PodState("127.1.0.2", NOW, [], [running()]))
+    api = ApiWithoutThePod()
+    writer = StatusWriter(api, PodState("127.1.0.2", NOW, [], [running()]))
     writer.pod = {"metadata": {"name": "pod", "namespace": "lab", "uid": "uid"}, "spec": {}}
     writer.changed()
+    waiting_for_the_writer = asyncio.create_task(writer.flushed())
+    await asyncio.sleep(0)
+    assert not waiting_for_the_writer.done()
+
     async with asyncio.timeout(5):
         await writer.run()
+        await waiting_for_the_writer
         writer.changed()
         await writer.flushed()
+
+    assert api.paths == ["/api/v1/namespaces/lab/pods/pod/status"]
+
+
+async def test_a_status_that_cannot_be_written_now_is_not_given_up() -> None:
+    class RefusingApi:
+        async def patch(self, *_: object) -> None:
+            raise ApiError(403, "forbidden")
+
+    writer = StatusWriter(RefusingApi(), PodState("127.1.0.2", NOW, [], [running()]))
+    writer.pod = {"metadata": {"name": "pod", "namespace": "lab", "uid": "uid"}, "spec": {}}
+    writer.changed()
+    writing = asyncio.create_task(writer.run())
+    await asyncio.sleep(0.01)
+    still_writing = not writing.done()
+    writing.cancel()
+    assert still_writing
 
 
 def test_a_readiness_gate_holds_ready_back():
     pod = {"spec": {"readinessGates": [{"conditionType": "gate"}]}}
     seen = by_type(pod, [], [running()], "Running")
     assert (seen["ContainersReady"]["status"], seen["Ready"]["status"]) == ("True", "False")
-
-
-@pytest.mark.parametrize(
-    ("policy", "code", "restarts"),
-    [("Always", 0, True), ("OnFailure", 0, False), ("OnFailure", 1, True), ("Never", 1, False)],
-)
-def test_restart_policy(policy, code, restarts):
-    assert should_restart(policy, code) is restarts
-
-
-def test_restarts_back_off_as_a_kubelets():
-    backoff = Backoff()
-    assert [backoff.delay_after(1) for _ in range(8)] == [0, 10, 20, 40, 80, 160, 300, 300]
-    assert backoff.delay_after(601) == 0
-
-
-def pod_left_behind(policy, *states):
-    names = [f"c{number}" for number in range(len(states))]
-    return {
-        "spec": {"restartPolicy": policy, "containers": [{"name": name, "image": "i"} for name in names]},
-        "status": {
-            "containerStatuses": [
-                {"name": name, "restartCount": 2, "state": state} for name, state in zip(names, states, strict=True)
-            ]
-        },
-    }
-
-
-RUNNING = {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
-DONE = {"terminated": {"exitCode": 0, "reason": "Completed"}}
-
-
-def test_what_ran_when_the_agent_ended_is_lost_with_code_255():
-    pod = pod_left_behind("Never", RUNNING, DONE)
-    assert was_started(pod)
-    _, (lost, done) = lost_records(pod)
-    assert (lost.state.exit_code, lost.state.reason, lost.state.started_at) == (255, "Unknown", NOW)
-    assert done.state.exit_code == 0
-
-
-def test_lost_containers_come_back_as_their_policy_says():
-    _, records = lost_records(pod_left_behind("OnFailure", RUNNING, DONE))
-    bring_back(records, "OnFailure")
-    assert isinstance(records[0].state, Waiting)
-    assert (records[0].restarts, records[0].last.exit_code) == (3, 255)
-    assert (records[1].restarts, records[1].state.exit_code) == (2, 0)
-
-
-def test_a_new_pod_waits():
-    pod = {"spec": {"containers": [{"name": "a", "image": "i"}]}}
-    assert not was_started(pod)
-    assert new_records(pod)[1][0].state == Waiting("ContainerCreating")

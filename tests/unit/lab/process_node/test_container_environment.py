@@ -1,15 +1,19 @@
-"""Environment variables of containers: expansion, references, missing objects."""
+"""Environment variables and users of containers."""
+
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from posefleet_lab.process_node.node_config import Image
 from posefleet_lab.process_node.sandbox.environment import (
     ConfigError,
     EnvironmentBuilder,
     expand,
     field_value,
     resource_value,
+    user_and_group,
 )
 
 POD = {
@@ -126,3 +130,24 @@ def test_resources_are_rounded_up_to_their_divisor(reference, expected):
 
 def test_an_absent_limit_is_what_the_node_has():
     assert resource_value({}, {"resource": "limits.cpu"}, {"cpu": "8"}) == "8"
+
+
+@pytest.mark.parametrize(
+    ("pod", "container", "expected"),
+    [
+        ({}, {}, (65532, 65532)),
+        ({"runAsUser": 5}, {}, (5, 5)),
+        ({"runAsUser": 5, "runAsGroup": 6}, {"runAsUser": 7}, (7, 6)),
+        ({"runAsNonRoot": True}, {}, (65532, 65532)),
+        ({}, {"runAsUser": 0}, (0, 0)),
+    ],
+)
+def test_users_of_containers(pod, container, expected):
+    manifest = {"metadata": {"name": "p", "namespace": "n"}, "spec": {"securityContext": pod}}
+    assert user_and_group(manifest, {"name": "c", "securityContext": container}, Image(Path("/v"))) == expected
+
+
+def test_a_root_image_is_refused_where_non_root_is_asked_for():
+    manifest = {"metadata": {"name": "p", "namespace": "n"}, "spec": {"securityContext": {"runAsNonRoot": True}}}
+    with pytest.raises(ConfigError, match="image will run as root"):
+        user_and_group(manifest, {"name": "c"}, Image(Path("/v"), user=0))

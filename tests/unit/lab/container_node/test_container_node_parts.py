@@ -1,72 +1,18 @@
-"""Parts of the container node and of monitoring that need no root: what is missing, what is found, what is put back."""
+"""Parts of the container node that need no root: its network, what it changes, and its record on the machine."""
 
-import json
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
-from posefleet_lab import system_programs
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.container_node import footprint, network
 from posefleet_lab.container_node.kernel import remove_tree, restore_sysctls, saved_sysctls
 from posefleet_lab.container_node.network import PodNetwork, free_network
 from posefleet_lab.container_node.services import Port, service_with_endpoints
 from posefleet_lab.errors import LabError, StateError
-from posefleet_lab.images import debian_mirror
-from posefleet_lab.monitoring.discovery import prometheus_configuration, targets
-from posefleet_lab.system_programs import Requirements, explain, require, system_path
 
 NETWORK = PodNetwork("posefleet0", IPv4Network("10.244.3.0/24"))
-
-
-def test_everything_that_is_missing_is_told_at_once(monkeypatch):
-    monkeypatch.setattr(system_programs.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(system_programs.os, "geteuid", lambda: 1000)
-    node = Requirements("the node", {"no-such-a": "package-b", "/no/such": "package-a", "sh": "dash"})
-    pages = Requirements("pages", {"no-such-c": "package-b"}, root=False)
-    assert explain(node, pages).splitlines() == [
-        "the node and pages cannot be had here:",
-        "  Linux is needed; this is Darwin",
-        "  root is needed; run it with sudo",
-        "  no-such-a, /no/such, no-such-c missing: apt-get install package-a package-b",
-    ]
-    with pytest.raises(LabError, match="apt-get install package-b"):
-        require(pages)
-
-
-def test_what_is_there_is_not_asked_for(monkeypatch):
-    monkeypatch.setattr(system_programs.platform, "system", lambda: "Linux")
-    assert explain(Requirements("a shell", {"sh": "dash"}, root=False)) == ""
-
-
-def test_the_systems_programs_are_found_without_sbin_on_the_path():
-    assert system_path({"PATH": "/mine:/usr/bin"}).split(":")[:3] == ["/mine", "/usr/bin", "/usr/local/sbin"]
-    assert "/usr/sbin" in system_path({}).split(":")
-
-
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        (
-            "sources.list.d/debian.sources",
-            "Types: deb\n# a note\nURIs: http://m/debian\nSuites: bookworm bookworm-updates\n",
-        ),
-        (
-            "sources.list",
-            "deb http://m/security bookworm-security main\ndeb [arch=amd64] http://m/debian bookworm main\n",
-        ),
-    ],
-)
-def test_the_mirror_is_apts_own(tmp_path, file, text):
-    (tmp_path / "sources.list.d").mkdir()
-    (tmp_path / file).write_text(text)
-    assert debian_mirror(tmp_path) == "http://m/debian"
-
-
-def test_another_release_has_no_mirror_for_this_one(tmp_path):
-    (tmp_path / "sources.list").write_text("deb http://m/ubuntu noble main\n")
-    assert debian_mirror(tmp_path) is None
 
 
 def test_a_subnet_in_use_is_left_alone(monkeypatch):
@@ -165,33 +111,3 @@ def test_a_service_of_this_machine_has_endpoints_of_its_own():
     assert "selector" not in service["spec"]
     assert piece["metadata"]["labels"] == {"kubernetes.io/service-name": "minio"}
     assert (piece["endpoints"][0]["addresses"], piece["ports"][0]["port"]) == (["10.244.3.1"], 31411)
-
-
-def test_prometheus_is_told_of_pods_as_its_own_discovery_would():
-    metadata = {"namespace": "lab", "name": "pod", "labels": {"posefleet.io/job": "reaching"}}
-    pod = {
-        "metadata": {**metadata, "annotations": {"prometheus.io/scrape": "true"}},
-        "status": {"podIP": "10.0.0.1", "phase": "Running"},
-    }
-    assert targets([pod, {"metadata": metadata, "status": {}}]) == [
-        {
-            "targets": ["10.0.0.1"],
-            "labels": {
-                "__meta_kubernetes_namespace": "lab",
-                "__meta_kubernetes_pod_name": "pod",
-                "__meta_kubernetes_pod_ip": "10.0.0.1",
-                "__meta_kubernetes_pod_phase": "Running",
-                "__meta_kubernetes_pod_label_posefleet_io_job": "reaching",
-                "__meta_kubernetes_pod_annotation_prometheus_io_scrape": "true",
-            },
-        }
-    ]
-    scrape = prometheus_configuration(Path("/pods.json"), "127.0.0.1:9093", [], {"job": "posefleet.io/job"})[
-        "scrape_configs"
-    ][0]
-    assert {
-        "source_labels": ["__meta_kubernetes_pod_label_posefleet_io_job"],
-        "regex": "(.+)",
-        "target_label": "job",
-    } in scrape["relabel_configs"]
-    assert json.dumps(scrape["file_sd_configs"]) == '[{"files": ["/pods.json"]}]'

@@ -1,17 +1,30 @@
-"""The live table of ``kubectl get ptj`` until the job is over."""
+"""What the demo prints: its steps, the table of the job while it runs, and the commands to look around."""
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from posefleet_demo.kubectl import Kubectl
-from posefleet_demo.steps import console
+from posefleet_lab.cluster import Cluster
 
+console = Console(highlight=False, soft_wrap=True)
 _POLL_SECONDS = 1.0
 _FINISHED = ("Succeeded", "Failed")
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Print ``title``, and the seconds that the block took once it is done."""
+    began = time.monotonic()
+    with console.status(title):
+        yield
+    console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - began:.1f} s[/]")
 
 
 def watch_job(
@@ -62,3 +75,30 @@ class _ChangedLines:
         if told != self._row:
             console.print(row, markup=False)
             self._row = told
+
+
+def stay(cluster: Cluster, kubectl: Kubectl, metrics_port: int) -> None:
+    """Print how to look around, and wait for Ctrl-C."""
+    store = cluster.store
+    console.print(
+        f"""
+Everything stays up. In another terminal:
+
+  export KUBECONFIG={cluster.kubeconfig}
+  {kubectl.binary} -n {kubectl.namespace} get ptj,jobs,pods
+  {kubectl.binary} -n {kubectl.namespace} describe ptj
+  {kubectl.binary} -n {kubectl.namespace} get events
+  {kubectl.binary} -n {kubectl.namespace} logs -l posefleet.io/component=attempt
+  {kubectl.binary} explain ptj.spec.training
+  curl http://127.0.0.1:{metrics_port}/metrics
+
+  MinIO console {store.console}; its user and password are in the Secret lab-s3:
+  {kubectl.binary} -n {kubectl.namespace} get secret lab-s3 -o jsonpath='{{.data}}'
+
+Ctrl-C here stops everything.""",
+        markup=False,
+    )
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        console.print("stopping")

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from posefleet_demo import watch
-from posefleet_demo.watch import watch_job
+from posefleet_demo import terminal
+from posefleet_demo.terminal import watch_job
 from posefleet_lab.errors import ComponentError
 
 
@@ -24,7 +24,7 @@ class Kubectl:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(terminal, "_POLL_SECONDS", 0.0)
 
 
 def test_a_job_is_followed_to_its_end():

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from posefleet_demo.views import keypoints_of, views_by_name
+from posefleet_demo.project import keypoints_of, views_by_name
 
 
 def test_body_parts_seen_in_two_views_are_matched():

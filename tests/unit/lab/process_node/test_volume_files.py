@@ -1,4 +1,4 @@
-"""Files of volumes: projection, selection of keys, modes, sub paths."""
+"""Files of volumes: projection, selection of keys, modes, subPaths."""
 
 import pytest
 
