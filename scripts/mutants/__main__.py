@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +17,7 @@ _OUT_OF_TIME = 3
 # Each of the processes that run at a time keeps to one core; libraries read this when they are imported.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
-from mutants.baseline import TestsFailed  # noqa: E402
+from mutants.baseline import UnitTestsFailed  # noqa: E402
 from mutants.measurement import Group, Measurement, OutOfTime, read_groups  # noqa: E402
 from mutants.mutations import Mutant  # noqa: E402
 from mutants.results import KILLED, UNTESTED  # noqa: E402
@@ -27,36 +27,40 @@ from mutants.score import Score, StaleEquivalents, check_equivalents, read_equiv
 def main() -> int:
     """Measure the groups named on the command line, or all of them."""
     groups, minimum_percent = read_groups(ROOT)
-    arguments = _parser(list(groups)).parse_args()
+    parser = _parser(groups)
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.groups if name not in groups]:
+        parser.error(f"no group is named {unknown[0]}; there are {', '.join(groups)}")
+    all_files = [file for group in groups.values() for file in group.sources]
     measurement = Measurement(ROOT, arguments.jobs, time.monotonic() + arguments.seconds, arguments.again)
     try:
-        total = _measure_all([groups[name] for name in arguments.groups or groups], measurement)
+        total = _measure_all([groups[name] for name in arguments.groups or groups], measurement, all_files)
     except OutOfTime:
         _say("out of time; the next call goes on from here")
         return _OUT_OF_TIME
-    except (StaleEquivalents, TestsFailed) as error:
+    except (StaleEquivalents, UnitTestsFailed) as error:
         _say(str(error))
         return 1
     _say(f"{total}  all (wanted: {minimum_percent:g} %)")
     return 0 if total.percent >= minimum_percent else 1
 
 
-def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mutants", description="Measure how many mutants the unit tests kill.")
-    parser.add_argument("groups", nargs="*", choices=[*names, []], metavar="GROUP", help=f"of {', '.join(names)}")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(names)}")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants tested at a time")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this time and go on next time")
     parser.add_argument("--again", action="store_true", help="run only what survived before; not a measurement")
     return parser
 
 
-def _measure_all(groups: Sequence[Group], measurement: Measurement) -> Score:
+def _measure_all(groups: Sequence[Group], measurement: Measurement, all_files: Sequence[str]) -> Score:
     equivalents = read_equivalents(EQUIVALENTS)
     total = Score(0, 0, 0)
     for group in groups:
         started = time.monotonic()
         mutants, outcomes = measurement.run(group)
-        check_equivalents(equivalents, mutants, outcomes, group.sources)
+        check_equivalents(equivalents, mutants, outcomes, group.sources, all_files)
         report = ROOT / "build" / "mutants" / f"{group.name}.survivors.txt"
         report.write_text(_survivors(mutants, outcomes, equivalents))
         for file in group.sources:
@@ -81,4 +85,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # Some of the libraries complain when a process ends that has only imported them.
+    sys.stdout.flush()
+    os._exit(code)

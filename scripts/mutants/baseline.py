@@ -20,7 +20,7 @@ _TAIL_CHARACTERS = 4000
 _SHARED = "::*"
 
 
-class TestsFailed(Exception):
+class UnitTestsFailed(Exception):
     """The tests do not pass without a mutant, so nothing can be said about those with one."""
 
 
@@ -50,7 +50,7 @@ def measure(root: Path, sources: Sequence[str], tests: Sequence[str]) -> Baselin
     """Run ``tests`` in a process of their own, then import into this one the libraries that they imported.
 
     Raises:
-        TestsFailed: if a test fails, or there is none.
+        UnitTestsFailed: if a test fails, or there is none.
     """
     with tempfile.TemporaryDirectory() as directory:
         answer = Path(directory) / "answer.json"
@@ -58,7 +58,7 @@ def measure(root: Path, sources: Sequence[str], tests: Sequence[str]) -> Baselin
         child = fork(lambda: _measured(root, sources, tests, answer), log)
         _, status = os.waitpid(child, 0)
         if status != 0:
-            raise TestsFailed(f"the tests do not pass without a mutant:\n{log.read_text()[-_TAIL_CHARACTERS:]}")
+            raise UnitTestsFailed(f"the tests do not pass without a mutant:\n{log.read_text()[-_TAIL_CHARACTERS:]}")
         found = json.loads(answer.read_text())
     for library in found["libraries"]:
         # Some libraries name modules in sys.modules that nobody can import.
@@ -74,7 +74,7 @@ def _measured(root: Path, sources: Sequence[str], tests: Sequence[str], answer: 
     meter = coverage.Coverage(data_file=None, config_file=False, include=[str(root / file) for file in sources])
     recorder = _Recorder(meter)
     meter.start()
-    code = run_pytest(tests, answer.parent / "basetemp", [recorder])
+    code = run_pytest(root, tests, answer.parent / "basetemp", [recorder])
     meter.stop()
     covering = [(file, recorder.tests_by_line(root / file)) for file in sources]
     found = {"seconds": recorder.seconds, "covering": covering, "libraries": list(_libraries(root))}

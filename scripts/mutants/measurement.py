@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutants.baseline import Baseline, TestsFailed, measure
+from mutants.baseline import Baseline, UnitTestsFailed, measure
 from mutants.mutations import Mutant, mutants_of
 from mutants.results import KILLED, UNTESTED, Results
 from mutants.runs import Run, outcomes
@@ -73,7 +73,7 @@ class Measurement:
 
         Raises:
             OutOfTime: if the deadline passes; what was measured is kept.
-            TestsFailed: if the tests do not pass without a mutant.
+            UnitTestsFailed: if the tests do not pass without a mutant.
         """
         mutants = [mutant for file in group.sources for mutant in mutants_of(self._root, file)]
         file = self._root / "build" / "mutants" / f"{group.name}.json"
@@ -89,22 +89,22 @@ class Measurement:
 
     def _measure(self, group: Group, wanted: Sequence[Mutant], results: Results) -> None:
         baseline = measure(self._root, group.sources, group.tests)
-        self._check_unchanged(group)
+        self._check_unchanged(group, list(baseline.seconds))
         runs = self._runs(baseline, wanted, results)
         try:
-            for count, (key, outcome) in enumerate(outcomes(runs, self._jobs), start=1):
+            for count, (key, outcome) in enumerate(outcomes(self._root, runs, self._jobs), start=1):
                 results.outcomes[key] = outcome
                 if count % _SAVE_EVERY == 0:
                     results.save()
         finally:
             results.save()
 
-    def _check_unchanged(self, group: Group) -> None:
+    def _check_unchanged(self, group: Group, tests: Sequence[str]) -> None:
         """Tests that fail only when they run as those of a mutant do would seem to kill every mutant."""
         file = self._root / group.sources[0]
-        run = Run("no mutant", group.tests, file, file.read_text(), _CONTROL_SECONDS)
-        if list(outcomes(iter([run]), 1)) != [(run.name, "survived")]:
-            raise TestsFailed(f"{group.name}: the tests pass, but not in a process forked for mutants")
+        run = Run("no mutant", tests, file, file.read_text(), _CONTROL_SECONDS)
+        if list(outcomes(self._root, iter([run]), 1)) != [(run.name, "survived")]:
+            raise UnitTestsFailed(f"{group.name}: the tests pass, but not in a process forked for mutants")
 
     def _runs(self, baseline: Baseline, wanted: Sequence[Mutant], results: Results) -> Iterator[Run]:
         for mutant in wanted:

@@ -75,9 +75,7 @@ def mutants_of(root: Path, file: str) -> list[Mutant]:
         before, after = _changed_lines(source, mutated)
         counts[change.scope, before, after] += 1
         number = counts[change.scope, before, after]
-        found.append(
-            Mutant(file, change.scope, before, after, number, change.lines, not change.in_function, mutated)
-        )
+        found.append(Mutant(file, change.scope, before, after, number, change.lines, not change.in_function, mutated))
     return found
 
 

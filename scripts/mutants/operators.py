@@ -75,7 +75,7 @@ def swapped_arguments(node: cst.Call) -> Iterator[cst.CSTNode]:
 
 
 def removed_statements(node: cst.BaseSmallStatement) -> Iterator[cst.CSTNode]:
-    """``pass`` in place of a call, ``raise``, augmented assignment or bare ``return``; None in place of what is returned."""
+    """``pass`` for a call, a ``raise``, an augmented assignment or a bare ``return``; None for what is returned."""
     if isinstance(node, cst.Return) and node.value is not None:
         if not m.matches(node.value, m.Name("None")):
             yield node.with_changes(value=cst.Name("None"), whitespace_after_return=cst.SimpleWhitespace(" "))

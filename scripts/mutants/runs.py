@@ -50,8 +50,10 @@ class Run:
     limit_seconds: float
 
 
-def outcomes(runs: Iterator[Run], jobs: int) -> Iterator[tuple[str, str]]:
+def outcomes(root: Path, runs: Iterator[Run], jobs: int) -> Iterator[tuple[str, str]]:
     """The name of each run with ``killed``, ``timeout`` or ``survived``, as they end; ``jobs`` run at a time.
+
+    Tests are named relative to ``root``.
 
     Raises:
         RuntimeError: if pytest finds no tests or the process fails outside of pytest.
@@ -61,7 +63,7 @@ def outcomes(runs: Iterator[Run], jobs: int) -> Iterator[tuple[str, str]]:
         try:
             while True:
                 while len(running) < jobs and (run := next(runs, None)) is not None:
-                    child = _start(run, Path(directory))
+                    child = _start(root, run, Path(directory))
                     running[child] = run, time.monotonic() + run.limit_seconds
                 if not running:
                     return
@@ -75,14 +77,14 @@ def outcomes(runs: Iterator[Run], jobs: int) -> Iterator[tuple[str, str]]:
                 os.waitpid(child, 0)
 
 
-def _start(run: Run, directory: Path) -> int:
+def _start(root: Path, run: Run, directory: Path) -> int:
     def work() -> int:
         # Some mutants ask for memory without end.
         resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
         tempfile.tempdir = str(directory / str(os.getpid()))
         Path(tempfile.tempdir).mkdir()
         sys.meta_path.insert(0, _MutantFinder(run.file, run.source))
-        return run_pytest(["-x", *run.tests], Path(tempfile.tempdir) / "basetemp")
+        return run_pytest(root, ["-x", *run.tests], Path(tempfile.tempdir) / "basetemp")
 
     return fork(work)
 
@@ -131,20 +133,23 @@ def fork(work: Callable[[], int], log: Path = Path(os.devnull)) -> int:
         output = os.open(log, os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
         code = work()
         sys.stdout.flush()
     finally:
         os._exit(code)
 
 
-def run_pytest(arguments: Sequence[str], directory: Path, plugins: Sequence[object] = ()) -> int:
-    """Run pytest in this process, with temporary folders under ``directory``; its exit code."""
+def run_pytest(root: Path, arguments: Sequence[str], directory: Path, plugins: Sequence[object] = ()) -> int:
+    """Run pytest at ``root`` in this process, with temporary folders under ``directory``; its exit code."""
     # The same examples in every run, none remembered, and no time spent on making a failing example small.
     settings.register_profile(
         "mutants", derandomize=True, database=None, deadline=None, phases=(Phase.explicit, Phase.generate)
     )
     settings.load_profile("mutants")
-    return int(pytest.main([*_OPTIONS, f"--basetemp={directory}", *arguments], plugins=list(plugins)))
+    os.chdir(root)
+    options = [*_OPTIONS, f"--rootdir={root}", f"--basetemp={directory}"]
+    return int(pytest.main([*options, *arguments], plugins=list(plugins)))
 
 
 class _MutantFinder(importlib.abc.MetaPathFinder):

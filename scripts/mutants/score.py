@@ -51,22 +51,37 @@ def read_equivalents(file: Path) -> dict[str, str]:
 
 
 def check_equivalents(
-    equivalents: Iterable[str], mutants: Sequence[Mutant], outcomes: Mapping[str, str], files: Iterable[str]
+    equivalents: Iterable[str],
+    mutants: Sequence[Mutant],
+    outcomes: Mapping[str, str],
+    files: Iterable[str],
+    all_files: Iterable[str] | None = None,
 ) -> None:
-    """Compare the list with what was measured; entries for other files than ``files`` are left alone.
+    """Compare the list with what was measured.
+
+    Args:
+        equivalents: the keys of the listed mutants.
+        mutants: those of the measured ``files``.
+        outcomes: of the measured mutants.
+        files: the measured files; entries for others are not compared.
+        all_files: the files of all groups, if known.
 
     Raises:
-        StaleEquivalents: if a listed mutant does not exist (any more) or was killed.
+        StaleEquivalents: if a listed mutant does not exist (any more), or was killed.
     """
     existing = {mutant.key for mutant in mutants}
     measured = set(files)
+    known = None if all_files is None else set(all_files)
     for key in equivalents:
-        if key.split("\n")[0] not in measured:
+        file = key.split("\n")[0]
+        if known is not None and file not in known:
+            raise StaleEquivalents(f"this file is in no group; correct the list of equivalent mutants:\n{key}")
+        if file not in measured:
             continue
         if key not in existing:
             raise StaleEquivalents(f"no such mutant; remove it from the list of equivalent mutants:\n{key}")
         if outcomes.get(key) in KILLED:
-            raise StaleEquivalents(f"a test kills this mutant; it is not equivalent, remove it from the list:\n{key}")
+            raise StaleEquivalents(f"a test kills this mutant; remove it from the list of equivalent mutants:\n{key}")
 
 
 def score(mutants: Iterable[Mutant], outcomes: Mapping[str, str], equivalents: Iterable[str]) -> Score:
