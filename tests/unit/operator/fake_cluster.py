@@ -10,6 +10,8 @@ class FakeCluster:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Manifest] = {}
         self.writes: list[str] = []
+        #: Kind, name, uid and whether dependents go first, of every delete.
+        self.deletes: list[tuple[str, str, str, bool]] = []
         self.version = 100
         #: What the next requests fail with.
         self.failures: list[ApiError] = []
@@ -45,6 +47,7 @@ class FakeCluster:
         return self._store("apply", kind, manifest)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str = "", foreground: bool = False) -> None:
+        self.deletes.append((kind.kind, name, uid, foreground))
         self._fail()
         self._held(kind, name)
         del self.objects[kind.kind, name]

@@ -1,11 +1,14 @@
 """Who may act, and who may not."""
 
+import asyncio
+import time
 from dataclasses import replace
 
 import pytest
 
-from posefleet_operator.cluster.client import ApiError
+from posefleet_operator.cluster.client import ApiError, Kind
 from posefleet_operator.cluster.election import Election, NotLeading
+from posefleet_operator.cluster.objects import Manifest
 from unit.operator.builders import SETTINGS
 from unit.operator.fake_cluster import FakeCluster
 
@@ -95,3 +98,140 @@ async def test_a_lost_race_is_no_lead() -> None:
 
     assert not await tries(first)
     assert not first.leading
+
+
+class SlowCluster(FakeCluster):
+    """An API server that takes some time to answer a write."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock, self.seconds = clock, 0.0
+
+    async def replace(self, kind: Kind, manifest: Manifest) -> Manifest:
+        self.clock.seconds += self.seconds
+        return await super().replace(kind, manifest)
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        self.clock.seconds += self.seconds
+        return await super().create(kind, manifest)
+
+
+@pytest.mark.parametrize("renewals", [0, 1])
+async def test_a_lease_counts_from_when_it_was_asked_for_and_not_from_the_answer(renewals: int) -> None:
+    clock = Clock()
+    cluster = SlowCluster(clock)
+    election = Election(cluster, replace(SETTINGS, identity="first"), clock)
+    for _ in range(renewals):
+        await tries(election)
+    cluster.seconds, sent_at = 3.0, clock.seconds
+    assert await tries(election)
+
+    clock.seconds = sent_at + 7.9
+    assert election.leading
+    clock.seconds = sent_at + 8.0
+    assert not election.leading
+
+
+async def test_a_slow_leader_and_its_rival_never_lead_at_the_same_time() -> None:
+    clock = Clock()
+    cluster = SlowCluster(clock)
+    first, second = (Election(cluster, replace(SETTINGS, identity=name), clock) for name in ("first", "second"))
+    cluster.seconds = 3.0
+    await tries(first)
+    cluster.seconds = 0.0
+    assert not await tries(second)
+    for _ in range(200):
+        clock.seconds += 0.1
+        await tries(second)
+        assert not (first.leading and second.leading)
+    assert second.leading
+
+
+async def test_a_lease_that_somebody_else_holds_is_lost_at_once() -> None:
+    cluster, clock, first, _ = two_candidates()
+    await tries(first)
+    cluster.objects["Lease", "posefleet-operator"]["spec"] |= {"holderIdentity": "second", "renewTime": "later"}
+    clock.seconds += 1
+
+    assert not await tries(first)
+    assert not first.leading
+    with pytest.raises(NotLeading):
+        first.require()
+
+
+async def test_a_lease_says_who_holds_it_since_when_and_for_how_long() -> None:
+    cluster, clock, first, second = two_candidates()
+    await tries(first)
+    acquired = dict(cluster.objects["Lease", "posefleet-operator"]["spec"])
+    assert (acquired["holderIdentity"], acquired["leaseDurationSeconds"], acquired["leaseTransitions"]) == (
+        "first", 10, 1,
+    )  # fmt: skip
+    await tries(first)
+    renewed = dict(cluster.objects["Lease", "posefleet-operator"]["spec"])
+    assert (renewed["acquireTime"], renewed["leaseTransitions"]) == (acquired["acquireTime"], 1)
+    assert renewed["renewTime"] > acquired["renewTime"]
+
+    await tries(second)
+    clock.seconds += 11
+    assert await tries(second)
+    taken = cluster.objects["Lease", "posefleet-operator"]["spec"]
+    assert (taken["holderIdentity"], taken["leaseTransitions"]) == ("second", 2)
+    assert taken["acquireTime"] == taken["renewTime"] > renewed["acquireTime"]
+
+
+async def test_a_release_leaves_the_lease_of_somebody_else_alone() -> None:
+    cluster, _, first, second = two_candidates()
+    await second.release()
+    assert cluster.objects == {}
+
+    await tries(first)
+    cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] = "second"
+    await first.release()
+    assert cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] == "second"
+
+
+async def test_a_release_that_fails_ends_the_lead_all_the_same() -> None:
+    cluster, _, first, _ = two_candidates()
+    await tries(first)
+    cluster.failures = [ApiError(500, "InternalError", "no etcd")]
+    await first.release()
+
+    assert not first.leading
+
+
+async def test_an_error_of_the_api_server_other_than_not_found_creates_no_lease() -> None:
+    cluster, _, first, _ = two_candidates()
+    cluster.failures = [ApiError(500, "InternalError", "no etcd")]
+
+    assert not await tries(first)
+    assert cluster.objects == {}
+
+
+async def test_an_answer_that_takes_too_long_is_given_up() -> None:
+    class StuckCluster(FakeCluster):
+        async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    election = Election(StuckCluster(), replace(SETTINGS, lease_seconds=0.1), Clock())
+    async with asyncio.timeout(5):
+        assert not await tries(election)
+
+
+async def test_a_candidate_waits_for_the_lease_and_keeps_it_until_it_is_lost() -> None:
+    cluster = FakeCluster()
+    settings = [replace(SETTINGS, identity=name, lease_seconds=0.5) for name in ("first", "second")]
+    first, second = (Election(cluster, one, time.monotonic) for one in settings)
+    await first.acquire()
+    async with asyncio.timeout(20):
+        waiting = asyncio.create_task(second.acquire())
+        keeping = asyncio.create_task(first.renew_until_lost())
+        await asyncio.sleep(1.0)
+        assert first.leading
+        assert not waiting.done()
+
+        cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] = "third"
+        await keeping
+        assert not first.leading
+        await waiting
+        assert second.leading
