@@ -21,7 +21,7 @@ class FakeCluster:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         self._fail()
-        return self._held(kind, name)
+        return self._held(kind, name, namespace)
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         self._fail()
@@ -49,7 +49,7 @@ class FakeCluster:
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str = "", foreground: bool = False) -> None:
         self.deletes.append((kind.kind, name, uid, foreground))
         self._fail()
-        self._held(kind, name)
+        self._held(kind, name, namespace)
         del self.objects[kind.kind, name]
         self.writes.append(f"delete {kind.kind} {name}")
 
@@ -59,10 +59,11 @@ class FakeCluster:
         metadata = {**manifest["metadata"], "resourceVersion": str(self.version)}
         self.objects[manifest["kind"], metadata["name"]] = {**manifest, "metadata": metadata}
 
-    def _held(self, kind: Kind, name: str) -> Manifest:
-        if (kind.kind, name) not in self.objects:
+    def _held(self, kind: Kind, name: str, namespace: str = "") -> Manifest:
+        held = self.objects.get((kind.kind, name))
+        if held is None or (namespace and held["metadata"]["namespace"] != namespace):
             raise ApiError(404, "NotFound", name)
-        return self.objects[kind.kind, name]
+        return held
 
     def _compare(self, held: Manifest, manifest: Manifest) -> None:
         if held["metadata"]["resourceVersion"] != manifest["metadata"].get("resourceVersion"):

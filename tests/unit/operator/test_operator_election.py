@@ -1,11 +1,16 @@
 """Who may act, and who may not."""
 
 import asyncio
-import time
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from posefleet_operator.cluster import election as election_module
 from posefleet_operator.cluster.client import ApiError, Kind
 from posefleet_operator.cluster.election import Election, NotLeading
 from posefleet_operator.cluster.objects import Manifest
@@ -218,20 +223,130 @@ async def test_an_answer_that_takes_too_long_is_given_up() -> None:
         assert not await tries(election)
 
 
-async def test_a_candidate_waits_for_the_lease_and_keeps_it_until_it_is_lost() -> None:
-    cluster = FakeCluster()
-    settings = [replace(SETTINGS, identity=name, lease_seconds=0.5) for name in ("first", "second")]
-    first, second = (Election(cluster, one, time.monotonic) for one in settings)
-    await first.acquire()
-    async with asyncio.timeout(20):
-        waiting = asyncio.create_task(second.acquire())
-        keeping = asyncio.create_task(first.renew_until_lost())
-        await asyncio.sleep(1.0)
-        assert first.leading
-        assert not waiting.done()
+class Sleeps:
+    """In the place of ``asyncio.sleep``: lets a clock run, and does something on the way."""
 
-        cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] = "third"
-        await keeping
-        assert not first.leading
-        await waiting
-        assert second.leading
+    def __init__(self, clock: Clock, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.clock, self.meanwhile, self.seconds = clock, meanwhile, list[float]()
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        self.clock.seconds += seconds
+        self.meanwhile()
+
+
+async def test_a_candidate_asks_again_every_fifth_of_the_lease_until_it_has_it(monkeypatch) -> None:
+    _, clock, first, second = two_candidates()
+    await first.acquire()
+    sleeps = Sleeps(clock)
+    monkeypatch.setattr(election_module.asyncio, "sleep", sleeps)
+    await second.acquire()
+
+    assert second.leading
+    assert sleeps.seconds == [2.0] * 6  # 12 s: the first time at which more than 10 s have passed
+
+
+async def test_a_leader_renews_every_fifth_of_the_lease_until_somebody_else_has_it(monkeypatch) -> None:
+    cluster, clock, first, _ = two_candidates()
+    await first.acquire()
+
+    def interfere() -> None:
+        if clock.seconds > 1030:
+            cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] = "second"
+
+    sleeps = Sleeps(clock, interfere)
+    monkeypatch.setattr(election_module.asyncio, "sleep", sleeps)
+    await first.renew_until_lost()
+
+    assert sleeps.seconds == [2.0] * 16
+    assert not first.leading
+
+
+async def test_a_request_may_take_two_fifths_of_the_lease(monkeypatch) -> None:
+    limits = []
+
+    def timeout(seconds: float) -> AbstractAsyncContextManager[None]:
+        limits.append(seconds)
+        return nullcontext()
+
+    _, _, first, _ = two_candidates()
+    monkeypatch.setattr(election_module.asyncio, "timeout", timeout)
+    await tries(first)
+    assert limits == [pytest.approx(4.0)]
+
+
+async def test_a_leader_passes() -> None:
+    _, _, first, _ = two_candidates()
+    await tries(first)
+    first.require()
+
+
+async def test_a_released_lease_has_no_holder_and_is_released_once() -> None:
+    cluster, _, first, second = two_candidates()
+    await tries(first)
+    await first.release()
+    assert cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] == ""
+
+    cluster.failures = [ApiError(500, "InternalError", "nobody is to be asked")]
+    await first.release()
+    await second.release()
+    assert len(cluster.failures) == 1
+
+
+async def test_a_lease_that_is_gone_cannot_be_released() -> None:
+    cluster, _, first, _ = two_candidates()
+    await tries(first)
+    cluster.objects.clear()
+    await first.release()
+
+    assert cluster.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "waits"),
+    [
+        ({"holderIdentity": None}, 0.0),
+        ({"holderIdentity": ""}, 0.0),
+        ({"holderIdentity": "other", "renewTime": "then"}, 0.0),
+        ({"holderIdentity": "other", "renewTime": "then", "leaseDurationSeconds": 10}, 10.0),
+    ],
+)
+async def test_a_lease_is_free_without_a_holder_and_after_its_duration(spec: Manifest, waits: float) -> None:
+    cluster, clock, first, _ = two_candidates()
+    metadata = {"name": "posefleet-operator", "namespace": "default"}
+    cluster.put({"kind": "Lease", "metadata": metadata, "spec": spec})
+    held = bool(spec["holderIdentity"])
+    assert await tries(first) is not held
+    clock.seconds += waits
+    if held:
+        assert await tries(first) is False
+        clock.seconds += 0.001
+        assert await tries(first) is True
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (ApiError(409, "Conflict", ""), logging.DEBUG),
+        (ApiError(410, "Gone", ""), logging.WARNING),
+        (TimeoutError(), logging.WARNING),
+    ],
+)
+async def test_a_lost_race_is_no_reason_to_complain(error: Any, level: int, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    cluster, _, first, _ = two_candidates()
+    cluster.failures = [error]
+
+    assert await tries(first) is False
+    assert [record.levelno for record in caplog.records] == [level]
+
+
+async def test_the_lease_is_an_object_that_other_tools_understand() -> None:
+    cluster, _, first, _ = two_candidates()
+    await tries(first)
+    lease = cluster.objects["Lease", "posefleet-operator"]
+
+    assert (lease["apiVersion"], lease["kind"]) == ("coordination.k8s.io/v1", "Lease")
+    assert (lease["metadata"]["name"], lease["metadata"]["namespace"]) == ("posefleet-operator", "default")
+    renewed = datetime.strptime(lease["spec"]["renewTime"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - renewed).total_seconds()) < 60

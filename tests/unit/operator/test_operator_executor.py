@@ -170,7 +170,7 @@ async def test_jobs_are_deleted_with_their_pods_first_and_only_if_they_are_the_o
     plan.delete_job(running)
     plan.delete += [Reference("ConfigMap", "reaching-a1"), Reference("PoseTrainingJob", "reaching", "uid-1")]
     bench.cluster.put(job.attempt_manifest(3))
-    bench.cluster.put({"kind": "ConfigMap", "metadata": {"name": "reaching-a1"}})
+    bench.cluster.put({"kind": "ConfigMap", "metadata": {"name": "reaching-a1", "namespace": "lab"}})
     await bench.executor.execute(bench.seen(), plan, write_status=False)
 
     assert bench.cluster.deletes == [
