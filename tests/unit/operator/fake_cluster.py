@@ -1,5 +1,7 @@
 """An API server of dicts, for what writes to it; it fails and conflicts when told to."""
 
+from copy import deepcopy
+
 from posefleet_operator.cluster.client import ApiError, Kind
 from posefleet_operator.cluster.objects import Manifest
 
@@ -21,7 +23,7 @@ class FakeCluster:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         self._fail()
-        return self._held(kind, name, namespace)
+        return deepcopy(self._held(kind, name, namespace))
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         self._fail()
