@@ -21,7 +21,8 @@ WHO = "import os; print(os.getuid(), open('/proc/1/comm').read().strip()); os.mk
 MEET = """
 import os, socket, time
 me = int(os.environ["JOB_COMPLETION_INDEX"])
-with socket.create_server(("", 7000)):
+with socket.create_server(("", 7000)) as server:
+    server.settimeout(60)
     for _ in range(300):
         try:
             socket.create_connection((f"gang-{1 - me}.gang", 7000), 2).close()
@@ -29,7 +30,7 @@ with socket.create_server(("", 7000)):
             break
         except OSError:
             time.sleep(0.1)
-    time.sleep(2)
+    server.accept()  # the other pod may look this one up later, so stay until it has connected
 """
 ASK_THE_API_SERVER = """
 import json, ssl, urllib.request

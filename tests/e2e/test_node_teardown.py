@@ -37,8 +37,8 @@ SETTINGS = ("net/ipv4/ip_forward", "kernel/panic", "vm/overcommit_memory")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def clean_machine(machine: None) -> None:
-    """What a run that was cut short has left is not the machine's own."""
+def clean_machine() -> None:
+    """Remove what an interrupted run has left, so that it does not count as a trace of these tests."""
     if (left := footprint.current()) is not None and not left.runs():
         footprint.remove_footprint(Path(left.cluster_directory))
 

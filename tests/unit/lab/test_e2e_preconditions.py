@@ -12,7 +12,7 @@ from support.preconditions import SKIP_E2E, stop_or_skip
 REPOSITORY = Path(__file__).parents[3]
 WITHOUT_CONTAINERD = """
 from posefleet_lab import system_programs
-system_programs.is_there = lambda program: program not in {"containerd", "ctr", "runc"}
+system_programs.is_installed = lambda program: program not in {"containerd", "ctr", "runc"}
 system_programs.os.geteuid = lambda: 0
 """
 

@@ -38,8 +38,8 @@ async def test_an_exec_probe_is_healthy_with_exit_code_0():
         return (0, "") if command == ["true"] else (1, "not yet")
 
     prober = a_prober(execute)
-    assert (await prober.ask(Probe({"exec": {"command": ["true"]}}))).healthy
-    failed = await prober.ask(Probe({"exec": {"command": ["false"]}}))
+    assert (await prober.probe_once(Probe({"exec": {"command": ["true"]}}))).healthy
+    failed = await prober.probe_once(Probe({"exec": {"command": ["false"]}}))
     assert (failed.healthy, failed.detail) == (False, "not yet")
 
 
@@ -47,7 +47,7 @@ async def test_a_slow_probe_fails():
     async def never(_command, _seconds):
         await asyncio.Event().wait()
 
-    result = await a_prober(never).ask(Probe({"exec": {"command": ["x"]}, "timeoutSeconds": 0.01}))
+    result = await a_prober(never).probe_once(Probe({"exec": {"command": ["x"]}, "timeoutSeconds": 0.01}))
     assert not result.healthy
 
 
@@ -63,14 +63,14 @@ async def test_http_statuses(status, healthy, unused_tcp_port):
     await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
     try:
         prober = a_prober(ports=[{"name": "http", "containerPort": unused_tcp_port}])
-        result = await prober.ask(Probe({"httpGet": {"path": "/healthz", "port": "http"}}))
+        result = await prober.probe_once(Probe({"httpGet": {"path": "/healthz", "port": "http"}}))
     finally:
         await runner.cleanup()
     assert result.healthy is healthy
 
 
 async def test_a_closed_port_is_unhealthy(unused_tcp_port):
-    result = await a_prober().ask(Probe({"tcpSocket": {"port": unused_tcp_port}}))
+    result = await a_prober().probe_once(Probe({"tcpSocket": {"port": unused_tcp_port}}))
     assert not result.healthy
     assert str(unused_tcp_port) in result.detail
 
@@ -106,7 +106,7 @@ class SickProber:
     def __init__(self) -> None:
         self.asked: dict[str, int] = {}
 
-    async def ask(self, probe: Probe) -> ProbeResult:
+    async def probe_once(self, probe: Probe) -> ProbeResult:
         name = probe.spec["name"]
         self.asked[name] = self.asked.get(name, 0) + 1
         return ProbeResult(healthy=False, detail="sick")
@@ -148,6 +148,6 @@ async def test_a_container_that_does_not_start_is_ended_once_and_never_counts_as
 
 
 async def test_a_probe_that_a_node_cannot_ask_fails_and_says_so():
-    answer = await Prober("127.0.0.1", {}, None).ask(Probe({"grpc": {"port": 9000}}))  # type: ignore[arg-type]
+    answer = await Prober("127.0.0.1", {}, None).probe_once(Probe({"grpc": {"port": 9000}}))  # type: ignore[arg-type]
     assert not answer.healthy
     assert "httpGet" in answer.detail
