@@ -46,13 +46,15 @@ verify: setup  ## Linters, types, layers, generated files, the chart, alerts.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/posefleet-generate --check
+	$(BIN)/python -m posefleet_operator.troubleshooting --check
 	$(BIN)/python charts/dashboards --check
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m posefleet_lab.chartcheck charts/posefleet --crds crds --manifests examples
 	$(BIN)/python -m pytest -q tests/chart tests/unit/monitoring
 
-generate: setup  ## Write crds/ and docs/manifest.md from the API's models, dashboards and docs/metrics.md from charts/dashboards.
+generate: setup  ## Write crds/ and docs/manifest.md from the API's models, docs/troubleshooting.md from the operator's reasons, dashboards and docs/metrics.md from charts/dashboards.
 	$(BIN)/posefleet-generate
+	$(BIN)/python -m posefleet_operator.troubleshooting
 	$(BIN)/python charts/dashboards
 
 lock: setup  ## Resolve pyproject.toml into requirements.lock, and take requirements/ for the images from it.

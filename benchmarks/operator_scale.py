@@ -19,13 +19,13 @@ from posefleet_api.constants import (
     LABEL_JOB,
     LABEL_JOB_UID,
 )
-from posefleet_operator.cache import Cache
-from posefleet_operator.children import ChildJob, Key, Manifest
-from posefleet_operator.defaults import TrainerDefaults
+from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.objects import Key, Manifest, to_timestamp
 from posefleet_operator.observation import Observation
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.settings import Settings
-from posefleet_operator.timestamps import to_timestamp
+from posefleet_operator.trainer_defaults import TrainerDefaults
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 STORE = {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"}
@@ -64,7 +64,7 @@ class Cluster:
         assert job is not None
         seen = Observation(
             manifest=job, child_jobs=self.cache.child_jobs.of(key), pods=self.cache.pods.of(key), now=NOW,
-            settings=SETTINGS, asking_since=NOW,
+            settings=SETTINGS, polled_since=NOW,
         )  # fmt: skip
         plan = reconcile(seen)
         for manifest in plan.apply:

@@ -13,11 +13,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from posefleet_trainer.evaluation.csv_format import read_poses, write_poses
-from posefleet_trainer.evaluation.inference import predict_frames
-from posefleet_trainer.evaluation.results import Poses
-from posefleet_trainer.evaluation.videos import stretches
 from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.prediction.csv_files import read_poses, write_poses
+from posefleet_trainer.prediction.inference import predict_frames
+from posefleet_trainer.prediction.results import Poses
+from posefleet_trainer.prediction.videos import stretches
 from posefleet_trainer.video.decode import read_frames
 from posefleet_trainer.video.index import VideoIndex, build_index
 

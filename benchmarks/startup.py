@@ -21,10 +21,10 @@ import numpy as np
 #: Each line imports what the lines above it do, and more.
 IMPORTS = {
     "Python": "pass",
-    "launcher": "import posefleet_trainer.main, posefleet_trainer.launch",
-    "prepare": "import posefleet_trainer.process, posefleet_trainer.dataset.prepare, posefleet_trainer.dataset.make",
+    "launcher": "import posefleet_trainer.main, posefleet_trainer.gang.launcher",
+    "prepare": "import posefleet_trainer.context, posefleet_trainer.preparation.prepare, posefleet_trainer.preparation.build",
     "prepare, S3": (
-        "import posefleet_trainer.process, posefleet_trainer.dataset.prepare, posefleet_trainer.dataset.make, "
+        "import posefleet_trainer.context, posefleet_trainer.preparation.prepare, posefleet_trainer.preparation.build, "
         "posefleet_trainer.store.s3"
     ),
     "torch": "import torch.distributed",
@@ -33,10 +33,10 @@ IMPORTS = {
     "torch, Lightning, timm": "import torch.distributed, pytorch_lightning, timm",
     "torch, Lightning, timm, DALI": "import torch.distributed, pytorch_lightning, timm, nvidia.dali",
     "a rank": (
-        "from posefleet_trainer.imports import import_torch, imported_meanwhile\n"
-        "import posefleet_trainer.process\n"
+        "from posefleet_trainer.gang.imports import import_torch, imported_meanwhile\n"
+        "import posefleet_trainer.context\n"
         "import_torch()\n"
-        "with imported_meanwhile('posefleet_trainer.training.run'): pass"
+        "with imported_meanwhile('posefleet_trainer.training.train'): pass"
     ),
 }
 SIDE = 128

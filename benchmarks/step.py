@@ -12,7 +12,7 @@ import torch
 
 from posefleet_api.model import BACKBONES
 from posefleet_trainer.models.coordinates import Grid
-from posefleet_trainer.models.decoding import decode, heatmaps_of
+from posefleet_trainer.models.heatmaps import decode, heatmaps_of
 from posefleet_trainer.models.network import PoseNetwork
 
 FRAMES = 16

@@ -1,8 +1,6 @@
-"""Write the chart's dashboards and docs/metrics.md; or (--check) say whether they are up to date."""
+"""Write the chart's dashboards and docs/metrics.md, or check with --check that they are up to date."""
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,8 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from job import job
 from reference import metrics_reference
+
+from posefleet_api.generate import write_or_check
 
 _ROOT = Path(__file__).parents[2]
 _DASHBOARDS = Path("charts", "posefleet", "dashboards")
@@ -38,23 +38,8 @@ def _as_json(builder: Dashboard) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Entry."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=Path, default=_ROOT, help="where to write")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a file is out of date")
-    arguments = parser.parse_args()
-    files = generated_files()
-    stale = [
-        path
-        for path, text in files.items()
-        if not (arguments.root / path).exists() or (arguments.root / path).read_text(encoding="utf-8") != text
-    ]
-    if arguments.check and stale:
-        sys.exit(f"out of date: {', '.join(map(str, stale))}; run `make generate`")
-    for path in [] if arguments.check else stale:
-        target = arguments.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(files[path], encoding="utf-8")
+    """Write the files, or check them."""
+    write_or_check(generated_files(), __doc__ or "", _ROOT)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from posefleet_operator.asking import Asker
-from posefleet_operator.cache import Jobs
-from posefleet_operator.job_series import JobSeries
-from posefleet_operator.metrics import Metrics
+from posefleet_operator.cluster.cache import Jobs
+from posefleet_operator.cluster.progress_poller import ProgressPoller
+from posefleet_operator.telemetry.job_series import JobSeries
+from posefleet_operator.telemetry.metrics import Metrics
 
 PREFIX = "posefleet_"
 
@@ -52,14 +52,13 @@ class Exposed:
 def operator_metrics() -> list[Exposed]:
     """What an operator that leads exposes, ordered by name."""
     metrics = Metrics()
-    with metrics.leading(Jobs(), Asker(lambda key: None, lambda: datetime.now(UTC), 1)):
+    with metrics.leading(Jobs(), ProgressPoller(lambda key: None, lambda: datetime.now(UTC), 1)):
         return _of(metrics.registry)
 
 
 def trainer_metrics() -> list[Exposed]:
     """What a trainer exposes, ordered by name."""
-    import posefleet_trainer.preflight.metrics
-    import posefleet_trainer.telemetry.metrics  # noqa: F401  both register them
+    import posefleet_trainer.telemetry.metrics  # noqa: F401  importing it registers them
 
     return _of(REGISTRY)
 

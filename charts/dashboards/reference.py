@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from exposed import Exposed, operator_metrics, trainer_metrics
 
-from posefleet_operator.metrics import ATTEMPT_ENDS
+from posefleet_operator.reasons import reasons_by_outcome
 
 _RULES = Path("charts", "posefleet", "rules", "posefleet.yaml")
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -74,7 +74,7 @@ def _metrics(title: str, metrics: list[Exposed], uses: dict[str, list[str]]) -> 
 
 def _ends() -> Iterator[str]:
     yield from ("| outcome | reasons |", "|---|---|")
-    for outcome, reasons in ATTEMPT_ENDS.items():
+    for outcome, reasons in reasons_by_outcome().items():
         yield f"| {outcome} | {', '.join(reasons)} |"
 
 

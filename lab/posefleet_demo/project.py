@@ -26,7 +26,7 @@ def synthesize(cluster: Cluster, target: Path, seed: int) -> None:
     command = [
         sys.executable,
         "-m",
-        "posefleet_trainer.synthesis.main",
+        "posefleet_synthesis.main",
         str(target),
         "--seed",
         str(seed),

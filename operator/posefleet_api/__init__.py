@@ -1,4 +1,6 @@
-"""The posefleet API: what a manifest may say, what a status says, and what trainer and operator tell each other.
+"""The posefleet API: the manifest, the status, and the messages between trainer and operator, as pydantic models.
 
-The pydantic models here are the only source of ``crds/`` and of ``docs/manifest.md``.
+``job`` has the whole resource. Its spec is in ``dataset``, ``model``, ``training`` and ``resources``, its status in
+``status``, and what a trainer sends to the operator in ``outcomes``. The models are the only source of ``crds/`` and
+of ``docs/manifest.md``, which ``generate`` writes.
 """

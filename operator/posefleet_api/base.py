@@ -1,22 +1,32 @@
-"""The base of every API model, and rules that hold in pydantic and in the API server alike."""
+"""The base of every API model, rules that hold in pydantic and in the API server alike, and error messages."""
 
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, JsonValue, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    ValidationError,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 VALIDATIONS = "x-kubernetes-validations"
-
-#: Marks a field whose default the operator fills in, from its own configuration: the API server must not.
+#: Marks a field whose default the operator fills in from its own configuration, so that the API server must not.
 DEFAULT_OF_CLUSTER: dict[str, JsonValue] = {"x-default-of-cluster": True}
 
 
 class ApiModel(BaseModel):
-    """Frozen, camelCase outside, and as strict as a structural schema: no unknown field, no text for a number."""
+    """Base of all models: frozen, camelCase in JSON, and as strict as a structural schema.
+
+    Unknown fields are refused, and so is a text in the place of a number.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -30,24 +40,27 @@ class ApiModel(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _whole(cls, value: object) -> object:
-        """``1.0`` is an integer to the API server, which stores it as ``1``."""
+        """Accept ``1.0`` as an integer, since the API server stores it as ``1``."""
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
     def to_dict(self) -> dict[str, Any]:
-        """The model as a Kubernetes object's part: camelCase, without what is unset."""
+        """Return the model as a part of a Kubernetes object: camelCase, without fields that are None."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def to_json(self) -> str:
-        """``to_dict`` as JSON text."""
+        """Return ``to_dict`` as JSON text."""
         return self.model_dump_json(by_alias=True, exclude_none=True)
 
     def choices(self) -> str:
-        """As JSON text what is other than the defaults: the same in a version that has more fields."""
+        """Return JSON text of the fields that differ from their defaults.
+
+        It does not change when a later version adds fields with defaults.
+        """
         return self.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True)
 
 
 def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules of a model as ``json_schema_extra``; the model's validators say the same in Python."""
+    """Return CEL rules of a model as ``json_schema_extra``. Validators of the model check the same in Python."""
     return {VALIDATIONS: [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
@@ -58,9 +71,10 @@ def _cel_pattern(pattern: str) -> str:
 
 @dataclass(frozen=True)
 class Matches:
-    """A pattern whose refusal says what to write instead, in pydantic and (as CEL) in the API server.
+    """A pattern for a text, with a message that says what to write instead.
 
-    ``pattern`` must mean the same to RE2 and to ``re`` and is matched against the whole text.
+    It is checked by pydantic and, as a CEL rule, by the API server. ``pattern`` must have the same meaning in RE2 and
+    in ``re``, and is matched against the whole text.
     """
 
     pattern: str
@@ -85,7 +99,7 @@ class Matches:
 
 @dataclass(frozen=True)
 class KeysMatch:
-    """``Matches`` for the keys of a map, which must be bounded by ``max_length``."""
+    """A pattern for the keys of a map. The map must have a ``max_length``, which bounds the cost of the CEL rule."""
 
     pattern: str
     message: str
@@ -109,8 +123,25 @@ class KeysMatch:
 
 @dataclass(frozen=True)
 class Embedded:
-    """A fragment of a Kubernetes object whose fields the API server of this version knows best."""
+    """A fragment of a Kubernetes object, whose fields depend on the version of the API server."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         del schema, handler
         return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+def validation_messages(error: ValidationError, no_such_field: str, within: str = "") -> str:
+    """Return a line for every mistake that pydantic found, with the path of the field as its author wrote it.
+
+    Args:
+        error: what pydantic raised.
+        no_such_field: the message for a field that does not exist.
+        within: the path of the object that was validated.
+    """
+    return "\n".join(_line(found, no_such_field, within) for found in error.errors(include_url=False))
+
+
+def _line(found: Any, no_such_field: str, within: str) -> str:
+    path = ".".join(str(part) for part in ((within,) if within else ()) + tuple(found["loc"]))
+    text = no_such_field if found["type"] == "extra_forbidden" else str(found["msg"]).removeprefix("Value error, ")
+    return f"{path}: {text}" if path else text

@@ -1,4 +1,4 @@
-"""Where the data are and how they are read: ``spec.dataset``, ``spec.storage`` and ``spec.output``."""
+"""The location of data and results: ``spec.dataset``, ``spec.storage`` and ``spec.output``."""
 
 from typing import Annotated
 
@@ -19,7 +19,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Split(ApiModel):
-    """How the labelled frames are shared out; the draw depends on ``training.seed`` alone."""
+    """How the labelled frames are divided into training, validation and test. The draw depends only on
+    training.seed."""
 
     model_config = {
         "json_schema_extra": rules(
@@ -31,9 +32,9 @@ class Split(ApiModel):
     }
 
     validation: Share = 0.1
-    """Share of the labelled frames that measure the training but are not trained on."""
+    """Share of the labelled frames that measure the progress of training and are not trained on."""
     test: Share = 0.1
-    """Share of the labelled frames that are looked at only in the end."""
+    """Share of the labelled frames that are evaluated only after training."""
 
     @model_validator(mode="after")
     def _leaves_training_frames(self) -> "Split":
@@ -46,39 +47,42 @@ class Dataset(ApiModel):
     """A Lightning Pose project folder: a labels file, the labelled frames, and videos."""
 
     uri: Uri
-    """The project folder: s3://BUCKET/PREFIX/ or file:///PATH/."""
+    """URI of the project folder: s3://BUCKET/PREFIX/ or file:///PATH/."""
     labels: RelativePath = "CollectedData.csv"
-    """The labels file in the project folder. If NAME_new.csv stands beside it, it is evaluated as
+    """Path of the labels file in the project folder. If there is a NAME_new.csv beside it, that file is evaluated as
     out-of-distribution data."""
     videos: Annotated[list[RelativePath], Field(max_length=64)] = ["videos/*.mp4"]
-    """Unlabelled videos for the unsupervised losses, as patterns inside the project folder."""
+    """Unlabelled videos for the unsupervised losses, as glob patterns relative to the project folder."""
     skeleton: Annotated[
         list[Annotated[list[KeypointRef], Field(min_length=2, max_length=2)]], Field(max_length=128)
     ] = []
-    """Pairs of keypoints (names, or numbers from 0) to join by lines in the labelled videos."""
+    """Pairs of keypoints that are joined by lines in the labelled videos. A keypoint is given by its name, or by its
+    number starting at 0."""
     split: Split = Split()
-    """How the labelled frames are shared out between training, validation and test."""
+    """How the labelled frames are divided into training, validation and test."""
 
 
 class Storage(ApiModel):
-    """An S3-compatible object store: MinIO, Ceph, SeaweedFS, AWS and others."""
+    """An S3-compatible object store, such as MinIO, Ceph, SeaweedFS or AWS S3."""
 
     endpoint: Endpoint
-    """The store's address, such as http://minio.minio:9000 or https://s3.eu-central-1.amazonaws.com."""
+    """Address of the store, such as http://minio.minio:9000 or https://s3.eu-central-1.amazonaws.com."""
     credentials_secret: ObjectName = ""
-    """A Secret in the job's namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and
-    AWS_SESSION_TOKEN, if any). Empty: anonymous."""
+    """Name of a Secret in the job's namespace with the keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and optionally
+    AWS_SESSION_TOKEN. If it is empty, access is anonymous."""
     ca_secret: ObjectName = ""
-    """A Secret in the job's namespace whose key ca.crt holds the certificate authority of the store."""
+    """Name of a Secret in the job's namespace whose key ca.crt holds the certificate authority of the store. If it is
+    empty, the public certificate authorities are used."""
     region: LabelText = ""
-    """The region to sign for; empty lets the store say it."""
+    """Region for which requests are signed. If it is empty, the store is asked for it."""
 
 
 class Output(ApiModel):
-    """Where results go."""
+    """The location of the results."""
 
     uri: Uri
-    """A folder of the job's own: checkpoints, model, predictions, labelled videos, report."""
+    """URI of a folder that belongs to this job alone. It receives checkpoints, model, predictions, labelled videos and
+    report."""
     cache_uri: OptionalUri = ""
-    """A folder for prepared data (training-size proxies of the videos, key-frame indexes), shared by all
-    jobs. Empty: the folder .posefleet/ at the root of the output's bucket, or beside a file:// output."""
+    """URI of a folder for prepared data, that is, indexes of the videos and copies at training size, which all jobs
+    share. If it is empty, the folder is .posefleet/ at the root of the output's bucket, or beside a file:// output."""

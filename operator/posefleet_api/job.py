@@ -1,13 +1,12 @@
-"""The whole resource."""
+"""The PoseTrainingJob resource, and how a manifest becomes one."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from posefleet_api.base import ApiModel, Matches, rules
+from posefleet_api.base import ApiModel, Matches, rules, validation_messages
 from posefleet_api.constants import MAX_JOB_NAME_LENGTH
 from posefleet_api.dataset import Dataset, Output, Storage
-from posefleet_api.mistakes import mistakes
 from posefleet_api.model import Losses, Model, SingleViewPcaLoss, TemporalLoss
 from posefleet_api.resources import FailurePolicy, PodTemplate, Resources
 from posefleet_api.status import Status
@@ -16,43 +15,44 @@ from posefleet_api.values import ObjectName
 
 
 class Spec(ApiModel):
-    """What to train, on what, and with which means. Only dataset.uri, output.uri and, for s3:// URIs of a cluster
-    whose posefleet knows no store, storage must be given."""
+    """Desired training. dataset.uri and output.uri are required, and so is storage for s3:// URIs, unless the
+    administrator of your cluster has set a default store."""
 
     dataset: Dataset
     """The labelled frames and the videos."""
     storage: Storage | None = None
-    """The object store of all s3:// URIs. Absent: the store that your cluster's posefleet was installed with."""
+    """The object store of all s3:// URIs. If it is left out, the default store of your cluster is used."""
     output: Output
-    """Where results go."""
+    """The location of the results."""
     model: Model = Model()
-    """The network."""
+    """The network that is trained."""
     losses: Losses = Losses(temporal=TemporalLoss(), pca_single_view=SingleViewPcaLoss())
-    """Unsupervised losses on unlabelled video; {} for none."""
+    """Unsupervised losses on unlabelled video. An empty object ({}) turns all of them off."""
     training: Training = Training()
-    """The optimisation."""
+    """How the network is trained."""
     checkpoint: Checkpoint = Checkpoint()
-    """How often training is saved, and what it starts from."""
+    """How often training is saved, and from which weights it starts."""
     predict: Predict = Predict()
-    """What happens after training."""
+    """What is predicted after training."""
     resources: Resources = Resources()
     """What the job takes from the cluster."""
     failure_policy: FailurePolicy = FailurePolicy()
-    """How often an attempt may fail."""
+    """How often and how soon a failed attempt is followed by another one."""
     queue: ObjectName = ""
-    """The Kueue LocalQueue that admits the job's pods. Empty: no queue."""
+    """Name of the Kueue LocalQueue that admits the job's pods. If it is empty, no queue is used."""
     suspend: bool = False
-    """True: write a checkpoint and give the nodes back; false again: go on from it."""
+    """Whether the job is suspended. If it is set to true, training writes a checkpoint and releases its nodes. If it
+    is set back to false, training goes on from that checkpoint."""
     active_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
-    """Seconds from the job's start to the end of all attempts."""
+    """Number of seconds after which a job that has not finished fails, counted from when the operator first saw it."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = None
-    """Seconds after which a finished job is deleted. Its results stay in the store."""
+    """Number of seconds after which a finished job is deleted. Its results remain in the store."""
     pod_template: PodTemplate = PodTemplate()
     """What the job adds to its pods."""
 
     @property
     def needs_store(self) -> bool:
-        """Whether anything of the job lies in an object store."""
+        """Whether any data or results of the job are in an object store."""
         uris = (self.dataset.uri, self.output.uri, self.output.cache_uri, self.checkpoint.resume_from)
         return any(uri.startswith("s3://") for uri in uris)
 
@@ -65,7 +65,7 @@ _NAME_RULE = (
 
 
 class Metadata(ApiModel):
-    """What posefleet reads of a resource's metadata."""
+    """The fields of the metadata that posefleet reads."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -75,7 +75,7 @@ class Metadata(ApiModel):
     generation: int = 0
 
 
-#: What a job that has trained may still change: how it runs, not what it computes.
+#: These parts decide what a job computes, so they are fixed once training has started. How it runs may change.
 _FIXED = ("dataset", "output", "model", "losses", "training")
 _SAME = " && ".join(f"self.spec.{name} == oldSelf.spec.{name}" for name in _FIXED)
 _ROOT_RULES = rules(
@@ -92,7 +92,8 @@ _ROOT_RULES = rules(
 
 
 class PoseTrainingJob(ApiModel):
-    """A training of one pose-estimation model, from labelled frames and videos to predictions and a report."""
+    """A PoseTrainingJob trains one pose-estimation model, from labelled frames and videos to predictions and a
+    report."""
 
     model_config = {"json_schema_extra": _ROOT_RULES}
 
@@ -100,25 +101,25 @@ class PoseTrainingJob(ApiModel):
     kind: Literal["PoseTrainingJob"]
     metadata: Metadata
     spec: Spec
-    """What to train, on what, and with which means."""
+    """Desired training."""
     status: Status | None = None
-    """What the operator reports."""
+    """Most recently observed status of the job."""
 
 
 _NO_SUCH_FIELD = "no such field; `kubectl explain ptj.spec --recursive` lists them all"
 
 
 def parse_job(manifest: dict[str, Any]) -> PoseTrainingJob:
-    """The job of a manifest.
+    """Return the job that a manifest describes.
 
     Raises:
-        InvalidManifest: with a sentence for every field that is wrong.
+        InvalidManifest: if a field is wrong. The message has a line for each such field.
     """
     try:
         return PoseTrainingJob.model_validate(manifest)
     except ValidationError as error:
-        raise InvalidManifest(mistakes(error, _NO_SUCH_FIELD)) from None
+        raise InvalidManifest(validation_messages(error, _NO_SUCH_FIELD)) from None
 
 
 class InvalidManifest(ValueError):
-    """A manifest that does not say what a job needs; a sentence for every mistake."""
+    """A manifest does not describe a valid job. The message has a line for every mistake."""

@@ -1,4 +1,4 @@
-"""What is trained: ``spec.model`` and ``spec.losses``."""
+"""The network and its losses: ``spec.model`` and ``spec.losses``."""
 
 from typing import Annotated, Literal, get_args
 
@@ -33,14 +33,14 @@ Side = Annotated[int, Field(ge=64, le=2048)]
 
 
 class ImageSize(ApiModel):
-    """The size that frames are resized to before the network sees them."""
+    """Size to which frames are resized before they enter the network."""
 
     model_config = {"json_schema_extra": rules(_MULTIPLE_OF_32)}
 
     height: Side = 256
-    """Pixels, a multiple of 32."""
+    """Height in pixels, a multiple of 32."""
     width: Side = 256
-    """Pixels, a multiple of 32."""
+    """Width in pixels, a multiple of 32."""
 
     @model_validator(mode="after")
     def _multiples(self) -> "ImageSize":
@@ -50,12 +50,12 @@ class ImageSize(ApiModel):
 
 
 class Model(ApiModel):
-    """The network."""
+    """The network that is trained."""
 
     type: Literal["heatmap"] = "heatmap"
-    """heatmap: a backbone, an upsampling head, and one heatmap per keypoint."""
+    """Type of the network. heatmap has a backbone, an upsampling head and one heatmap per keypoint."""
     backbone: Backbone = "resnet50"
-    """The image encoder. Larger is more accurate with many labels, slower, and hungrier for memory."""
+    """Image encoder. A larger one is more accurate with many labels, slower, and needs more memory."""
     weights: Annotated[
         str,
         Field(max_length=1024),
@@ -64,10 +64,10 @@ class Model(ApiModel):
             "must be imagenet, none, s3://BUCKET/KEY or file:///PATH of a weights file (.safetensors or .pth)",
         ),
     ] = "imagenet"
-    """What the backbone starts from: imagenet (downloaded from a public hub by the trainer pods), none, or
-    the URI of a weights file for clusters that cannot reach a hub."""
+    """Initial weights of the backbone: imagenet, which the trainer pods download from a public hub, none, or the URI
+    of a weights file for clusters that cannot reach a hub."""
     image_size: ImageSize = ImageSize()
-    """The size that frames are resized to before the network sees them."""
+    """Size to which frames are resized before they enter the network."""
 
 
 Weight = Annotated[PositiveNumber, Field(le=1000)]
@@ -77,34 +77,36 @@ class TemporalLoss(ApiModel):
     """Penalises jumps between consecutive frames of unlabelled video."""
 
     weight: Weight = 1.0
-    """Multiplies the loss's default strength."""
+    """Factor by which the default strength of the loss is multiplied."""
     epsilon_pixels: Annotated[float, Field(ge=0)] = 20.0
-    """Jumps up to this many pixels of the source video are free."""
+    """Size in pixels of the source video up to which a jump is not penalised."""
 
 
 class SingleViewPcaLoss(ApiModel):
-    """Penalises poses outside the plane of poses that the labels span."""
+    """Penalises poses outside the linear subspace of poses that the labels span."""
 
     weight: Weight = 1.0
-    """Multiplies the loss's default strength."""
+    """Factor by which the default strength of the loss is multiplied."""
     components: Annotated[float, Field(gt=0, le=1000)] = 0.99
-    """Below 1: keep as many components as explain this share of the labels' variance. From 1: exactly that many."""
+    """Number of principal components that are kept. A value below 1 keeps as many as explain this share of the labels'
+    variance."""
     keypoints: Annotated[list[KeypointRef], Field(max_length=512)] = []
-    """The keypoints (names, or numbers from 0) that the loss sees. Empty: all."""
+    """Keypoints that the loss applies to, by name or by number starting at 0. If it is empty, the loss applies to all
+    keypoints."""
 
 
 class MultiViewPcaLoss(ApiModel):
-    """Penalises poses that several views of one animal (cameras or mirrors in one frame) cannot share."""
+    """Penalises poses that do not fit together in several views of one animal, such as mirrors in one frame."""
 
     weight: Weight = 1.0
-    """Multiplies the loss's default strength."""
+    """Factor by which the default strength of the loss is multiplied."""
     components: Annotated[int, Field(ge=1, le=16)] = 3
-    """Components kept; a point in space has three coordinates."""
+    """Number of principal components that are kept. A point in space has three coordinates."""
     views: Annotated[
         list[Annotated[list[KeypointRef], Field(min_length=1, max_length=512)]],
         Field(min_length=2, max_length=16),
     ]
-    """One list of keypoints (names, or numbers from 0) per view, the same body parts in the same order."""
+    """Keypoints of each view, by name or by number starting at 0, with the same body parts in the same order."""
 
     @model_validator(mode="after")
     def _same_length(self) -> "MultiViewPcaLoss":
@@ -124,18 +126,18 @@ class UnimodalLoss(ApiModel):
     """Penalises heatmaps of unlabelled frames that have more than one peak."""
 
     weight: Weight = 1.0
-    """Multiplies the loss's default strength."""
+    """Factor by which the default strength of the loss is multiplied."""
 
 
 class Losses(ApiModel):
-    """Unsupervised losses on unlabelled video, beside the supervised heatmap loss. One that is left out is off;
-    ``losses: {}`` trains on labelled frames alone."""
+    """Unsupervised losses on unlabelled video, in addition to the supervised heatmap loss. A loss that is left out is
+    off. An empty object ({}) trains on labelled frames alone."""
 
     temporal: TemporalLoss | None = None
-    """Penalises jumps between consecutive frames."""
+    """Penalises jumps of a keypoint between consecutive frames."""
     pca_single_view: SingleViewPcaLoss | None = None
-    """Penalises implausible poses."""
+    """Penalises poses that are unlike all labelled poses."""
     pca_multi_view: MultiViewPcaLoss | None = None
-    """Penalises views that disagree."""
+    """Penalises poses that do not fit together in several views."""
     unimodal: UnimodalLoss | None = None
-    """Penalises heatmaps with several peaks."""
+    """Penalises heatmaps that have more than one peak."""

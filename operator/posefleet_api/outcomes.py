@@ -1,4 +1,4 @@
-"""How a trainer process says why it ended: an exit code and a message of at most 4,096 bytes."""
+"""What a trainer sends to the operator: exit codes, termination messages and progress reports."""
 
 from enum import IntEnum
 from typing import Annotated, Final, Literal, Self
@@ -12,21 +12,21 @@ MAX_TERMINATION_BYTES: Final = 4096
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the trainer; the numbers are those of sysexits.h where it has one."""
+    """Exit codes of the trainer. The numbers are those of sysexits.h where that has a fitting one."""
 
     SUCCEEDED = 0
     FAILED = 1
-    #: The store did not answer for longer than the trainer's patience. Not the job's fault.
+    #: The store did not answer for longer than the trainer waits, which is not the job's fault.
     STORE_UNREACHABLE = 69
-    #: Asked to stop (SIGTERM on any rank); a checkpoint was written.
+    #: A rank was asked to stop (SIGTERM), and a checkpoint was written.
     PREEMPTED = 75
-    #: Another rank went away; its own end says why.
+    #: Another rank went away. Its own exit says why.
     PEER_LOST = 76
-    #: The manifest or the data set is wrong; another attempt would end the same way.
+    #: The manifest or the dataset is wrong, so another attempt would end in the same way.
     INVALID_INPUT = 78
 
 
-#: Reasons that trainer processes give (CamelCase, as Kubernetes conditions have them).
+#: The reasons that trainer processes give, in CamelCase as in Kubernetes conditions.
 TerminationReason = Literal[
     "Prepared",
     "Completed",
@@ -40,39 +40,38 @@ TerminationReason = Literal[
     "Error",
 ]
 
-#: Training resumes bit for bit, so these would come again in every attempt.
-FINAL_REASONS: Final = frozenset({"InvalidInput", "NonFiniteLoss"})
 
-
-class Told(ApiModel):
-    """What a trainer tells the operator, whose image may be of another version."""
+class TrainerMessage(ApiModel):
+    """Base of what a trainer sends to the operator. The two images may be of different versions."""
 
     @classmethod
     def read(cls, text: str | bytes) -> Self:
-        """The model in JSON text; fields that this version does not know, at any depth, are passed over.
+        """Parse JSON text, and ignore fields at any depth that this version does not know.
 
         Raises:
-            ValidationError: for anything else.
+            ValidationError: if the text does not fit the model otherwise.
         """
         return cls.model_validate_json(text, extra="ignore")
 
 
-class TerminationMessage(Told):
-    """What a trainer process writes to its termination log as its last act.
+class TerminationMessage(TrainerMessage):
+    """What a trainer process writes to its termination log before it ends.
 
-    The operator has no access to the store, so whatever it must know of the results travels here.
+    The operator has no access to the store, so this has everything that it must know about the results.
     """
 
     reason: TerminationReason
     message: Annotated[str, Field(description="One or two sentences for the job's author.")] = ""
-    warnings: Annotated[list[str], Field(description="What was dropped or passed over, one sentence each.")] = []
+    warnings: Annotated[
+        list[str], Field(description="Problems that the process worked around, one sentence each.")
+    ] = []
     progress: Progress | None = None
     start_step: Count | None = None
     last_checkpoint: Checkpoint | None = None
     artifacts: Artifacts | None = None
 
     def encode(self) -> bytes:
-        """The message as JSON of at most ``MAX_TERMINATION_BYTES`` bytes; text is cut, never the JSON."""
+        """Return JSON of at most ``MAX_TERMINATION_BYTES`` bytes. Texts and lists are shortened until it fits."""
         message = self
         while len(encoded := message.to_json().encode()) > MAX_TERMINATION_BYTES:
             if message.warnings:
@@ -85,12 +84,14 @@ class TerminationMessage(Told):
         return encoded
 
 
-class ProgressReport(Told):
-    """What rank 0 answers to ``GET /progress``."""
+class ProgressReport(TrainerMessage):
+    """The answer of rank 0 to ``GET /progress``."""
 
     attempt: int
     progress: Progress
-    start_step: Annotated[Count, Field(description="The step that this attempt began at.")] = 0
+    start_step: Annotated[Count, Field(description="The step from which this attempt resumed.")] = 0
     last_checkpoint: Checkpoint | None = None
-    last_step_time: Annotated[str, Field(description="When the last step, or part of a download, was done.")] = ""
+    last_step_time: Annotated[
+        str, Field(description="Time at which the last step, or part of a download, was done.")
+    ] = ""
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""What a job takes from the cluster, and how long it may try: resources, failurePolicy, podTemplate."""
+"""What a job takes from the cluster: ``spec.resources``, ``spec.failurePolicy`` and ``spec.podTemplate``."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ _GPUS_ASKED_FOR_TWICE = "leave gpuResource out of extendedResources: gpusPerNode
 
 
 class Resources(ApiModel):
-    """The gang: ``nodes`` pods with ``gpusPerNode`` training processes each. May change between attempts."""
+    """Size of the gang of pods that train together. It may be changed between attempts."""
 
     model_config = {
         "json_schema_extra": rules(
@@ -43,30 +43,32 @@ class Resources(ApiModel):
     }
 
     nodes: Annotated[int, Field(ge=1, le=256), _FILLED_IN] = 1
-    """Pods that train together, one per node."""
+    """Number of pods that train together, one per node where there is room."""
     gpus_per_node: Annotated[int, Field(ge=0, le=64), _FILLED_IN] = 1
-    """GPUs, and so training processes, of each pod. 0 trains one process per pod on its CPUs."""
+    """Number of GPUs, and thus of training processes, of each pod. 0 runs one process per pod on its CPUs."""
     gpu_resource: Annotated[ResourceName, _FILLED_IN] = _GPU_RESOURCE
-    """The resource that a GPU is asked for by, such as nvidia.com/mig-1g.10gb for a slice of one, or amd.com/gpu."""
+    """Name of the resource by which GPUs are requested, such as amd.com/gpu, or nvidia.com/mig-1g.10gb for a slice of
+    a GPU."""
     gpu_model: Annotated[LabelText, _FILLED_IN] = ""
-    """The value of the node label nvidia.com/gpu.product (or of another that your cluster's posefleet was installed
-    with) to ask for, such as NVIDIA-A100-SXM4-80GB. Empty: any."""
+    """GPU model to request, such as NVIDIA-A100-SXM4-80GB. It is the value of the node label nvidia.com/gpu.product, or
+    of another label that the administrator of your cluster has chosen. If it is empty, any model will do."""
     cpus_per_node: Annotated[int, Field(ge=1, le=1024), _FILLED_IN] = 4
-    """CPUs of each pod."""
+    """Number of CPUs of each pod."""
     memory_per_node: Annotated[Quantity, _FILLED_IN] = "16Gi"
-    """Memory of each pod. Up to half of it may be shared memory (/dev/shm)."""
+    """Memory of each pod, of which up to half may be used as shared memory (/dev/shm)."""
     cache_per_node: Annotated[Quantity, _FILLED_IN] = "20Gi"
-    """Local disk of each pod for videos and proxies. Files on their way to the store may take up to 8Gi more."""
+    """Local disk of each pod for videos and their copies at training size. Files that are waiting to be uploaded may
+    take up to 8Gi more."""
     extended_resources: Annotated[ExtendedResources, _FILLED_IN] = {}
-    """What else each pod of an attempt asks for by name, such as {rdma/hca: "1"} for a network card."""
+    """Other resources that each pod of an attempt requests, such as {rdma/hca: "1"} for a network card."""
 
     @property
     def gpus(self) -> int:
-        """Of the whole gang."""
+        """The number of GPUs of the whole gang."""
         return self.nodes * self.gpus_per_node
 
     @model_validator(mode="after")
-    def _can_be_had(self) -> "Resources":
+    def _is_consistent(self) -> "Resources":
         if self.gpu_model and not self.gpus_per_node:
             raise ValueError(_MODEL_WITHOUT_GPUS)
         if self.gpu_resource in self.extended_resources:
@@ -75,23 +77,24 @@ class Resources(ApiModel):
 
 
 class FailurePolicy(ApiModel):
-    """When an attempt that failed is followed by another. Preempted attempts are free."""
+    """How often and how soon a failed attempt is followed by another one. Preempted attempts do not count."""
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    """Attempts that may fail before the job has failed."""
+    """Number of failed attempts after which the job fails."""
     backoff_seconds: Annotated[int, Field(ge=0, le=86_400)] = 10
-    """Wait before the next attempt, doubled for each failure in a row."""
+    """Number of seconds before the next attempt, doubled for each failure in a row."""
     stall_seconds: Annotated[int, Field(ge=10, le=604_800)] = 900
-    """An attempt without a finished step, or a part of a download, for so long is ended as Stalled."""
+    """Number of seconds after which an attempt is ended as Stalled if it has finished neither a step nor a part of a
+    download."""
 
 
 _KEYS_IN_THE_OPEN = (
-    "a job's text is no place for a store's keys: put them into a Secret and name it in storage.credentialsSecret"
+    "do not write a store's keys into a manifest: put them into a Secret and name it in storage.credentialsSecret"
 )
 
 
 class EnvVar(ApiModel):
-    """One environment variable of the trainer's containers. Everybody who may read the job sees its value."""
+    """An environment variable of the trainer's containers. Everybody who may read the job can read its value."""
 
     model_config = {
         "json_schema_extra": rules(
@@ -104,11 +107,11 @@ class EnvVar(ApiModel):
     }
 
     name: Annotated[str, Field(min_length=1, max_length=256)]
-    """The variable's name."""
+    """Name of the variable."""
     value: Annotated[str, Field(max_length=32_768)] = ""
-    """Its value."""
+    """Value of the variable."""
     value_from: Fragment | None = None
-    """Where its value comes from, as in a pod."""
+    """Source of the variable's value, in the form that a pod uses."""
 
     @model_validator(mode="after")
     def _keeps_keys_out(self) -> "EnvVar":
@@ -118,41 +121,42 @@ class EnvVar(ApiModel):
 
 
 class LocalReference(ApiModel):
-    """A named object of the job's namespace."""
+    """A reference to an object in the job's namespace."""
 
     name: RequiredObjectName
-    """The object's name."""
+    """Name of the object."""
 
 
 class PodTemplate(ApiModel):
-    """What the job adds to its pods, with the fields of a Kubernetes pod. What your cluster's posefleet was installed
-    with is there beside it: maps and lists are joined, and of two entries of a name the job's is taken."""
+    """What the job adds to its pods, in the form that a Kubernetes pod uses. It is merged with the defaults that the
+    administrator of your cluster has set: maps and lists are joined, and of two entries with the same name the job's
+    is used."""
 
     labels: Texts = {}
-    """Labels of the pods."""
+    """Labels that are added to the pods."""
     annotations: Texts = {}
-    """Annotations of the pods."""
+    """Annotations that are added to the pods."""
     node_selector: Texts = {}
-    """Labels that a node must have."""
+    """Labels that a node must have to run the pods."""
     tolerations: Annotated[list[Fragment], Field(max_length=32)] = []
-    """Taints that the pods tolerate."""
+    """Tolerations of the pods for the taints of nodes."""
     affinity: Fragment | None = None
-    """Scheduling affinity."""
+    """Scheduling affinity of the pods."""
     volumes: Annotated[list[Fragment], Field(max_length=32)] = []
-    """Volumes of the pods."""
+    """Volumes that are added to the pods."""
     volume_mounts: Annotated[list[Fragment], Field(max_length=32)] = []
-    """Where the trainer's containers mount them."""
+    """Mounts of these volumes in the trainer's containers."""
     env: Annotated[list[EnvVar], Field(max_length=64)] = []
     """Environment variables of the trainer's containers."""
     image_pull_secrets: Annotated[list[LocalReference], Field(max_length=8)] = []
-    """Secrets with registry credentials."""
+    """Secrets with credentials for the image registry."""
     service_account_name: Annotated[ObjectName, _FILLED_IN] = ""
-    """The pods' service account; its token is not mounted."""
+    """Name of the pods' service account, whose token is not mounted."""
     priority_class_name: Annotated[ObjectName, _FILLED_IN] = ""
-    """The pods' priority class."""
+    """Name of the pods' priority class."""
     runtime_class_name: Annotated[ObjectName, _FILLED_IN] = ""
-    """The pods' runtime class: nvidia where NVIDIA's container runtime is not the nodes' default."""
+    """Name of the pods' runtime class. It is often nvidia where NVIDIA's container runtime is not the default."""
 
     def fragment(self, name: str) -> Any:
-        """A field as the pod spec wants it: a plain value, empty ones as None."""
+        """Return a field as a plain value for a pod spec, or None if it is empty."""
         return self.to_dict().get(name) or None

@@ -1,4 +1,4 @@
-"""What the operator reports: ``status``."""
+"""The status of a job: phase, conditions, progress, attempts and results."""
 
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ ConditionType = Literal["Prepared", "Running", "Suspended", "Succeeded", "Failed
 Stage = Literal["prepare", "train", "predict", "report"]
 AttemptOutcome = Literal["", "Succeeded", "Preempted", "InvalidInput", "Failed", "Stalled", "DeadlineExceeded"]
 
-#: What the API server, JSON and a graph can all hold.
+#: A number that the API server, JSON and a graph can all represent exactly.
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Number = Annotated[float, Field(strict=False)]
 Text = Annotated[str, Field(max_length=4096)]
@@ -20,156 +20,158 @@ Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "da
 
 
 class Condition(ApiModel):
-    """A condition as Kubernetes has them."""
+    """A condition in the form that all Kubernetes objects use."""
 
     type: ConditionType
-    """Prepared, Running, Suspended, Succeeded or Failed."""
+    """Type of the condition: Prepared, Running, Suspended, Succeeded or Failed."""
     status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
+    """Status of the condition: True, False or Unknown."""
     reason: Annotated[str, Field(max_length=128)]
-    """Why, in one CamelCase word."""
+    """Reason for the condition's last transition as one CamelCase word. docs/troubleshooting.md explains each."""
     message: Text = ""
-    """Why, in a sentence, and what to do."""
+    """Explanation of the reason for people, with what they can do about it."""
     last_transition_time: Timestamp
-    """When status changed last."""
+    """Time at which the status of the condition last changed."""
     observed_generation: int = 0
-    """The generation of the spec that this speaks of."""
+    """Generation of the spec that the condition was set for."""
 
 
 class Progress(ApiModel):
-    """How far the job is."""
+    """Progress of the current stage."""
 
     stage: Stage = "prepare"
-    """prepare, train, predict or report."""
+    """Current stage: prepare, train, predict or report."""
     epoch: Count = 0
-    """Epochs finished."""
+    """Number of epochs that are done."""
     epochs: Count = 0
-    """Epochs in all."""
+    """Total number of epochs."""
     step: Count = 0
-    """Optimizer steps finished, over all attempts."""
+    """Number of optimizer steps that are done, over all attempts."""
     steps: Count = 0
-    """Optimizer steps in all."""
+    """Total number of optimizer steps."""
     percent: Annotated[int, Field(ge=0, le=100)] = 0
-    """Of the stage."""
+    """Percentage of the current stage that is done."""
     eta_seconds: Count | None = None
-    """Seconds until the stage ends, at the present rate."""
+    """Estimated number of seconds until the current stage is done."""
     frames_per_second: Number | None = None
-    """Frames through the network per second, over all ranks."""
+    """Number of frames per second that pass through the network, over all ranks."""
     loss: Number | None = None
-    """The training loss, smoothed, to four digits."""
+    """Smoothed training loss, rounded to four digits."""
     validation_pixel_error: Number | None = None
-    """Mean distance to the validation labels in pixels of the source frames, at the last measurement."""
+    """Mean distance between predictions and validation labels at the last measurement, in pixels of the source
+    frames."""
     display: Annotated[str, Field(max_length=64)] = ""
-    """Stage and percent for the PROGRESS column."""
+    """Stage and percentage as shown in the PROGRESS column."""
     eta: Annotated[str, Field(max_length=32)] = ""
-    """etaSeconds for the ETA column, such as 3m10s."""
+    """etaSeconds as shown in the ETA column, such as 3m10s."""
 
 
 class Checkpoint(ApiModel):
-    """A checkpoint in the store."""
+    """A complete checkpoint in the object store."""
 
     uri: Text
-    """Where it is."""
+    """URI of the checkpoint."""
     step: Count
-    """The step that it was written after."""
+    """Number of the optimizer step after which the checkpoint was written."""
     time: Timestamp
-    """When it was complete in the store."""
+    """Time at which the checkpoint was complete in the store."""
     sha256: Annotated[str, Field(max_length=64)]
-    """Of the file's bytes."""
+    """SHA-256 of the checkpoint file."""
 
 
 class Attempt(ApiModel):
-    """One gang of pods, from its start to its outcome."""
+    """One attempt: a gang of pods, from its creation to its outcome."""
 
     number: int
-    """From 1."""
+    """Number of the attempt, starting at 1."""
     start_time: Timestamp
-    """When its Job was created."""
+    """Time at which the Job of the attempt was created."""
     running_time: Timestamp | None = None
-    """When all its pods ran."""
+    """Time from which all pods of the attempt ran."""
     end_time: Timestamp | None = None
-    """When it ended."""
+    """Time at which the attempt ended."""
     outcome: AttemptOutcome = ""
-    """Empty while it runs."""
+    """Outcome of the attempt. Empty while the attempt runs."""
     reason: Annotated[str, Field(max_length=128)] = ""
-    """Why it ended, in one CamelCase word."""
+    """Reason for which the attempt ended as one CamelCase word. docs/troubleshooting.md explains each."""
     message: Text = ""
-    """Why it ended, and what to do."""
+    """Explanation of the reason for people, with what they can do about it."""
     nodes: Annotated[list[str], Field(max_length=256)] = []
-    """Where its pods ran, in the order of their ranks."""
+    """Names of the nodes on which the pods ran, in the order of the ranks."""
     gpus: int = 0
-    """GPUs that it held."""
+    """Number of GPUs that the attempt held."""
     start_step: Count | None = None
-    """The step that it resumed from."""
+    """Number of the optimizer step from which the attempt resumed."""
     end_step: Count | None = None
-    """The last step that it was seen to finish."""
+    """Number of the last optimizer step that the operator saw the attempt finish."""
     warnings: Annotated[list[Text], Field(max_length=16)] = []
-    """What it passed over, such as a checkpoint that was damaged."""
+    """Problems that the attempt worked around, such as a damaged checkpoint."""
     logs: Text | None = None
-    """Where its logs (node-<i>.log) and its summary.json are kept when its pods are gone."""
+    """URI of the folder with the logs (node-<i>.log) and the summary.json of the attempt, which remain when its pods
+    are gone."""
 
 
 class Artifacts(ApiModel):
-    """Where the results are."""
+    """The results of a job, as URIs."""
 
     report: Text | None = None
-    """The report, one HTML page."""
+    """URI of the report, an HTML page."""
     predictions: Text | None = None
-    """The folder of the predictions."""
+    """URI of the folder with the predictions."""
     model: Text | None = None
-    """The trained weights."""
+    """URI of the trained weights."""
     labelled_videos: Annotated[list[Text], Field(max_length=1024)] = []
-    """The videos with keypoints drawn in."""
+    """URIs of the videos with keypoints drawn in."""
 
 
 class Preparation(ApiModel):
-    """The tries of the prepare Job."""
+    """The preparation of the data and its tries, each of which is a Job."""
 
     tries: int = 0
-    """Prepare Jobs created."""
+    """Number of tries so far."""
     failures: int = 0
-    """Those that failed and count against failurePolicy.maxAttempts."""
+    """Number of tries that failed and count against failurePolicy.maxAttempts."""
     unreachable: int = 0
-    """The latest in a row that ended for reasons that are not the job's, such as a store that did not answer."""
+    """Number of latest tries in a row that were not the job's fault, for example because the store did not answer."""
     end_time: Timestamp | None = None
-    """When the last one ended."""
+    """Time at which the last try ended."""
     fingerprint: Annotated[str, Field(max_length=64)] = ""
-    """Of the part of the spec that the last one prepared for."""
+    """Hash of the parts of the spec for which the last try prepared the data."""
     warnings: Annotated[list[Text], Field(max_length=64)] = []
-    """What was dropped or passed over."""
+    """Problems that the preparation worked around, such as a label row that it dropped."""
 
 
 class Status(ApiModel):
-    """The product's face."""
+    """Most recently observed status of the job."""
 
     observed_generation: int = 0
-    """The generation of the spec that the operator has seen."""
+    """Most recent generation of the spec that the operator has seen."""
     phase: Phase = "Pending"
-    """Where the job is in its life."""
+    """Summary of where the job is in its life."""
     conditions: Annotated[list[Condition], Field(max_length=8, json_schema_extra={
         "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})] = []  # fmt: skip
-    """Prepared, Running, Suspended, Succeeded, Failed."""
+    """Conditions of the job, of the types Prepared, Running, Suspended, Succeeded and Failed."""
     start_time: Timestamp | None = None
-    """When the operator first saw the job."""
+    """Time at which the operator first saw the job."""
     completion_time: Timestamp | None = None
-    """When it succeeded or failed."""
+    """Time at which the job succeeded or failed."""
     preparation: Preparation = Preparation()
-    """The tries of the prepare Job."""
+    """The preparation of the data."""
     progress: Progress | None = None
-    """How far the job is."""
+    """Progress of the current stage."""
     attempt: int | None = None
-    """The number of the newest attempt."""
+    """Number of the newest attempt."""
     attempts: Annotated[list[Attempt], Field(max_length=256)] = []
-    """Every attempt, the newest last; of more than 256 the newest."""
+    """All attempts, the newest last. Of more than 256 attempts only the newest are kept."""
     failed_attempts: int = 0
-    """Attempts that counted against failurePolicy.maxAttempts."""
+    """Number of attempts that count against failurePolicy.maxAttempts."""
     gpus: int = 0
-    """GPUs that the job holds or asks for."""
+    """Number of GPUs that the job holds or asks for."""
     last_checkpoint: Checkpoint | None = None
-    """The newest checkpoint in the store."""
+    """The newest checkpoint in the store, from which the next attempt resumes."""
     artifacts: Artifacts | None = None
-    """Where the results are."""
+    """The results of the job."""
     gpu_seconds: int = 0
-    """GPU-seconds that finished attempts held."""
+    """Number of GPU-seconds that all finished attempts held together."""
     queue_seconds: int = 0
-    """Seconds that attempts waited for all their pods to run."""
+    """Number of seconds that all attempts together waited for their pods to run."""

@@ -1,4 +1,4 @@
-"""How training runs: ``spec.training``, ``spec.checkpoint`` and ``spec.predict``."""
+"""How training and prediction run: ``spec.training``, ``spec.checkpoint`` and ``spec.predict``."""
 
 from typing import Annotated, Literal
 
@@ -9,39 +9,41 @@ from posefleet_api.values import OptionalUri, PositiveNumber, RelativePath
 
 
 class Training(ApiModel):
-    """The optimisation. The same manifest, data and number of ranks give the same weights, bit for bit."""
+    """How the network is trained. The same manifest, data and number of ranks give the same weights, bit for bit."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 300
-    """Times that every labelled training frame is seen."""
+    """Number of times that each labelled training frame is used."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
-    """Labelled frames per rank and step."""
+    """Number of labelled frames per rank and step."""
     clip_length: Annotated[int, Field(ge=2, le=256)] = 16
-    """Consecutive unlabelled frames per rank and step, when an unsupervised loss is on."""
+    """Number of consecutive unlabelled frames per rank and step, if an unsupervised loss is on."""
     learning_rate: Annotated[PositiveNumber, Field(le=10)] = 1e-3
-    """Peak learning rate of Adam."""
+    """Peak learning rate of the Adam optimizer."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """auto is bf16 on a GPU that computes in it (NVIDIA: Ampere or later), fp32 on others and on a CPU."""
+    """Number format of the computation. auto is bf16 on a GPU that supports it in hardware (NVIDIA Ampere or later),
+    and fp32 on other GPUs and on a CPU."""
     validate_every_epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
-    """Epochs between two measurements of the pixel error on the validation frames."""
+    """Number of epochs between two measurements of the pixel error on the validation frames."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
-    """Seed of the split, the weights and the augmentation."""
+    """Seed of the split, the initial weights and the augmentation."""
 
 
 class Checkpoint(ApiModel):
-    """How often training is saved, and what it starts from."""
+    """How often training is saved, and from which weights it starts."""
 
     every_minutes: Annotated[PositiveNumber, Field(le=10_080)] = 10.0
-    """Minutes between checkpoints: the most work that a crash can cost."""
+    """Number of minutes between checkpoints. A crash loses at most as much work."""
     keep: Annotated[int, Field(ge=1, le=100)] = 3
-    """Checkpoints that stay in the store while the job runs."""
+    """Number of checkpoints that are kept in the store while the job runs."""
     resume_from: OptionalUri = ""
-    """The URI of another job's checkpoint or model to start the weights from. Empty: start anew."""
+    """URI of another job's checkpoint or model whose weights training starts from. If it is empty, training starts
+    from model.weights."""
 
 
 class Predict(ApiModel):
-    """What happens after training."""
+    """What is predicted after training."""
 
     videos: Annotated[list[RelativePath], Field(max_length=64)] = ["videos/*.mp4"]
-    """Videos to predict, as patterns inside the project folder."""
+    """Videos to predict, as glob patterns relative to the project folder."""
     labelled_video: bool = True
-    """Whether each predicted video is also written with its keypoints drawn in."""
+    """Whether a copy of each predicted video is written with its keypoints drawn in."""

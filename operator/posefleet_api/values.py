@@ -1,4 +1,4 @@
-"""The types of single values in a manifest."""
+"""The types of single values in a manifest: URIs, paths, names, quantities."""
 
 from typing import Annotated, Any
 
@@ -55,7 +55,7 @@ Quantity = Annotated[
 _RESOURCE = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _RESOURCE_MESSAGE = "must be the name of an extended resource, DOMAIN/NAME, such as nvidia.com/gpu or rdma/hca"
 ResourceName = Annotated[str, StringConstraints(max_length=128), Matches(_RESOURCE, _RESOURCE_MESSAGE)]
-#: Extended resources are whole; Kubernetes writes them as text.
+#: Kubernetes counts extended resources in whole numbers and writes them as text.
 WholeQuantity = Annotated[
     str,
     StringConstraints(max_length=16),
@@ -67,7 +67,7 @@ ExtendedResources = Annotated[
 LabelText = Annotated[str, StringConstraints(max_length=256)]
 Count = Annotated[int, Field(ge=1)]
 PositiveNumber = Annotated[float, Field(gt=0)]
-#: A keypoint by its name in the labels file or by its number there, from 0.
+#: A keypoint, by its name in the labels file or by its number there, starting at 0.
 KeypointRef = Annotated[
     Annotated[str, StringConstraints(min_length=1, max_length=128)] | Annotated[int, Field(ge=0, le=9999)],
     WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 128}),
@@ -81,6 +81,6 @@ _UNITS = {
 
 
 def quantity_bytes(quantity: str) -> int:
-    """Bytes of a ``Quantity`` such as ``64Gi``."""
+    """Return the number of bytes of a ``Quantity`` such as ``64Gi``."""
     number = quantity.rstrip("KMGTki")
     return int(float(number) * _UNITS[quantity[len(number) :]])

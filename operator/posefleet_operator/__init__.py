@@ -1,5 +1,7 @@
-"""The posefleet operator: it turns one ``PoseTrainingJob`` into prepare Jobs and gangs of trainer pods.
+"""The posefleet operator turns each ``PoseTrainingJob`` into prepare Jobs and gangs of trainer pods.
 
-Events fill a cache and wake one task per job; each task observes, reconciles (a pure function) and
-performs the plan that comes out of it.
+``main`` runs the process and leads while it holds the Lease. ``cluster`` watches the API server, keeps a cache of what
+it has seen, and polls the trainers. ``controller`` has one worker per job, which takes an ``observation``, computes a
+``plan`` with ``reconcile``, and has the ``executor`` carry it out. ``reconcile`` is a pure function, a list of
+``steps``, whose decisions are made by ``policies`` and whose objects are made by ``builders``.
 """

@@ -1,4 +1,4 @@
-"""``python -m posefleet_operator``."""
+"""Entry point of ``python -m posefleet_operator``."""
 
 from posefleet_operator.main import main
 

@@ -1,4 +1,4 @@
-"""All that one reconcile may look at."""
+"""The observation of a job: everything that one reconcile may look at."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,63 +10,66 @@ from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec, parse_job
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import FINISHED_PHASES, Attempt, Status
-from posefleet_operator.children import ChildJob, ChildPod, Key, Manifest
-from posefleet_operator.policies.preparation import fingerprint
-from posefleet_operator.policies.resolution import resolved
-from posefleet_operator.policies.shape import shape
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.cluster.objects import Key, Manifest
+from posefleet_operator.fingerprints import data_fingerprint, pod_fingerprint
 from posefleet_operator.settings import Settings
+from posefleet_operator.trainer_defaults import resolved
 
 
 class UnreadableStatus(ValueError):
-    """A status that this version of the operator does not understand; nothing may be done on top of it."""
+    """This version of the operator does not understand the status, and must not write another one."""
 
 
 class UnreadableManifest(ValueError):
-    """The manifest of a job that has begun, with what this version of the operator does not understand: a newer CRD
-    has filled in a field. What runs goes on, and nothing may be done to it."""
+    """This version of the operator does not understand the manifest of a job that has started.
+
+    A newer CRD has filled in a field. What runs of the job goes on, and the operator leaves it alone.
+    """
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A job, its children, what its rank 0 says, and the time."""
+    """A job, its children, the last report of its rank 0, and the time."""
 
     manifest: Manifest
     child_jobs: tuple[ChildJob, ...]
     pods: tuple[ChildPod, ...]
     now: datetime
     settings: Settings
-    #: Of the newest attempt, if this operator has heard from it.
+    #: The last report of the newest attempt, if this operator has received one.
     report: ProgressReport | None = None
-    #: When this operator began to ask the newest attempt for its progress.
-    asking_since: datetime | None = None
-    #: When this operator heard, by its own clock, that the newest attempt had got on.
-    got_on_at: datetime | None = None
-    #: What the API server said when it refused a child that the job needs; empty when it is time to try again.
+    #: When this operator began to poll the newest attempt for its progress.
+    polled_since: datetime | None = None
+    #: When this operator last saw the newest attempt advance, by its own clock.
+    advanced_at: datetime | None = None
+    #: What the API server said when it refused a child object of the job. Empty when it is time to try again.
     refusal: str = ""
 
     @property
     def key(self) -> Key:
-        """Namespace and name."""
+        """Namespace and name of the job."""
         return self.manifest["metadata"].get("namespace", ""), self.manifest["metadata"]["name"]
 
     @property
     def name(self) -> str:
-        """The job's name."""
+        """Name of the job."""
         return self.key[1]
 
     @property
     def uid(self) -> str:
-        """The job's uid; another job of the same name has another."""
+        """Uid of the job, which distinguishes it from other jobs of the same name."""
         return str(self.manifest["metadata"].get("uid", ""))
 
     @property
     def generation(self) -> int:
-        """Of the spec."""
+        """Generation of the spec."""
         return int(self.manifest["metadata"].get("generation", 0))
 
     @property
     def deleting(self) -> bool:
-        """Whether the job is on its way out."""
+        """Whether the job is being deleted."""
         return "deletionTimestamp" in self.manifest["metadata"]
 
     @cached_property
@@ -74,7 +77,7 @@ class Observation:
         """The status as it is in the API server.
 
         Raises:
-            UnreadableStatus: for one that a newer operator wrote.
+            UnreadableStatus: if a newer operator has written it.
         """
         try:
             return Status.model_validate(self.manifest.get("status") or {})
@@ -83,15 +86,15 @@ class Observation:
 
     @cached_property
     def job(self) -> PoseTrainingJob | InvalidManifest:
-        """The job without its status, with this cluster's defaults; or what is wrong with its manifest.
+        """The job with this cluster's defaults and without its status, or what is wrong with its manifest.
 
-        Defaults that changed so that they no longer complete a job which has begun do not end it: it stays as
-        written, and ``incomplete`` says what is missing.
+        A job that has started is not ended because the defaults have changed and no longer complete it. It is
+        returned as its author wrote it, and ``incomplete`` says what is missing.
 
         Raises:
-            UnreadableManifest: for one of a job that has begun and was understood then.
+            UnreadableManifest: if the job has started, and its manifest was valid then and is not valid now.
         """
-        if isinstance(self._completed, InvalidManifest) and self._begun:
+        if isinstance(self._completed, InvalidManifest) and self._started:
             if isinstance(self._written, InvalidManifest):
                 raise UnreadableManifest(str(self._written)) from self._written
             return self._written
@@ -99,38 +102,39 @@ class Observation:
 
     @property
     def incomplete(self) -> str:
-        """What a job that has begun lacks since the cluster's defaults changed; empty if nothing."""
+        """What a job that has started lacks since the cluster's defaults changed. Empty if it lacks nothing."""
         return str(self._completed) if isinstance(self._completed, InvalidManifest) else ""
 
     @property
     def spec(self) -> Spec:
-        """The spec; only after the step that refuses invalid manifests."""
+        """The spec. It may be used only after the step that refuses invalid manifests."""
         assert isinstance(self.job, PoseTrainingJob)
         return self.job.spec
 
     @property
     def ttl_seconds(self) -> int | None:
-        """``ttlSecondsAfterFinished``, of a job that this cluster's defaults do not complete, too."""
+        """``ttlSecondsAfterFinished``, which applies even if this cluster's defaults do not complete the job."""
         return None if isinstance(self._written, InvalidManifest) else self._written.spec.ttl_seconds_after_finished
 
     @property
     def fingerprint(self) -> str:
-        """Of what the author asks to be prepared; only after the step that refuses invalid manifests.
+        """Hash of what the preparation depends on in the author's manifest.
 
-        The cluster's defaults are no part of it: when they change, nothing that is prepared is prepared again.
+        It does not include the cluster's defaults, so data that are prepared stay prepared when the defaults change.
+        It may be used only after the step that refuses invalid manifests.
         """
         assert isinstance(self._written, PoseTrainingJob)
-        return fingerprint(self._written.spec)
+        return data_fingerprint(self._written.spec)
 
     @property
-    def shape(self) -> str:
-        """Of what the author says of the pods; only after the step that refuses invalid manifests."""
+    def pod_fingerprint(self) -> str:
+        """Hash of what the author says about the pods. It has the same restriction as ``fingerprint``."""
         assert isinstance(self._written, PoseTrainingJob)
-        return shape(self._written.spec)
+        return pod_fingerprint(self._written.spec)
 
-    def reshaped(self, job: ChildJob | None) -> bool:
-        """Whether the author has changed what shapes the pods since a child Job was made that is not ended yet."""
-        return job is not None and job.unfinished and job.shape not in {"", self.shape}
+    def pods_changed(self, job: ChildJob | None) -> bool:
+        """Return whether the author has edited the pods since an unfinished child Job was created."""
+        return job is not None and job.unfinished and job.pod_fingerprint not in {"", self.pod_fingerprint}
 
     @cached_property
     def _written(self) -> PoseTrainingJob | InvalidManifest:
@@ -149,24 +153,24 @@ class Observation:
             return refusal
 
     @property
-    def _begun(self) -> bool:
+    def _started(self) -> bool:
         return bool(self.status.preparation.tries or self.status.attempts)
 
     @property
     def finished(self) -> bool:
-        """Whether the job succeeded or failed."""
+        """Whether the job has succeeded or failed."""
         return self.status.phase in FINISHED_PHASES
 
     def own_jobs(self, component: str) -> tuple[ChildJob, ...]:
-        """The child Jobs of this very job, by number."""
+        """Return the child Jobs of this job, ordered by number. Those of another job of the same name are left out."""
         mine = (j for j in self.child_jobs if j.identity.owner_uid == self.uid and j.identity.component == component)
         return tuple(sorted(mine, key=lambda job: job.identity.number))
 
     def own_pods(self, component: str, number: int) -> tuple[ChildPod, ...]:
-        """The pods of one attempt or of one try of the prepare Job, by rank.
+        """Return the pods of one attempt, or of one try of the preparation, ordered by rank.
 
-        Pods of a former Job of that number, and pods that a queue took before it admitted the Job anew, have no part
-        in what its present pods do.
+        Pods of a former Job of that number are left out, and so are pods that a queue removed before it admitted the
+        Job again.
         """
         mine = (pod for pod in self.pods if pod.identity.owner_uid == self.uid)
         chosen = [p for p in mine if p.identity.component == component and p.identity.number == number]
@@ -176,28 +180,33 @@ class Observation:
         ]
         return tuple(sorted(present, key=lambda pod: (pod.rank, pod.identity.version)))
 
-    def strangers(self) -> tuple[str, ...]:
-        """What still lives of a deleted job of the same name."""
+    def leftovers_of_namesake(self) -> tuple[str, ...]:
+        """Return the Jobs and pods that are left of a deleted job of the same name."""
         jobs = (f"Job {job.identity.name}" for job in self.child_jobs if job.identity.owner_uid != self.uid)
         pods = (p for p in self.pods if p.identity.owner_uid != self.uid and p.active)
         return (*jobs, *(f"pod {pod.identity.name}" for pod in pods))
 
+    def gang_size(self, attempt: Attempt) -> int:
+        """Return the number of pods of an attempt, which may differ from the spec if that was edited since."""
+        job = self.attempt_job(attempt.number)
+        return job.completions if job is not None else len(attempt.nodes) or self.spec.resources.nodes
+
     def attempt_job(self, number: int) -> ChildJob | None:
-        """The child Job of an attempt."""
+        """Return the child Job of an attempt, or None."""
         return _numbered(self.own_jobs(COMPONENT_ATTEMPT), number)
 
     def prepare_job(self, number: int) -> ChildJob | None:
-        """The child Job of a try of the preparation."""
+        """Return the child Job of a try of the preparation, or None."""
         return _numbered(self.own_jobs(COMPONENT_PREPARE), number)
 
 
 def newest(status: Status) -> Attempt | None:
-    """The newest attempt."""
+    """Return the newest attempt, or None if there is none yet."""
     return status.attempts[-1] if status.attempts else None
 
 
 def running_attempt(status: Status) -> Attempt | None:
-    """The newest attempt, if it has no outcome yet."""
+    """Return the newest attempt if it has no outcome yet, otherwise None."""
     attempt = newest(status)
     return attempt if attempt is not None and not attempt.outcome else None
 

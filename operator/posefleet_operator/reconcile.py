@@ -1,49 +1,59 @@
-"""The way of a job, as a list."""
+"""The reconcile of one job: an ordered list of steps that turns an observation into a plan."""
 
 from collections.abc import Callable
 
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan
-from posefleet_operator.policies.turns import turns
-from posefleet_operator.steps.adoption import adopt
-from posefleet_operator.steps.attempts import listen, run, stop_former
-from posefleet_operator.steps.beginning import greet, refuse, rest, start_over
-from posefleet_operator.steps.ending import conclude, deadline, reshape, stall, suspend
+from posefleet_operator.policies.events import events_between
+from posefleet_operator.steps.adoption import adopt, delete_superseded
+from posefleet_operator.steps.attempt import record_progress, run_attempts
+from posefleet_operator.steps.attempt_end import detect_stall, record_outcome, replace_changed
+from posefleet_operator.steps.lifecycle import (
+    clean_up_finished,
+    enforce_deadline,
+    record_generation,
+    refuse_invalid,
+    reopen_corrected,
+    summarize,
+)
 from posefleet_operator.steps.preparation import prepare
-from posefleet_operator.steps.summary import summarize
+from posefleet_operator.steps.suspension import suspend
 
+#: The steps in the order of a job's life. A step may skip the remaining ones.
 STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
-    greet,
-    start_over,
-    rest,
-    refuse,
+    record_generation,
+    reopen_corrected,
+    clean_up_finished,
+    refuse_invalid,
     adopt,
-    listen,
-    conclude,
-    deadline,
+    record_progress,
+    record_outcome,
+    enforce_deadline,
     suspend,
-    reshape,
-    stop_former,
+    replace_changed,
+    delete_superseded,
     prepare,
-    run,
-    stall,
+    run_attempts,
+    detect_stall,
 )
 
 
 def reconcile(seen: Observation) -> Plan:
-    """What is to be done about a job; a pure function, so that doing it twice, or late, does no harm.
+    """Compute the plan for one job.
+
+    This is a pure function of the observation, so a reconcile that is repeated, delayed or interrupted does no harm.
 
     Raises:
-        UnreadableStatus: for a status that a newer operator wrote.
-        UnreadableManifest: for a job that has begun and whose manifest a newer CRD has added to.
+        UnreadableStatus: if a newer operator has written the status.
+        UnreadableManifest: if a newer CRD has added fields to the manifest of a job that has already started.
     """
     plan = Plan(seen.status, seen.now, seen.generation)
     if seen.deleting:
         return plan
     for step in STEPS:
         step(seen, plan)
-        if plan.settled:
+        if plan.remaining_steps_skipped:
             break
     summarize(seen, plan)
-    plan.events = turns(seen.status, plan.status)
+    plan.events = events_between(seen.status, plan.status)
     return plan

@@ -1,4 +1,4 @@
-"""What can be set from outside, by argument or by environment, typed once."""
+"""The settings of the operator process, from command-line arguments and environment variables."""
 
 import argparse
 import os
@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from posefleet_operator.defaults import TrainerDefaults, read_defaults
+from posefleet_operator.trainer_defaults import TrainerDefaults, read_defaults
 
 LogFormat = Literal["auto", "json", "text"]
 PullPolicy = Literal["IfNotPresent", "Always", "Never"]
-
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -22,39 +21,39 @@ def _identity() -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """The operator's configuration."""
+    """The settings of the operator process."""
 
     trainer_image: str = "posefleet-trainer"
-    #: Empty: every namespace of the cluster.
+    #: Namespaces to serve. Empty for all namespaces of the cluster.
     namespaces: tuple[str, ...] = ()
-    #: Empty: the service account of the pod, or else what kubectl would use.
+    #: Path of a kubeconfig file. Empty for the pod's service account, or otherwise for the file that kubectl would use.
     kubeconfig: str = ""
     lease_namespace: str = "default"
     lease_name: str = "posefleet-operator"
-    #: A standby takes over when the leader was silent for so long.
+    #: A standby takes over when the leader has not renewed the Lease for this long.
     lease_seconds: float = 10.0
     http_host: str = "0.0.0.0"  # noqa: S104  probes and Prometheus come from other machines
     http_port: int = 8080
-    #: Every job is looked at again, and the cache is compared with the cluster, after so many seconds.
+    #: Seconds between two reconciles of an unchanged job, and between two full lists of the cluster.
     resync_seconds: float = 300.0
-    #: Seconds between two questions for the progress of a job.
+    #: Seconds between two polls of a job's progress.
     progress_seconds: float = 5.0
     image_pull_policy: PullPolicy = "IfNotPresent"
-    #: The trainer's user and group, as in its image; any number but 0 will do for other images.
+    #: User and group of the trainer, as in its image. Another image may need another number, but not 0.
     run_as_user: int = 65532
-    #: What jobs get that do not say otherwise.
+    #: Defaults for what a manifest leaves out.
     trainer_defaults: TrainerDefaults = field(default_factory=TrainerDefaults)
     log_format: LogFormat = "auto"
     log_level: str = "INFO"
-    #: Of this process among those that want the lease.
+    #: Name of this process among the candidates for the Lease.
     identity: str = field(default_factory=_identity)
 
 
 def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Settings from command-line arguments, which win over ``POSEFLEET_*`` variables, which win over defaults.
+    """Return the settings. Arguments take precedence over ``POSEFLEET_*`` variables, and those over defaults.
 
     Raises:
-        InvalidDefaults: for a file of trainer defaults that cannot be used.
+        InvalidDefaults: if the file of trainer defaults cannot be used.
     """
     options = _parser(environment).parse_args(arguments)
     return Settings(
@@ -98,15 +97,20 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
     option("trainer-image", Settings.trainer_image, "image of the trainer pods")
     option("namespaces", "", "namespaces to serve, separated by commas; empty for all")
-    option("kubeconfig", "", "kubeconfig file; empty for the pod's service account or kubectl's own choice")
+    option("kubeconfig", "", "kubeconfig file; empty for the pod's service account or the file that kubectl would use")
     option("lease-namespace", _own_namespace(), "namespace of the leader's Lease")
     option("lease-name", Settings.lease_name, "name of the leader's Lease")
-    option("lease-seconds", str(Settings.lease_seconds), "silence after which a standby takes over")
+    option("lease-seconds", str(Settings.lease_seconds), "seconds without renewal after which a standby takes over")
     option("http-host", Settings.http_host, "address for probes and metrics")
     option("http-port", str(Settings.http_port), "port for /healthz, /readyz and /metrics")
-    option("resync-seconds", str(Settings.resync_seconds), "seconds between two full looks at the cluster")
-    option("progress-seconds", str(Settings.progress_seconds), "seconds between two questions for a job's progress")
-    option("image-pull-policy", "IfNotPresent", "of the trainer pods", ["IfNotPresent", "Always", "Never"])
+    option("resync-seconds", str(Settings.resync_seconds), "seconds between two full lists of the cluster")
+    option("progress-seconds", str(Settings.progress_seconds), "seconds between two polls of a job's progress")
+    option(
+        "image-pull-policy",
+        "IfNotPresent",
+        "image pull policy of the trainer pods",
+        ["IfNotPresent", "Always", "Never"],
+    )
     option("run-as-user", str(Settings.run_as_user), "user and group of the trainer pods")
     option("trainer-defaults", "", "YAML file with the trainer pods' storage, resources, podTemplate, gpuModelLabel")
     option("log-format", "auto", "auto is text on a terminal and JSON lines elsewhere", ["auto", "json", "text"])

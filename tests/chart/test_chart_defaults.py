@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from chart.rendering import VALUE_SETS, Manifest, only, render, render_set
-from posefleet_operator.defaults import TrainerDefaults, read_defaults
+from posefleet_operator.trainer_defaults import TrainerDefaults, read_defaults
 
 SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": "9400"}
 

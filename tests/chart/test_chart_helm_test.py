@@ -6,8 +6,7 @@ import yaml
 
 from chart.rendering import Manifest, only, render
 from posefleet_api.job import parse_job
-from posefleet_operator.defaults import TrainerDefaults
-from posefleet_operator.policies.resolution import resolved
+from posefleet_operator.trainer_defaults import TrainerDefaults, resolved
 
 STORE = {"endpoint": "https://s3.lab", "credentialsSecret": "lab-s3", "caSecret": "lab-ca"}
 

@@ -16,7 +16,7 @@ from kubernetes import client
 
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.tools import binaries, wheels
-from posefleet_trainer.synthesis.main import main as synthesize
+from posefleet_synthesis.main import main as synthesize
 from support import stand_in_trainer
 from support.commands import script, shell_blocks
 from support.images import built

@@ -38,7 +38,7 @@ def test_the_operator_s_image_has_no_heavy_library_and_no_trainer(image: BuiltIm
 
 
 def test_the_operator_is_in_its_image_as_bytecode(image: BuiltImage) -> None:
-    check_bytecode_is_used(image, "posefleet_operator.operator")
+    check_bytecode_is_used(image, "posefleet_operator.controller")
 
 
 def test_the_operator_s_image_tells_nothing_of_its_build(image: BuiltImage) -> None:

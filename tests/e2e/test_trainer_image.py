@@ -25,7 +25,7 @@ pytestmark = [
 
 _IMPORTS = """
 import json, av, cv2, nvidia.dali, timm, torch, torchvision, pytorch_lightning
-import posefleet_trainer.training.run, posefleet_trainer.report.run, posefleet_trainer.evaluation.predict
+import posefleet_trainer.training.train, posefleet_trainer.report.report, posefleet_trainer.prediction.predict
 print(json.dumps({"cuda": torch.version.cuda, "h264": "h264" in av.codecs_available}))
 """
 
@@ -76,7 +76,7 @@ def test_a_trainer_s_container_has_no_more_than_it_needs(image: BuiltImage) -> N
 
 
 def test_the_trainer_is_in_its_image_as_bytecode(image: BuiltImage) -> None:
-    check_bytecode_is_used(image, "posefleet_trainer.training.run")
+    check_bytecode_is_used(image, "posefleet_trainer.training.train")
 
 
 def test_the_trainer_s_image_tells_nothing_of_its_build(image: BuiltImage) -> None:

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from posefleet_trainer.loading.clips import ClipLoader, ClipVideo
-from posefleet_trainer.loading.frame_store import FrameStore
-from posefleet_trainer.loading.labelled import LabelledLoader
-from posefleet_trainer.loading.probe import Devices, choose_devices
+from posefleet_trainer.loading.devices import Devices, choose_devices
+from posefleet_trainer.loading.labelled import FrameStore, LabelledLoader
 from posefleet_trainer.loading.sampler import Share
 from unit.trainer.loading.scene import IMAGE, Discs, a_video, frames
 

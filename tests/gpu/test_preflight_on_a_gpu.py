@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from posefleet_trainer.errors import PreflightFailed
-from posefleet_trainer.preflight.decoding import probe_decoding
-from posefleet_trainer.preflight.gpu import probe_gpu
+from posefleet_trainer.loading.devices import probe_decoding
+from posefleet_trainer.preflight.probes import probe_gpu
 from unit.trainer.loading.scene import IMAGE
 
 pytestmark = [

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from posefleet_trainer.dataset.prepare import prepare
 from posefleet_trainer.errors import Preempted
-from posefleet_trainer.loading.batches import TrainingBatch
+from posefleet_trainer.loading.loader import TrainingBatch
 from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.preparation.prepare import prepare
 from posefleet_trainer.training.module import PoseModule
-from posefleet_trainer.training.run import train
+from posefleet_trainer.training.train import train
 from unit.trainer.training.tiny import TinyProject, context_of
 
 pytestmark = [

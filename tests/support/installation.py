@@ -10,7 +10,7 @@ from posefleet_demo.kubectl import Kubectl
 from posefleet_demo.project import upload_folder
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.tools import binaries
-from posefleet_trainer.synthesis.main import main as synthesize
+from posefleet_synthesis.main import main as synthesize
 from support.jobs import Jobs
 from support.release import Release
 

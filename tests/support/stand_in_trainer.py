@@ -25,7 +25,7 @@ if __name__ == "__main__":
 """
 _COMMANDS = {
     "posefleet-trainer": "posefleet_trainer.main",
-    "posefleet-synthesize": "posefleet_trainer.synthesis.main",
+    "posefleet-synthesize": "posefleet_synthesis.main",
 }
 
 

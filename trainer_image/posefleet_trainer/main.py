@@ -26,48 +26,48 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(words)
     stages: tuple[Stage, ...] = arguments.stages
     if "RANK" in os.environ:
-        from posefleet_trainer.process import run_process
+        from posefleet_trainer.gang.rank_process import run_process
 
         run_process(arguments.job, lambda context: run_stages(context, stages), prepares_only=stages == ("prepare",))
-    from posefleet_trainer.launch import launch
+    from posefleet_trainer.gang.launcher import launch
 
     sys.exit(launch(words, arguments.job, os.environ))
 
 
 def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
     """Run ``stages`` on this rank; the artifacts if a report was among them."""
-    from posefleet_trainer.dataset.load import load_prepared
-    from posefleet_trainer.dataset.prepare import prepare
-    from posefleet_trainer.distributed import first_alone
+    from posefleet_trainer.gang.process_group import first_alone
+    from posefleet_trainer.preparation.load import load_prepared
+    from posefleet_trainer.preparation.prepare import prepare
 
     if "prepare" in stages:
         first_alone(context.rank.index, context.rank.world, lambda: prepare(context))
     if stages == ("prepare",):
         return None
-    from posefleet_trainer.dataset.fetched import fetch_ahead
-    from posefleet_trainer.imports import imported_meanwhile
-    from posefleet_trainer.preflight.run import preflight
+    from posefleet_trainer.gang.imports import imported_meanwhile
+    from posefleet_trainer.preflight.preflight import preflight
+    from posefleet_trainer.preparation.load import fetch_ahead
 
     prepared = load_prepared(context)
     preflight(context, prepared)
     context.timeline.mark("preflight")
-    with imported_meanwhile("posefleet_trainer.training.run"):
+    with imported_meanwhile("posefleet_trainer.training.train"):
         fetched = fetch_ahead(context, prepared)
         context.timeline.mark("data")
     context.timeline.mark("import")
-    from posefleet_trainer.report.versions import versions
-    from posefleet_trainer.training.run import train
+    from posefleet_trainer.record.facts import versions
+    from posefleet_trainer.training.train import train
 
     context.facts.note(versions=versions())
     model = train(context, prepared, fetched)
     if "predict" not in stages:
         return None
-    from posefleet_trainer.evaluation.predict import predict
+    from posefleet_trainer.prediction.predict import predict
 
     predictions = predict(context, prepared, model)
     if "report" not in stages:
         return None
-    from posefleet_trainer.report.run import report
+    from posefleet_trainer.report.report import report
 
     return report(context, prepared, model, predictions)
 

@@ -1,1 +1,1 @@
-"""What the operator creates, one kind a file: functions from a job to a complete manifest."""
+"""The objects that the operator creates: functions from a job to a complete manifest."""

@@ -1,9 +1,9 @@
-"""The Indexed Job of an attempt: one pod a node, all or nothing."""
+"""The Indexed Job of an attempt, with one pod per node, and the Service that gives these pods their names."""
 
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
-    ANNOTATION_SHAPE,
+    ANNOTATION_POD_FINGERPRINT,
     COMPONENT_ATTEMPT,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -12,22 +12,30 @@ from posefleet_api.constants import (
     JOB_FILE,
     LABEL_JOB,
     LABEL_JOB_UID,
+    TRAINER_PORT,
+    TRAINER_PORT_NAME,
 )
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.resources import Resources
-from posefleet_operator.builders.names import attempt_name, metadata, rendezvous_port
+from posefleet_operator.builders.names import attempt_name, labels, metadata, rendezvous_port
 from posefleet_operator.builders.pod_template import Role, pod_template
-from posefleet_operator.children import Manifest
+from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.settings import Settings
 
 _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
-def attempt_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str, settings: Settings) -> Manifest:
-    """The gang of an attempt. With a queue it is created suspended, and is Kueue's to release.
+def attempt_job(
+    job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
+) -> Manifest:
+    """Return the Indexed Job whose pods train together. With a queue it is created suspended, and Kueue releases it.
 
-    ``fingerprint`` says for which data and training it was made, ``shape`` which words of the job's author shaped its
-    pods.
+    Args:
+        job: the job, with all defaults.
+        number: number of the attempt.
+        fingerprint: hash of the data and the training that it is created for.
+        pod_fingerprint: hash of what the job's author says about its pods.
+        settings: the operator's settings.
     """
     nodes = job.spec.resources.nodes
     child = {
@@ -35,7 +43,7 @@ def attempt_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str,
         "annotations": {
             ANNOTATION_GPUS: str(job.spec.resources.gpus),
             ANNOTATION_FINGERPRINT: fingerprint,
-            ANNOTATION_SHAPE: shape,
+            ANNOTATION_POD_FINGERPRINT: pod_fingerprint,
         },
     }
     if job.spec.queue:
@@ -59,7 +67,7 @@ def attempt_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str,
 def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
     pod: Manifest = {
         "subdomain": attempt_name(job.metadata.name, number),
-        "topologySpreadConstraints": [_one_pod_a_node(job)],
+        "topologySpreadConstraints": [_spread_over_nodes(job)],
     }
     if job.spec.resources.gpu_model:
         label = settings.trainer_defaults.gpu_model_label
@@ -85,20 +93,38 @@ def _gang_environment(job: PoseTrainingJob, number: int) -> list[Manifest]:
 
 
 def _resources(wanted: Resources) -> Manifest:
-    """Requests equal limits: the gang gets what it asked for, and no neighbour slows one of its ranks."""
+    """Return requests that equal the limits, so that no other pod on a node slows one of the ranks down."""
     amounts = {"cpu": str(wanted.cpus_per_node), "memory": wanted.memory_per_node, **wanted.extended_resources}
     if wanted.gpus_per_node:
         amounts[wanted.gpu_resource] = str(wanted.gpus_per_node)
     return {"requests": amounts, "limits": dict(amounts)}
 
 
-def _one_pod_a_node(job: PoseTrainingJob) -> Manifest:
-    """A wish, not a condition: a cluster of one node can still train with several pods."""
+def _spread_over_nodes(job: PoseTrainingJob) -> Manifest:
+    """Spread the pods over nodes if possible. A cluster with one node can still run several of them."""
     return {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {
             "matchLabels": {LABEL_JOB: job.metadata.name, LABEL_JOB_UID: job.metadata.uid},
+        },
+    }
+
+
+def attempt_service(job: PoseTrainingJob, number: int) -> Manifest:
+    """Return the headless Service of an attempt.
+
+    It also publishes pods that are not ready yet, because they must find each other to become ready.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(job, COMPONENT_ATTEMPT, number),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": labels(job, COMPONENT_ATTEMPT, number),
+            "ports": [{"name": TRAINER_PORT_NAME, "port": TRAINER_PORT}],
         },
     }

@@ -1,4 +1,4 @@
-"""The names of a job's children, and what all of them carry."""
+"""The names, labels and owner references of a job's children."""
 
 import hashlib
 
@@ -13,34 +13,40 @@ from posefleet_api.constants import (
     LABEL_JOB_UID,
 )
 from posefleet_api.job import PoseTrainingJob
-from posefleet_operator.children import Manifest
+from posefleet_operator.cluster.objects import Manifest
 
 _FIRST_PORT, _PORTS = 20_000, 10_000
 
 
 def attempt_name(job: str, number: int) -> str:
-    """Of an attempt's Job, Service and ConfigMap. No two attempts share one: DNS serves dead addresses for seconds."""
+    """Return the name of an attempt's Job, Service and ConfigMap.
+
+    Each attempt has its own, because DNS serves the addresses of a former one for some seconds.
+    """
     return f"{job}-a{number}"
 
 
 def prepare_name(job: str, number: int) -> str:
-    """Of the Job and the ConfigMap of a try of the preparation."""
+    """Return the name of the Job and the ConfigMap of a try of the preparation."""
     return f"{job}-prepare-{number}"
 
 
 def child_name(job: str, component: str, number: int) -> str:
-    """Of the children of an attempt or of a try of the preparation."""
+    """Return the name of the children of an attempt, or of a try of the preparation."""
     return attempt_name(job, number) if component == COMPONENT_ATTEMPT else prepare_name(job, number)
 
 
 def rendezvous_port(uid: str, number: int) -> int:
-    """Where rank 0 of an attempt listens; spread out, so that pods that share a host's network seldom meet."""
+    """Return the port on which rank 0 of an attempt listens.
+
+    Ports differ between attempts, so that pods that share the network of a host rarely use the same one.
+    """
     digest = hashlib.sha256(f"{uid}/{number}".encode()).digest()
     return _FIRST_PORT + int.from_bytes(digest[:4]) % _PORTS
 
 
 def labels(job: PoseTrainingJob, component: str, number: int) -> dict[str, str]:
-    """The labels of every child, and of every pod."""
+    """Return the labels of a child and of its pods."""
     assert component in {COMPONENT_ATTEMPT, COMPONENT_PREPARE}
     return {
         "app.kubernetes.io/name": "posefleet",
@@ -53,7 +59,7 @@ def labels(job: PoseTrainingJob, component: str, number: int) -> dict[str, str]:
 
 
 def metadata(job: PoseTrainingJob, component: str, number: int) -> Manifest:
-    """The metadata of every child: named, labelled, and owned, so that it goes with its job."""
+    """Return the metadata of a child. It is owned by its job, so that it is deleted together with it."""
     return {
         "name": child_name(job.metadata.name, component, number),
         "namespace": job.metadata.namespace,

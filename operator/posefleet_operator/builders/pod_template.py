@@ -1,45 +1,56 @@
-"""The pod of a trainer: what the pods of the prepare Job and of an attempt have in common."""
+"""The pod of a trainer, for the preparation and for attempts: template, environment, volumes and ConfigMap."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from posefleet_api.constants import (
+    CA_DIRECTORY,
     CACHE_DIRECTORY,
+    ENV_ACCESS_KEY,
+    ENV_CA_FILE,
+    ENV_CACHE_BYTES,
+    ENV_CACHE_DIRECTORY,
     ENV_NUMBER,
+    ENV_POD_IP,
+    ENV_SECRET_KEY,
+    ENV_SESSION_TOKEN,
+    ENV_TERMINATION_LOG,
+    JOB_FILE,
     TERMINATION_GRACE_SECONDS,
     TERMINATION_LOG,
     TRAINER_PORT,
     TRAINER_PORT_NAME,
 )
+from posefleet_api.dataset import Storage
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.values import quantity_bytes
-from posefleet_operator.builders.environment import environment
-from posefleet_operator.builders.job_config import JOB_KEY
-from posefleet_operator.builders.names import child_name, labels
-from posefleet_operator.children import CONTAINER, Manifest
+from posefleet_operator.builders.names import child_name, labels, metadata
+from posefleet_operator.cluster.child_pods import CONTAINER
+from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.settings import Settings
 
 _CONFIG_DIRECTORY = "/etc/posefleet"
 _TEMPORARY_BYTES = "1Gi"
-#: Beside a full cache: checkpoints and labelled videos lie there until they are in the store.
+#: Added to the size of the cache for checkpoints and labelled videos that are waiting to be uploaded.
 _UPLOADS_BYTES = 8 * 2**30
 
 
 @dataclass(frozen=True)
 class Role:
-    """What tells a pod of the prepare Job from one of an attempt."""
+    """What differs between a pod of the preparation and a pod of an attempt."""
 
     component: str
     number: int
     command: list[str]
     resources: Manifest
     environment: list[Manifest]
-    #: What only this role puts into the pod spec.
+    #: Fields that only this role adds to the pod spec.
     pod: Manifest
 
 
 def pod_template(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest:
-    """The template: the job's own ``podTemplate`` beneath what a trainer needs."""
+    """Return the pod template: the job's own ``podTemplate``, overridden by what a trainer needs."""
     own = job.spec.pod_template
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -99,10 +110,10 @@ def _number(role: Role) -> Manifest:
 
 
 def _volumes(job: PoseTrainingJob, role: Role) -> list[Manifest]:
-    """Configuration, cache, and the two places that libraries write to although the root file system is read-only.
+    """Return the volumes for configuration and cache, and for the two folders that libraries write to.
 
-    What lies in shared memory counts against the pod's memory limit, so it may fill half of that and no more: a
-    library that fills it gets an error of its own instead of taking the pod down.
+    The root file system is read-only. Shared memory counts against the pod's memory limit, so it is limited to half of
+    that: a library that fills it gets an error, and the pod is not killed.
     """
     name = child_name(job.metadata.name, role.component, role.number)
     sources: list[Manifest] = [{"configMap": {"name": name, "items": [{"key": JOB_KEY, "path": JOB_KEY}]}}]
@@ -121,7 +132,7 @@ def _volumes(job: PoseTrainingJob, role: Role) -> list[Manifest]:
 
 
 def _pod_security(settings: Settings) -> Manifest:
-    """The ``restricted`` Pod Security Standard."""
+    """Return the security context that the ``restricted`` Pod Security Standard asks for."""
     return {
         "runAsNonRoot": True,
         "runAsUser": settings.run_as_user,
@@ -129,3 +140,47 @@ def _pod_security(settings: Settings) -> Manifest:
         "fsGroup": settings.run_as_user,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
+
+
+JOB_KEY = PurePosixPath(JOB_FILE).name
+
+
+def job_config(job: PoseTrainingJob, component: str, number: int) -> Manifest:
+    """Return the ConfigMap with the job as JSON: the spec with all defaults, and the status that the trainer needs."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(job, component, number),
+        "data": {JOB_KEY: job.to_json()},
+    }
+
+
+def environment(job: PoseTrainingJob) -> list[Manifest]:
+    """Return the environment of every trainer process. Credentials are references to the job's Secret."""
+    variables: list[Manifest] = [
+        {"name": ENV_POD_IP, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": ENV_CACHE_DIRECTORY, "value": CACHE_DIRECTORY},
+        {"name": ENV_CACHE_BYTES, "value": str(quantity_bytes(job.spec.resources.cache_per_node))},
+        {"name": ENV_TERMINATION_LOG, "value": TERMINATION_LOG},
+        # The root file system is read-only, and libraries write to the home directory.
+        {"name": "HOME", "value": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
+    ]
+    return variables + (_store_access(job.spec.storage) if job.spec.storage is not None else [])
+
+
+def _store_access(storage: Storage) -> list[Manifest]:
+    variables: list[Manifest] = []
+    if storage.credentials_secret:
+        variables.append(_from_secret(ENV_ACCESS_KEY, storage.credentials_secret))
+        variables.append(_from_secret(ENV_SECRET_KEY, storage.credentials_secret))
+        variables.append(_from_secret(ENV_SESSION_TOKEN, storage.credentials_secret, optional=True))
+    if storage.ca_secret:
+        variables.append({"name": ENV_CA_FILE, "value": f"{CA_DIRECTORY}/ca.crt"})
+    return variables
+
+
+def _from_secret(variable: str, secret: str, optional: bool = False) -> Manifest:
+    reference: Manifest = {"name": secret, "key": variable}
+    if optional:
+        reference["optional"] = True
+    return {"name": variable, "valueFrom": {"secretKeyRef": reference}}

@@ -1,8 +1,8 @@
-"""The Job that checks and prepares the data before a GPU is taken."""
+"""The Job that checks and prepares the data before any GPU is used."""
 
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
-    ANNOTATION_SHAPE,
+    ANNOTATION_POD_FINGERPRINT,
     COMPONENT_PREPARE,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -13,15 +13,25 @@ from posefleet_api.resources import Resources
 from posefleet_api.values import quantity_bytes
 from posefleet_operator.builders.names import metadata
 from posefleet_operator.builders.pod_template import Role, pod_template
-from posefleet_operator.children import Manifest
+from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.settings import Settings
 
 _CPU_REQUEST = "500m"
 _MEMORY_REQUEST = "1Gi"
 
 
-def prepare_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str, settings: Settings) -> Manifest:
-    """One pod without GPUs, once; ``fingerprint`` says what it prepares for, ``shape`` what shaped its pod."""
+def prepare_job(
+    job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
+) -> Manifest:
+    """Return a Job with one pod and without GPUs.
+
+    Args:
+        job: the job, with all defaults.
+        number: number of the try.
+        fingerprint: hash of what the preparation depends on.
+        pod_fingerprint: hash of what the job's author says about its pods.
+        settings: the operator's settings.
+    """
     role = Role(
         component=COMPONENT_PREPARE,
         number=number,
@@ -34,7 +44,10 @@ def prepare_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str,
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {**child, "annotations": {ANNOTATION_FINGERPRINT: fingerprint, ANNOTATION_SHAPE: shape}},
+        "metadata": {
+            **child,
+            "annotations": {ANNOTATION_FINGERPRINT: fingerprint, ANNOTATION_POD_FINGERPRINT: pod_fingerprint},
+        },
         "spec": {
             "completions": 1,
             "parallelism": 1,
@@ -46,7 +59,7 @@ def prepare_job(job: PoseTrainingJob, number: int, fingerprint: str, shape: str,
 
 
 def _resources(wanted: Resources) -> Manifest:
-    """Little is asked for, so that preparation never queues behind training; what is there may be used."""
+    """Return small requests, so that the preparation does not wait for room, and the limits of an attempt's pods."""
     memory = min(quantity_bytes(wanted.memory_per_node), quantity_bytes(_MEMORY_REQUEST))
     return {
         "requests": {"cpu": _CPU_REQUEST, "memory": str(memory)},

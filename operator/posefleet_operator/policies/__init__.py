@@ -1,1 +1,1 @@
-"""What the operator decides, one decision a file: functions of values, without clock, cluster or state."""
+"""The decisions of the operator: pure functions of values, without clock, requests or state."""

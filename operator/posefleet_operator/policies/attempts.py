@@ -1,53 +1,92 @@
-"""Whether another attempt starts, and when."""
+"""The accounts of attempts and of tries of the preparation: budget, pauses in between, queue time and GPU-seconds."""
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from posefleet_api.resources import FailurePolicy
-from posefleet_api.status import Attempt
+from posefleet_api.status import Attempt, Checkpoint, Preparation
+from posefleet_operator import reasons
+from posefleet_operator.cluster.objects import from_timestamp, seconds_between
 
-#: Nobody waits longer than this, however often an attempt failed, unless the policy itself says so.
+#: No pause is longer than this, however often an attempt failed, unless the policy itself asks for a longer one.
 MAX_BACKOFF_SECONDS = 3600.0
-#: Ranks that waited for a node in vain have waited long enough.
+#: Ranks that waited for a missing node have already waited long enough.
 _MAX_INCOMPLETE_BACKOFF_SECONDS = 60.0
-#: Ends that nobody's budget pays for but that could come again at once.
-_DELETED_FROM_OUTSIDE = frozenset({"PodDeleted", "JobDeleted", "StoreUnreachable"})
+#: During an outage the store is tried at least once a minute.
+MAX_UNREACHABLE_BACKOFF_SECONDS = 60.0
+_FIRST_UNREACHABLE_BACKOFF_SECONDS = 2.0
+#: Reasons that do not count against the budget but could recur at once.
+_LIKELY_TO_RECUR = frozenset({reasons.POD_DELETED.name, reasons.JOB_DELETED.name, reasons.STORE_UNREACHABLE.name})
+#: Reasons that the job's author asked for.
+_REQUESTED_BY_AUTHOR = frozenset({reasons.SUSPENDED.name, reasons.REPLACED.name})
 
-#: Ends that the job's author asked for.
-_ASKED_FOR = frozenset({"Suspended", "Replaced"})
 
-
-def counts(attempt: Attempt) -> bool:
-    """Whether an attempt that ended uses up the budget of ``failurePolicy.maxAttempts``."""
-    return attempt.outcome in {"Failed", "Stalled"}
+def counts_against_budget(attempt: Attempt) -> bool:
+    """Return whether an attempt that ended counts against ``failurePolicy.maxAttempts``."""
+    return reasons.counts_against_budget(attempt.outcome)
 
 
 def seconds_before_next(attempts: Sequence[Attempt], policy: FailurePolicy) -> float:
-    """Seconds between the end of the last attempt and the start of the next.
+    """Return the seconds between the end of the last attempt and the start of the next.
 
-    A failed one waits ``policy.backoff_seconds``, doubled for each failure in a row. A preempted one is followed
-    at once if it got anywhere; if it did not, or if somebody deleted it, it waits too, so that nothing spins.
+    After a failed attempt this is ``policy.backoff_seconds``, doubled for each failure in a row. A preempted attempt
+    is followed at once if it made progress. If it made none, or if somebody deleted it, there is a pause as well, so
+    that attempts do not follow each other without end.
     """
     if not attempts:
         return 0.0
     last, base = attempts[-1], float(policy.backoff_seconds)
-    if counts(last):
-        return doubled(base, _run_length(counts(attempt) for attempt in reversed(attempts)))
-    if last.reason in _ASKED_FOR:
+    if counts_against_budget(last):
+        return exponential_backoff(base, _run_length(counts_against_budget(attempt) for attempt in reversed(attempts)))
+    if last.reason in _REQUESTED_BY_AUTHOR:
         return 0.0
-    if fruitless := _run_length(_fruitless(attempt) for attempt in reversed(attempts)):
-        limit = _MAX_INCOMPLETE_BACKOFF_SECONDS if last.reason == "GangIncomplete" else MAX_BACKOFF_SECONDS
-        return doubled(base, fruitless, limit)
-    return base if last.reason in _DELETED_FROM_OUTSIDE else 0.0
+    if fruitless := _run_length(_made_no_progress(attempt) for attempt in reversed(attempts)):
+        incomplete = last.reason == reasons.GANG_INCOMPLETE.name
+        return exponential_backoff(
+            base, fruitless, _MAX_INCOMPLETE_BACKOFF_SECONDS if incomplete else MAX_BACKOFF_SECONDS
+        )
+    return base if last.reason in _LIKELY_TO_RECUR else 0.0
 
 
-def doubled(base_seconds: float, times: int, limit: float = MAX_BACKOFF_SECONDS) -> float:
-    """``base_seconds`` for the first time, twice as much for each further one, up to ``limit`` if that is more."""
+def seconds_before_next_try(preparation: Preparation, policy: FailurePolicy) -> float:
+    """Return the seconds between the end of the last try of the preparation and the start of the next."""
+    if preparation.unreachable:
+        first, limit = _FIRST_UNREACHABLE_BACKOFF_SECONDS, MAX_UNREACHABLE_BACKOFF_SECONDS
+        return exponential_backoff(first, preparation.unreachable, limit)
+    if preparation.failures:
+        return exponential_backoff(float(policy.backoff_seconds), preparation.failures)
+    return 0.0
+
+
+def exponential_backoff(base_seconds: float, times: int, limit: float = MAX_BACKOFF_SECONDS) -> float:
+    """Return ``base_seconds`` doubled ``times - 1`` times, up to the larger of ``limit`` and ``base_seconds``."""
     return min(max(limit, base_seconds), base_seconds * 2.0 ** min(times - 1, 32))
 
 
-def _fruitless(attempt: Attempt) -> bool:
-    if attempt.outcome != "Preempted" or attempt.reason in _ASKED_FOR:
+def queue_seconds(attempt: Attempt) -> float:
+    """Return the seconds that an attempt waited for all its pods to run, once they do or it has ended."""
+    until = from_timestamp(attempt.running_time) or from_timestamp(attempt.end_time)
+    return seconds_between(attempt.start_time, until) if until is not None else 0.0
+
+
+def gpu_seconds(attempt: Attempt) -> float:
+    """Return the GPU-seconds that an attempt held from the time when all its pods ran, once it has ended."""
+    ended = from_timestamp(attempt.end_time)
+    return attempt.gpus * seconds_between(attempt.running_time, ended) if ended is not None else 0.0
+
+
+def useful_share(attempt: Attempt, checkpoint: Checkpoint | None) -> float:
+    """Return the share of an attempt's steps that the next attempt need not repeat: those up to ``checkpoint``."""
+    if attempt.outcome == "Succeeded":
+        return 1.0
+    start, end = attempt.start_step or 0, attempt.end_step or 0
+    if end <= start or checkpoint is None:
+        return 0.0
+    return max(0.0, min(1.0, (checkpoint.step - start) / (end - start)))
+
+
+def _made_no_progress(attempt: Attempt) -> bool:
+    if attempt.outcome != "Preempted" or attempt.reason in _REQUESTED_BY_AUTHOR:
         return False
     return (attempt.end_step or 0) <= (attempt.start_step or 0)
 

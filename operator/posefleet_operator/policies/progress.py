@@ -1,16 +1,19 @@
-"""What the trainer says of itself, taken into the status."""
+"""How progress reports and termination messages of the trainer change the status."""
 
 import math
 
 from posefleet_api.outcomes import ProgressReport, TerminationMessage
 from posefleet_api.status import Attempt, Checkpoint, Progress, Status
-from posefleet_operator.timestamps import from_timestamp, to_timestamp
+from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
 
 _MAX_WARNINGS, _MAX_WARNING_LENGTH = 16, 1024
 
 
 def with_display(progress: Progress) -> Progress:
-    """``progress`` with the texts of the columns, where the trainer left them empty, and without what is no number."""
+    """Return ``progress`` with the texts of the printer columns, and without numbers that JSON cannot represent.
+
+    Texts that the trainer has filled in are kept.
+    """
     display = progress.display or f"{progress.stage} {progress.percent}%"
     eta = progress.eta or (duration(progress.eta_seconds) if progress.eta_seconds is not None else "")
     numbers = {name: getattr(progress, name) for name in ("loss", "frames_per_second", "validation_pixel_error")}
@@ -19,7 +22,7 @@ def with_display(progress: Progress) -> Progress:
 
 
 def duration(seconds: int) -> str:
-    """Seconds as ``45s``, ``3m10s``, ``2h5m`` or ``3d4h``."""
+    """Return seconds as ``45s``, ``3m10s``, ``2h5m`` or ``3d4h``."""
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
     if minutes == 0:
         return f"{seconds}s"
@@ -29,7 +32,7 @@ def duration(seconds: int) -> str:
 
 
 def after_report(status: Status, report: ProgressReport) -> Status:
-    """The status after rank 0 of the newest attempt has answered; a report of another attempt changes nothing."""
+    """Return the status after a report of rank 0. A report of any but the newest attempt changes nothing."""
     if not status.attempts or status.attempt != report.attempt:
         return status
     attempt = status.attempts[-1].model_copy(
@@ -49,23 +52,21 @@ def after_report(status: Status, report: ProgressReport) -> Status:
 
 
 def after_termination(status: Status, said: TerminationMessage) -> Status:
-    """The status after a pod of the newest attempt has said its last words."""
+    """Return the status after a pod of the newest attempt has left a termination message."""
     changes: dict[str, object] = {"last_checkpoint": newer(status.last_checkpoint, said.last_checkpoint)}
     if said.artifacts is not None:
         changes["artifacts"] = said.artifacts
     if said.progress is not None:
         changes["progress"] = with_display(said.progress)
-    attempt = _after_last_words(status.attempts[-1], said)
+    attempt = _after_termination(status.attempts[-1], said)
     return status.model_copy(update={**changes, "attempts": [*status.attempts[:-1], attempt]})
 
 
-def without_eta(progress: Progress | None) -> Progress | None:
-    """Progress of a job that does not run: nothing is to be expected at any time."""
-    return progress and progress.model_copy(update={"eta": "", "eta_seconds": None, "frames_per_second": None})
-
-
 def newer(old: Checkpoint | None, new: Checkpoint | None) -> Checkpoint | None:
-    """The checkpoint that training would go on from; one without a time that the API server understands is none."""
+    """Return the checkpoint from which training would resume, that is, the one with the higher step.
+
+    A new one whose time the API server would not accept is ignored.
+    """
     written = from_timestamp(new.time) if new is not None else None
     new = new.model_copy(update={"time": to_timestamp(written)}) if new is not None and written is not None else None
     if old is None or new is None:
@@ -74,7 +75,7 @@ def newer(old: Checkpoint | None, new: Checkpoint | None) -> Checkpoint | None:
 
 
 def only_progress_differs(old: Status, new: Status) -> bool:
-    """Whether a write can wait a little, for nothing but numbers would change."""
+    """Return whether two statuses differ in numbers of the progress only, so that the write can be postponed."""
     return _without_numbers(old) == _without_numbers(new)
 
 
@@ -84,7 +85,7 @@ def _without_numbers(status: Status) -> Status:
     return status.model_copy(update={"progress": Progress(stage=stage), "last_checkpoint": None, "attempts": attempts})
 
 
-def _after_last_words(attempt: Attempt, said: TerminationMessage) -> Attempt:
+def _after_termination(attempt: Attempt, said: TerminationMessage) -> Attempt:
     changes: dict[str, object] = {"warnings": _merged(attempt.warnings, said.warnings)}
     if said.start_step is not None:
         changes["start_step"] = said.start_step

@@ -1,114 +1,132 @@
-"""Why pods that should run do not run yet, in words that say what to do.
+"""What a job waits for: what keeps pods from running, and what keeps new pods from being created.
 
-The operator reads neither Secrets nor the events of pods. That a Secret is missing shows in what a pod's status says:
-one that the environment refers to is named there; one that a volume refers to keeps the node from getting ready for
-the pod, which it says before it pulls any image.
+The operator reads neither Secrets nor the events of pods. That a Secret is missing shows in the status of a pod: the
+kubelet names a Secret that the environment refers to. A Secret that a volume refers to keeps the node from preparing
+the pod, which the kubelet reports before it pulls any image.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from posefleet_api.constants import ENV_ACCESS_KEY, ENV_SECRET_KEY, TERMINATION_GRACE_SECONDS
+from posefleet_api.constants import COMPONENT_ATTEMPT, ENV_ACCESS_KEY, ENV_SECRET_KEY, TERMINATION_GRACE_SECONDS
 from posefleet_api.dataset import Storage
-from posefleet_operator.children import ChildJob, ChildPod
+from posefleet_operator import reasons
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.observation import Observation
+from posefleet_operator.plan import Waiting
+from posefleet_operator.reasons import reason_named
 
-#: A pod that needs longer to start is mentioned by name.
+#: A pod that takes longer to start is named in the condition.
 SLOW_START_SECONDS = 120.0
 _OVERDUE_SECONDS = TERMINATION_GRACE_SECONDS + 60
 #: Mounting volumes takes a second or two.
 _SLOW_VOLUMES_SECONDS = 10.0
 _OLD_PODS_SECONDS = 5.0
-
-_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-_CONFIGURATION = frozenset({"CreateContainerConfigError", "CreateContainerError"})
-#: Reasons that a person has to do something about.
-TROUBLES = frozenset(
-    {"Unschedulable", "SlowStart", "WaitingForOldPods", "Incomplete", "VolumesMissing", *_IMAGE, *_CONFIGURATION}
+_REFUSED_SECONDS = 30.0
+_IMAGE_REASONS = frozenset(
+    {
+        reasons.ERR_IMAGE_PULL.name,
+        reasons.IMAGE_PULL_BACK_OFF.name,
+        reasons.INVALID_IMAGE_NAME.name,
+        reasons.ERR_IMAGE_NEVER_PULL.name,
+    }
 )
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Why a gang does not run, and when to look again, as nothing else may call for it."""
-
-    reason: str
-    message: str
-    look_again_seconds: float = 30.0
+_CONFIGURATION_REASONS = frozenset({reasons.CREATE_CONTAINER_CONFIG_ERROR.name, reasons.CREATE_CONTAINER_ERROR.name})
 
 
 def why_waiting(
     job: ChildJob | None, pods: Sequence[ChildPod], nodes: int, storage: Storage | None, now: datetime
 ) -> Waiting:
-    """Why not all ``nodes`` pods of a child Job run. ``storage`` names the Secrets that they need."""
+    """Return why not all ``nodes`` pods of a child Job run. ``storage`` names the Secrets that the pods need."""
     if job is not None and job.suspended:
-        return Waiting("WaitingForQueue", "waiting to be admitted by Kueue through spec.queue")
-    if job is not None and not pods and _older(job.created, now, SLOW_START_SECONDS):
+        return Waiting(reasons.WAITING_FOR_QUEUE, "waiting for Kueue to admit the job to spec.queue")
+    if job is not None and not pods and _is_older(job.created, now, SLOW_START_SECONDS):
         name = job.identity.name
-        return Waiting("SlowStart", f"Job {name} has no pods; `kubectl describe job {name}` says why")
-    if late := overdue(pods, now):
-        return why_not_ended([f"pod {pod.identity.name}" for pod in late], late)
+        return Waiting(reasons.SLOW_START, f"Job {name} has no pods; `kubectl describe job {name}` says why")
+    if late := overdue_pods(pods, now):
+        return waiting_for_pods([f"pod {pod.identity.name}" for pod in late], late)
     secrets = _secrets(storage)
     for pod in pods:
         if trouble := _trouble(pod, secrets) or _missing_volume(pod, storage, secrets, now):
             return trouble
-    slow = [pod for pod in pods if _starting(pod) and _older(pod.created, now, SLOW_START_SECONDS)]
+    slow = [pod for pod in pods if _is_starting(pod) and _is_older(pod.created, now, SLOW_START_SECONDS)]
     if slow:
         name = slow[0].identity.name
-        return Waiting("SlowStart", f"pod {name} takes long to start; `kubectl describe pod {name}` says why")
+        return Waiting(reasons.SLOW_START, f"pod {name} takes long to start; `kubectl describe pod {name}` says why")
     running = sum(pod.running for pod in pods)
-    return Waiting("PodsStarting", f"{running} of {nodes} pods run", _SLOW_VOLUMES_SECONDS)
+    return Waiting(reasons.PODS_STARTING, f"{running} of {nodes} pods run", _SLOW_VOLUMES_SECONDS)
 
 
-def overdue(pods: Sequence[ChildPod], now: datetime) -> tuple[ChildPod, ...]:
-    """Pods that should have ended long ago, as on a node that is gone."""
-    return tuple(pod for pod in pods if pod.active and _older(pod.identity.deleted_at, now, _OVERDUE_SECONDS))
+def what_blocks_creation(seen: Observation) -> Waiting | None:
+    """Return what has to go away before a child Job may be created, or None if nothing has to.
+
+    Two gangs must never write to the same output, so whatever may still run of a former one is waited for, even if it
+    is on a lost node.
+    """
+    if seen.refusal:
+        return Waiting(reasons.REFUSED, f"{seen.refusal}; {reasons.REFUSED.remedy}", _REFUSED_SECONDS)
+    if seen.incomplete:
+        message = f"{seen.incomplete} (the operator's trainer defaults have changed)"
+        return Waiting(reasons.INCOMPLETE, message, requeue_seconds=None)
+    if blockers := (*seen.leftovers_of_namesake(), *_former_gang(seen)):
+        return waiting_for_pods(blockers, overdue_pods(seen.pods, seen.now))
+    return None
 
 
-def why_not_ended(names: Sequence[str], late: Sequence[ChildPod]) -> Waiting:
-    """What keeps the next pods from starting: ``names`` still run, those of ``late`` for too long."""
-    reason, remedy = "StoppingOldPods", "the next ones start when these have ended"
-    if late:
-        reason = "WaitingForOldPods"
-        remedy = "if their node is gone for good, delete them with `kubectl delete --force`"
-    return Waiting(reason, f"waiting for {', '.join(names[:4])}; {remedy}", _OLD_PODS_SECONDS)
+def overdue_pods(pods: Sequence[ChildPod], now: datetime) -> tuple[ChildPod, ...]:
+    """Return the pods that should have ended long ago, such as pods on a lost node."""
+    return tuple(pod for pod in pods if pod.active and _is_older(pod.identity.deleted_at, now, _OVERDUE_SECONDS))
+
+
+def waiting_for_pods(names: Sequence[str], late: Sequence[ChildPod]) -> Waiting:
+    """Return the wait for old pods to end: those in ``names`` still run, and those in ``late`` are overdue."""
+    reason = reasons.WAITING_FOR_OLD_PODS if late else reasons.STOPPING_OLD_PODS
+    return Waiting(reason, f"waiting for {', '.join(names[:4])}; {reason.remedy}", _OLD_PODS_SECONDS)
+
+
+def _former_gang(seen: Observation) -> tuple[str, ...]:
+    jobs = (f"Job {job.identity.name}" for job in seen.own_jobs(COMPONENT_ATTEMPT) if not job.finished)
+    pods = (p for p in seen.pods if p.identity.component == COMPONENT_ATTEMPT and p.identity.owner_uid == seen.uid)
+    return (*jobs, *(f"pod {pod.identity.name}" for pod in pods if pod.active))
 
 
 def _trouble(pod: ChildPod, secrets: Mapping[str, str]) -> Waiting | None:
+    """Return what the scheduler or the kubelet says against starting a pod, with the remedy."""
     name = pod.identity.name
     if pod.unschedulable:
-        remedy = "it starts as soon as a node has room; else change spec.resources or the queue"
-        return Waiting("Unschedulable", f"no node takes pod {name}: {pod.unschedulable.rstrip('.')}; {remedy}")
-    if pod.waiting_reason in _IMAGE:
-        remedy = "correct the operator's trainer image, or podTemplate.imagePullSecrets"
-        return Waiting(pod.waiting_reason, f"pod {name} cannot get its image: {pod.waiting_message}; {remedy}")
-    if pod.waiting_reason in _CONFIGURATION:
+        why = pod.unschedulable.rstrip(".")
+        return Waiting(reasons.UNSCHEDULABLE, f"no node takes pod {name}: {why}; {reasons.UNSCHEDULABLE.remedy}")
+    reason = reason_named(pod.waiting_reason)
+    if reason.name in _IMAGE_REASONS:
+        return Waiting(reason, f"pod {name} cannot get its image: {pod.waiting_message}; {reason.remedy}")
+    if reason.name in _CONFIGURATION_REASONS:
         named = (secret for secret in secrets if re.search(rf"[\"/]{re.escape(secret)}([\"\s]|$)", pod.waiting_message))
-        remedy = _creation(next(named, ""), secrets, pod) or "create what is missing"
+        remedy = _creation(next(named, ""), secrets, pod) or reason.remedy
         text = f"pod {name} cannot start: {pod.waiting_message}; {remedy}, and it starts by itself"
-        return Waiting(pod.waiting_reason, text)
+        return Waiting(reason, text)
     return None
 
 
 def _missing_volume(
     pod: ChildPod, storage: Storage | None, secrets: Mapping[str, str], now: datetime
 ) -> Waiting | None:
-    """A pod whose node does not get ready for it, when the likely cause is the Secret that holds the store's CA."""
-    if storage is None or not storage.ca_secret or not _starting(pod) or not pod.node:
+    """Return the wait for a pod whose volumes the node cannot mount, if that may be for lack of the CA's Secret."""
+    if storage is None or not storage.ca_secret or not _is_starting(pod) or not pod.node:
         return None
-    if not _older(pod.unready_since, now, _SLOW_VOLUMES_SECONDS):
+    if not _is_older(pod.unready_since, now, _SLOW_VOLUMES_SECONDS):
         return None
     name, creation = pod.identity.name, _creation(storage.ca_secret, secrets, pod)
     return Waiting(
-        "VolumesMissing",
-        f"node {pod.node} cannot mount the volumes of pod {name}; if there is no such Secret yet, {creation}, "
-        f"and the pod starts by itself; else `kubectl describe pod {name}` says why",
+        reasons.VOLUMES_MISSING,
+        f"node {pod.node} cannot mount the volumes of pod {name}; if that Secret does not exist yet, {creation}, "
+        f"and the pod starts by itself; otherwise `kubectl describe pod {name}` says why",
     )
 
 
 def _secrets(storage: Storage | None) -> dict[str, str]:
-    """The Secrets that a store needs, and what each must hold."""
+    """Return the Secrets that a store needs, by name, with the keys that each must hold."""
     if storage is None:
         return {}
     needs = (
@@ -131,9 +149,9 @@ def _creation(secret: str, secrets: Mapping[str, str], pod: ChildPod) -> str:
     return f"create the Secret {secret} in namespace {pod.identity.owner[0]} with {secrets[secret]}"
 
 
-def _starting(pod: ChildPod) -> bool:
+def _is_starting(pod: ChildPod) -> bool:
     return pod.active and not pod.running
 
 
-def _older(since: datetime | None, now: datetime, seconds: float) -> bool:
+def _is_older(since: datetime | None, now: datetime, seconds: float) -> bool:
     return since is not None and (now - since).total_seconds() >= seconds

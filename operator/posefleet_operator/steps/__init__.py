@@ -1,1 +1,1 @@
-"""The steps of a reconcile: each looks at an observation, asks the policies, and writes into the plan."""
+"""The steps of a reconcile. Each reads an observation, asks the policies, and writes into the plan."""

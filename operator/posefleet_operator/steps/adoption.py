@@ -1,31 +1,36 @@
-"""Take in children that an operator created just before it was killed, when their names say that they are next."""
+"""The steps for child Jobs that the status does not know, or no longer needs: adopt them or delete them.
 
-from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
-from posefleet_api.places import attempt_logs
+An operator may be killed between creating a Job and writing the status. The name of such a Job says that it is the
+next one, so it is adopted instead of being created again.
+"""
+
+from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE, attempt_logs
 from posefleet_api.status import Attempt
-from posefleet_operator.children import ChildJob
-from posefleet_operator.observation import Observation
-from posefleet_operator.plan import Plan, Reference
-from posefleet_operator.timestamps import to_timestamp
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.objects import to_timestamp
+from posefleet_operator.observation import Observation, running_attempt
+from posefleet_operator.plan import Plan
 
 
 def adopt(seen: Observation, plan: Plan) -> None:
-    """Write into the status what exists but was not written down."""
+    """Write child Jobs into the status that exist and are not in it yet."""
     for job in seen.own_jobs(COMPONENT_PREPARE):
         if job.identity.number > plan.status.preparation.tries:
-            _adopt_try(plan, job)
+            plan.update_preparation(tries=job.identity.number, end_time=None, fingerprint=job.fingerprint)
     for job in seen.own_jobs(COMPONENT_ATTEMPT):
         if job.identity.number > (plan.status.attempt or 0):
             if job.fingerprint in {"", seen.fingerprint}:
                 _adopt_attempt(seen, plan, job)
             else:
-                # Its author has changed the manifest since, which was free to be changed.
-                plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
+                # The author has changed the manifest since, which was still allowed.
+                plan.delete_job(job)
 
 
-def _adopt_try(plan: Plan, job: ChildJob) -> None:
-    changes = {"tries": job.identity.number, "end_time": None, "fingerprint": job.fingerprint}
-    plan.update(preparation=plan.status.preparation.model_copy(update=changes))
+def delete_superseded(seen: Observation, plan: Plan) -> None:
+    """Delete the Jobs of attempts that have an outcome but still run."""
+    attempt = running_attempt(plan.status)
+    jobs = seen.own_jobs(COMPONENT_ATTEMPT)
+    plan.delete_unfinished(job for job in jobs if attempt is None or job.identity.number != attempt.number)
 
 
 def _adopt_attempt(seen: Observation, plan: Plan, job: ChildJob) -> None:

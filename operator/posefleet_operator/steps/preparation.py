@@ -1,29 +1,37 @@
-"""The preparation: tries of the prepare Job until the data are prepared or prove to be wrong."""
+"""The step that has the data prepared: tries of the prepare Job until the data are prepared or prove to be wrong."""
 
 from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.status import Preparation, Status
-from posefleet_operator.builders.job_config import job_config
+from posefleet_operator import reasons
 from posefleet_operator.builders.names import prepare_name
+from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
-from posefleet_operator.children import ChildJob, ChildPod
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.cluster.objects import seconds_between, to_timestamp
 from posefleet_operator.observation import Observation
-from posefleet_operator.plan import Plan, Reference
-from posefleet_operator.policies.cleanup import outdated
-from posefleet_operator.policies.conditions import is_true
-from posefleet_operator.policies.gang import has_ended
-from posefleet_operator.policies.outcomes import Ending, ending_of_gang, ending_of_taken_gang, termination_message
-from posefleet_operator.policies.preparation import seconds_before_next_try
-from posefleet_operator.policies.waiting import overdue, why_waiting
-from posefleet_operator.steps.finish import fail
-from posefleet_operator.steps.starting import may_create
-from posefleet_operator.timestamps import seconds_between, to_timestamp
+from posefleet_operator.plan import Plan, Reference, is_true
+from posefleet_operator.policies.attempts import seconds_before_next_try
+from posefleet_operator.policies.exit_outcomes import (
+    Ending,
+    ending_of_disrupted_gang,
+    ending_of_gang,
+    gang_has_ended,
+    termination_message,
+)
+from posefleet_operator.policies.lifecycle import number_to_delete
+from posefleet_operator.policies.waiting import overdue_pods, what_blocks_creation, why_waiting
+from posefleet_operator.reasons import Reason
 
-_LOOK_AGAIN_SECONDS = 30.0
+_REQUEUE_SECONDS = 30.0
+_PREPARING_MESSAGE = "the data are being checked and prepared"
+#: The status holds no more.
+_MAX_WARNINGS = 64
 
 
 def prepare(seen: Observation, plan: Plan) -> None:
-    """Have the data prepared before any attempt; what an attempt has seen needs no second look."""
+    """Have the data prepared before the first attempt. Later attempts use what that attempt has used."""
     if plan.status.attempts or _is_prepared(seen, plan.status):
         return
     preparation = plan.status.preparation
@@ -31,7 +39,7 @@ def prepare(seen: Observation, plan: Plan) -> None:
         _watch_try(seen, plan)
     else:
         _start_try(seen, plan)
-    plan.settle()
+    plan.skip_remaining_steps()
 
 
 def _is_prepared(seen: Observation, status: Status) -> bool:
@@ -39,101 +47,101 @@ def _is_prepared(seen: Observation, status: Status) -> bool:
 
 
 def _watch_try(seen: Observation, plan: Plan) -> None:
+    """Wait for the current try, record how it ended, or stop it if it prepares for a spec that has been edited."""
     preparation = plan.status.preparation
     job = seen.prepare_job(preparation.tries)
     pods = seen.own_pods(COMPONENT_PREPARE, preparation.tries)
-    if seen.reshaped(job) and not any(pod.started_at for pod in pods):
-        _note(plan, fingerprint="")
-    outdated_data = plan.status.preparation.fingerprint != seen.fingerprint
-    if outdated_data and job is not None and job.unfinished:
-        plan.delete.append(Reference("Job", job.identity.name, job.identity.uid))
-    taken = ending_of_taken_gang(pods, 1) if overdue(pods, seen.now) else None
-    if taken is None and not has_ended(job, pods, seen.now):
+    if seen.pods_changed(job) and not any(pod.started_at for pod in pods):
+        plan.update_preparation(fingerprint="")
+    edited = plan.status.preparation.fingerprint != seen.fingerprint
+    if edited and job is not None:
+        plan.delete_unfinished([job])
+    disrupted = ending_of_disrupted_gang(pods, 1) if overdue_pods(pods, seen.now) else None
+    if disrupted is None and not gang_has_ended(job, pods, seen.now):
         _wait_for_try(seen, plan, job, pods)
-    elif outdated_data:
-        _note(plan, end_time=to_timestamp(seen.now), failures=0, unreachable=0)
-        plan.wake(0)
+    elif edited:
+        plan.update_preparation(end_time=to_timestamp(seen.now), failures=0, unreachable=0)
+        plan.requeue_within(0)
     else:
-        # What a try stores has names of its content: one that still runs on a lost node is in nobody's way.
-        _conclude_try(seen, plan, taken or ending_of_gang(pods, 1, job is None), pods)
-        plan.wake(0)
+        # The files that a try stores are named by their content, so one that still runs on a lost node does no harm.
+        _record_ending(seen, plan, disrupted or ending_of_gang(pods, 1, job is None), pods)
+        plan.requeue_within(0)
 
 
 def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[ChildPod, ...]) -> None:
-    plan.wake(_LOOK_AGAIN_SECONDS)
+    plan.requeue_within(_REQUEUE_SECONDS)
     if plan.status.preparation.unreachable:
         return
     if any(pod.running for pod in pods):
-        plan.condition("Prepared", False, "Preparing", "the data are being checked and prepared")
-        return
-    waiting = why_waiting(job, pods, 1, seen.spec.storage, seen.now)
-    plan.condition("Prepared", False, waiting.reason, waiting.message)
-    plan.wake(waiting.look_again_seconds)
+        plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
+    else:
+        plan.wait("Prepared", why_waiting(job, pods, 1, seen.spec.storage, seen.now))
 
 
-def _conclude_try(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:
+def _record_ending(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:
     plan.update(preparation=_after(plan.status.preparation, ending, pods, to_timestamp(seen.now)))
     preparation, limit = plan.status.preparation, seen.spec.failure_policy.max_attempts
     if ending.outcome == "Succeeded":
-        plan.condition("Prepared", True, "Prepared", ending.message)
+        plan.condition("Prepared", True, reasons.PREPARED, ending.message)
         return
     plan.condition("Prepared", False, _reason(ending), _with_next_try(seen, preparation, ending))
-    if ending.final:
-        fail(plan, ending.reason, ending.message)
+    if ending.reason.final:
+        plan.fail(ending.reason, ending.message)
     elif preparation.failures >= limit:
-        fail(plan, "PrepareFailed", f"{preparation.failures} tries failed, the last with: {ending.message}")
+        message = f"{preparation.failures} tries failed, the last with: {ending.message}"
+        plan.fail(reasons.PREPARE_FAILED, message)
 
 
 def _after(preparation: Preparation, ending: Ending, pods: tuple[ChildPod, ...], now: str) -> Preparation:
-    """The account of the tries: what is not the job's fault never counts as a failure."""
-    innocent = ending.outcome == "Preempted"
+    """Return the account of the tries after one more. A preemption does not count as a failure."""
     said = [message for pod in pods if (message := termination_message(pod)) is not None]
     return preparation.model_copy(
         update={
             "end_time": now,
             "failures": preparation.failures + (ending.outcome == "Failed"),
-            "unreachable": preparation.unreachable + 1 if innocent else 0,
-            "warnings": [text for message in said for text in message.warnings][:64],
+            "unreachable": preparation.unreachable + 1 if ending.outcome == "Preempted" else 0,
+            "warnings": [text for message in said for text in message.warnings][:_MAX_WARNINGS],
         }
     )
 
 
-def _reason(ending: Ending) -> str:
-    return "PrepareFailed" if ending.outcome == "Failed" else ending.reason
+def _reason(ending: Ending) -> Reason:
+    return reasons.PREPARE_FAILED if ending.outcome == "Failed" else ending.reason
 
 
 def _with_next_try(seen: Observation, preparation: Preparation, ending: Ending) -> str:
     if ending.outcome == "InvalidInput":
         return ending.message
     seconds = seconds_before_next_try(preparation, seen.spec.failure_policy)
-    return f"{ending.message.rstrip('.')}; tried again every {seconds:.0f} s or more slowly, up to once a minute"
+    why = ending.message.rstrip(".")
+    return f"{why}; the next try follows after {seconds:.0f} s, and later ones after longer pauses"
 
 
 def _start_try(seen: Observation, plan: Plan) -> None:
+    """Create the next try, once its pause is over and nothing blocks it."""
     preparation, wanted = plan.status.preparation, seen.fingerprint
     if preparation.fingerprint not in {"", wanted}:
-        _note(plan, failures=0, unreachable=0, warnings=[])
-        plan.condition("Prepared", False, "DataChanged", "spec has changed; the data are prepared anew")
-    wait = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
-    left = wait - seconds_between(preparation.end_time, seen.now) if preparation.end_time else 0.0
+        plan.update_preparation(failures=0, unreachable=0, warnings=[])
+        message = "the manifest has changed; the data are prepared again"
+        plan.condition("Prepared", False, reasons.DATA_CHANGED, message)
+    pause = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
+    left = pause - seconds_between(preparation.end_time, seen.now) if preparation.end_time else 0.0
     if left > 0:
-        plan.wake(left)
-    elif may_create(seen, plan, "Prepared"):
+        plan.requeue_within(left)
+    elif (blocked := what_blocks_creation(seen)) is not None:
+        plan.wait("Prepared", blocked)
+    else:
         _create_try(seen, plan, preparation.tries + 1, wanted)
 
 
 def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
     plan.apply.append(job_config(seen.job, COMPONENT_PREPARE, number))
-    plan.apply.append(prepare_job(seen.job, number, wanted, seen.shape, seen.settings))
-    if (old := outdated(number)) is not None:
+    plan.apply.append(prepare_job(seen.job, number, wanted, seen.pod_fingerprint, seen.settings))
+    if (old := number_to_delete(number)) is not None:
         name = prepare_name(seen.name, old)
         plan.delete += [Reference("ConfigMap", name), Reference("Job", name)]
-    _note(plan, tries=number, end_time=None, fingerprint=wanted)
+    plan.update_preparation(tries=number, end_time=None, fingerprint=wanted)
     if not plan.status.preparation.unreachable:
-        plan.condition("Prepared", False, "Preparing", "the data are being checked and prepared")
-    plan.wake(_LOOK_AGAIN_SECONDS)
-
-
-def _note(plan: Plan, **changes: object) -> None:
-    plan.update(preparation=plan.status.preparation.model_copy(update=changes))
+        plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
+    plan.requeue_within(_REQUEUE_SECONDS)

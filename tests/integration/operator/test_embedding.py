@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from integration.operator.stage import COMPLETED, Stage
-from posefleet_operator.operator import run_operator
+from posefleet_operator.main import run_operator
 from posefleet_operator.settings import Settings
 
 pytestmark = pytest.mark.cluster

@@ -229,7 +229,7 @@ def test_every_line_of_a_jobs_log_names_it(stage: Stage, operator: OperatorProce
     stage.apply("reaching", {"1": COMPLETED})
     stage.wait_for_phase("reaching", "Succeeded")
 
-    lines = [line for line in operator.lines() if line["logger"].startswith("posefleet_operator.apply")]
+    lines = [line for line in operator.lines() if line["logger"].startswith("posefleet_operator.executor")]
     assert lines
     assert {(line["namespace"], line["job"]) for line in lines} == {(stage.namespace, "reaching")}
     assert any(line.get("attempt") == 1 for line in lines)

@@ -85,7 +85,7 @@ def test_a_leader_that_was_frozen_does_not_act_when_it_thaws(stage: Stage, start
     stage.wait_for_phase("reaching", "Succeeded")
 
     wait_for("a standby", lambda: frozen.state() == "standby")
-    acted = [line for line in frozen.lines() if line["logger"] == "posefleet_operator.apply"]
+    acted = [line for line in frozen.lines() if line["logger"] == "posefleet_operator.executor"]
     assert acted == []
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from kubernetes import client
 
 from posefleet_api.constants import API_VERSION, GROUP, KIND, PLURAL, VERSION
+from posefleet_api.crd import Schema, structural_schema
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, parse_job
-from posefleet_api.schema import Schema, structural_schema
 
 pytestmark = pytest.mark.cluster
 

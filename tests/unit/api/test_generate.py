@@ -1,7 +1,6 @@
 from pathlib import Path
 
-from posefleet_api.generate import generated_files
-from posefleet_api.reference import manifest_reference
+from posefleet_api.generate import generated_files, manifest_reference
 
 _ROOT = Path(__file__).parents[3]
 

@@ -50,7 +50,7 @@ def test_the_api_server_fills_in_nothing_that_a_clusters_defaults_may_say():
     assert spec["resources"]["default"] == {}
     for name, field in spec["resources"]["properties"].items():
         assert "default" not in field, name
-        assert field["description"].endswith(", or what your cluster's posefleet was installed with."), name
+        assert field["description"].endswith(", unless the administrator of your cluster has set another."), name
     for name in ("serviceAccountName", "priorityClassName", "runtimeClassName", "affinity"):
         assert "default" not in spec["podTemplate"]["properties"][name], name
     assert "default" not in spec["storage"]
@@ -58,8 +58,8 @@ def test_the_api_server_fills_in_nothing_that_a_clusters_defaults_may_say():
 
 def test_the_default_of_the_code_is_told_beside_that_of_the_cluster():
     fields = _ROOT["properties"]["spec"]["properties"]["resources"]["properties"]
-    assert "Default: 16Gi, or what" in fields["memoryPerNode"]["description"]
-    assert "Default: none, or what" in fields["gpuModel"]["description"]
+    assert "Default: 16Gi, unless the administrator" in fields["memoryPerNode"]["description"]
+    assert "Default: none, unless the administrator" in fields["gpuModel"]["description"]
 
 
 def test_fields_are_camel_case():

@@ -12,7 +12,7 @@ import yaml
 from exposed import Exposed, operator_metrics, trainer_metrics
 
 from posefleet_api.outcomes import TerminationReason
-from posefleet_operator.metrics import ATTEMPT_ENDS
+from posefleet_operator.reasons import reasons_by_outcome
 from support.promtool import run_promtool
 from support.queries import (
     FOREIGN_METRICS,
@@ -175,7 +175,7 @@ def test_every_end_that_a_trainer_tells_is_counted_from_zero():
     """What ends a preparation alone ends no attempt."""
     told = set(get_args(TerminationReason)) - {"Prepared"}
 
-    assert told - {reason for reasons in ATTEMPT_ENDS.values() for reason in reasons} == set()
+    assert told - {reason for reasons in reasons_by_outcome().values() for reason in reasons} == set()
 
 
 def test_pods_that_are_kept_for_their_logs_are_not_scraped():

@@ -10,12 +10,13 @@ from posefleet_api.outcomes import ProgressReport, TerminationMessage
 from posefleet_api.status import Attempt, Condition, Preparation, Progress, Status
 from posefleet_operator.builders.attempt_job import attempt_job
 from posefleet_operator.builders.prepare_job import prepare_job
-from posefleet_operator.children import ChildJob, ChildPod, Manifest
-from posefleet_operator.defaults import TrainerDefaults
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.cluster.objects import Manifest, from_timestamp, to_timestamp
+from posefleet_operator.fingerprints import data_fingerprint
 from posefleet_operator.observation import Observation
-from posefleet_operator.policies.preparation import fingerprint
 from posefleet_operator.settings import Settings
-from posefleet_operator.timestamps import from_timestamp, to_timestamp
+from posefleet_operator.trainer_defaults import TrainerDefaults
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 SETTINGS = Settings(trainer_image="trainer:test", identity="operator-1")
@@ -38,7 +39,7 @@ class JobBuilder:
     child_jobs: tuple[Manifest, ...] = ()
     pods: tuple[Manifest, ...] = ()
     report: ProgressReport | None = None
-    asking_since: datetime | None = None
+    polled_since: datetime | None = None
     refusal: str = ""
     settings: Settings = SETTINGS
 
@@ -74,7 +75,7 @@ class JobBuilder:
     def prepared(self) -> Self:
         """Its data are prepared."""
         preparation = Preparation(
-            tries=1, end_time=to_timestamp(ago(100)), fingerprint=fingerprint(parse_job(self.manifest()).spec)
+            tries=1, end_time=to_timestamp(ago(100)), fingerprint=data_fingerprint(parse_job(self.manifest()).spec)
         )
         return self.with_status(
             preparation=preparation, start_time=to_timestamp(ago(200)), observed_generation=1
@@ -122,7 +123,7 @@ class JobBuilder:
 
     def saying(self, report: ProgressReport) -> Self:
         """Rank 0 has reported."""
-        return replace(self, report=report, asking_since=self.asking_since or ago(3600))
+        return replace(self, report=report, polled_since=self.polled_since or ago(3600))
 
     def manifest(self) -> Manifest:
         """The job's manifest."""
@@ -152,11 +153,15 @@ class JobBuilder:
 
     def attempt_manifest(self, number: int) -> Manifest:
         """The Job of an attempt as the API server holds it."""
-        return as_stored(attempt_job(self.parsed(), number, self.seen().fingerprint, self.seen().shape, self.settings))
+        return as_stored(
+            attempt_job(self.parsed(), number, self.seen().fingerprint, self.seen().pod_fingerprint, self.settings)
+        )
 
     def prepare_manifest(self, number: int) -> Manifest:
         """The Job of a try of the preparation as the API server holds it."""
-        return as_stored(prepare_job(self.parsed(), number, self.seen().fingerprint, self.seen().shape, self.settings))
+        return as_stored(
+            prepare_job(self.parsed(), number, self.seen().fingerprint, self.seen().pod_fingerprint, self.settings)
+        )
 
     def seen(self, now: datetime = NOW) -> Observation:
         """What a reconcile looks at."""
@@ -167,8 +172,8 @@ class JobBuilder:
             now=now,
             settings=self.settings,
             report=self.report,
-            asking_since=self.asking_since,
-            got_on_at=from_timestamp(self.report.last_step_time) if self.report is not None else None,
+            polled_since=self.polled_since,
+            advanced_at=from_timestamp(self.report.last_step_time) if self.report is not None else None,
             refusal=self.refusal,
         )
 

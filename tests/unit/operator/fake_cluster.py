@@ -1,8 +1,7 @@
 """An API server of dicts, for what writes to it; it fails and conflicts when told to."""
 
-from posefleet_operator.children import Manifest
-from posefleet_operator.client import ApiError
-from posefleet_operator.kinds import Kind
+from posefleet_operator.cluster.client import ApiError, Kind
+from posefleet_operator.cluster.objects import Manifest
 
 
 class FakeCluster:

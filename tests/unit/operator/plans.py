@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from posefleet_operator.plan import Plan
-from posefleet_operator.policies.conditions import find_condition
+from posefleet_operator.plan import Plan, find_condition
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import JobBuilder
 
@@ -20,7 +19,7 @@ def deletions(plan: Plan) -> list[tuple[str, str]]:
 
 def reasons(plan: Plan) -> list[str]:
     """Of the events to be told."""
-    return [turn.reason for turn in plan.events]
+    return [event.reason.name for event in plan.events]
 
 
 def condition_of(plan: Plan, kind: str) -> tuple[str, str]:

@@ -2,8 +2,8 @@
 
 import json
 
-from posefleet_operator.children import Manifest
-from posefleet_operator.policies.conditions import find_condition
+from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.plan import find_condition
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import JobBuilder, a_job
 from unit.operator.plans import kinds

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from posefleet_api.job import parse_job
-from posefleet_operator.children import Manifest
-from posefleet_operator.policies.shape import shape
+from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.fingerprints import pod_fingerprint
 from unit.operator.builders import a_job
 from unit.operator.world import World
 
@@ -92,7 +92,7 @@ def test_other_defaults_of_the_cluster_replace_nothing() -> None:
 
 def test_a_gang_of_an_earlier_version_is_left_alone() -> None:
     world = with_waiting_gang()
-    del world.objects["Job", "reaching-a1"]["metadata"]["annotations"]["posefleet.io/shape"]
+    del world.objects["Job", "reaching-a1"]["metadata"]["annotations"]["posefleet.io/pod-fingerprint"]
     world.restart_operator()
     world.edit(resources={"nodes": 2})
     world.settle()
@@ -126,7 +126,7 @@ def test_a_prepare_job_that_runs_is_left_alone() -> None:
 
 def test_a_default_of_the_cluster_that_the_author_says_too_is_the_authors_word() -> None:
     def of(**spec: Any) -> str:
-        return shape(parse_job(a_job().with_spec(**spec).manifest()).spec)
+        return pod_fingerprint(parse_job(a_job().with_spec(**spec).manifest()).spec)
 
     assert of() == of(podTemplate={"labels": {}}) == of(suspend=True)
     assert of() != of(resources={"gpusPerNode": 1})

@@ -9,7 +9,7 @@ import pytest
 from posefleet_api.outcomes import TerminationMessage
 from posefleet_api.status import Status
 from posefleet_operator import plan
-from posefleet_operator.policies.usage import gpu_seconds, queue_seconds
+from posefleet_operator.policies.attempts import gpu_seconds, queue_seconds
 from unit.operator.builders import a_job, a_report
 from unit.operator.world import Killed, World
 
@@ -199,17 +199,17 @@ class CrashingWorld(World):
     kill_after = 0
     killed = False
 
-    def turn(self):  # the operator's own turn, killed once
+    def reconcile(self):  # the operator's own turn, killed once
         if not self.killed:
             self.writes_left = self.kill_after
         try:
             writes = self.writes_left
-            plan = super().turn()
+            plan = super().reconcile()
         except Killed:
             self.killed = True
             self.writes_left = float("inf")
             self.restart_operator()
-            return super().turn()
+            return super().reconcile()
         if not self.killed:
             self.kill_after -= int(writes - self.writes_left)
         return plan
@@ -236,9 +236,9 @@ def test_a_kill_after_any_write_changes_neither_the_end_nor_the_events(life: Cal
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.__name__)
 def test_a_restart_before_every_reconcile_changes_nothing(life: Callable[[World], None]) -> None:
     class ForgetfulWorld(World):
-        def turn(self):
+        def reconcile(self):
             self.restart_operator()
-            return super().turn()
+            return super().reconcile()
 
     world = ForgetfulWorld.of(a_job().with_gpus(1, nodes=2))
     life(world)

@@ -6,12 +6,12 @@ import pytest
 
 from posefleet_api.constants import JOB_FILE
 from posefleet_api.job import parse_job
-from posefleet_operator.builders.attempt_job import attempt_job
-from posefleet_operator.builders.attempt_service import attempt_service
-from posefleet_operator.builders.job_config import job_config
+from posefleet_operator.builders.attempt_job import attempt_job, attempt_service
 from posefleet_operator.builders.names import rendezvous_port
+from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
-from posefleet_operator.children import ChildJob, Manifest
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.objects import Manifest
 from unit.operator.builders import SETTINGS, JobBuilder, a_job
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from posefleet_api.constants import LABEL_JOB
-from posefleet_operator.cache import Cache
-from posefleet_operator.children import Manifest
+from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.objects import Manifest
 from unit.operator.builders import a_job, a_pod
 
 KEY = ("lab", "reaching")
@@ -61,7 +61,7 @@ def test_a_deleted_pod_keeps_its_last_words_until_they_are_taken_note_of() -> No
     assert pod.end is not None
     assert pod.end.exit_code == 75
 
-    cache.pods.settle(KEY, lambda _: True)
+    cache.pods.prune_tombstones(KEY, lambda _: True)
     assert cache.pods.of(KEY) == ()
 
 
@@ -71,9 +71,9 @@ def test_a_list_drops_what_was_deleted_unseen() -> None:
     cache.child_jobs.apply("ADDED", at_version(a_job().attempt_manifest(1), 5))
     cache.pods.apply("ADDED", at_version(a_pod().running().manifest, 5))
 
-    assert cache.training_jobs.take_list([], 9) == {KEY}
-    assert cache.child_jobs.take_list([], 9) == {KEY}
-    assert cache.pods.take_list([], 9) == {KEY}
+    assert cache.training_jobs.replace_from_list([], 9) == {KEY}
+    assert cache.child_jobs.replace_from_list([], 9) == {KEY}
+    assert cache.pods.replace_from_list([], 9) == {KEY}
     assert cache.training_jobs.get(KEY) is None
     assert cache.child_jobs.of(KEY) == ()
     assert [pod.gone for pod in cache.pods.of(KEY)] == [True]
@@ -82,7 +82,7 @@ def test_a_list_drops_what_was_deleted_unseen() -> None:
 def test_a_list_keeps_what_is_newer_than_itself() -> None:
     cache = Cache()
     cache.child_jobs.apply("ADDED", at_version(a_job().attempt_manifest(1), 12))
-    cache.child_jobs.take_list([], 9)
+    cache.child_jobs.replace_from_list([], 9)
 
     assert len(cache.child_jobs.of(KEY)) == 1
 
@@ -91,9 +91,9 @@ def test_a_list_does_not_bring_back_what_was_deleted_while_it_was_read() -> None
     cache = Cache()
     manifest = at_version(a_job().attempt_manifest(1), 5)
     cache.child_jobs.apply("ADDED", manifest)
-    cache.child_jobs.begin_listing()
+    cache.child_jobs.begin_list()
     cache.child_jobs.apply("DELETED", at_version(manifest, 10))
-    cache.child_jobs.take_list([manifest], 9)
+    cache.child_jobs.replace_from_list([manifest], 9)
 
     assert cache.child_jobs.of(KEY) == ()
 
@@ -101,7 +101,7 @@ def test_a_list_does_not_bring_back_what_was_deleted_while_it_was_read() -> None
 def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
     cache = Cache()
     cache.training_jobs.apply("ADDED", at_version(a_job().manifest(), 5))
-    cache.training_jobs.take_list([], 9, "elsewhere")
+    cache.training_jobs.replace_from_list([], 9, "elsewhere")
 
     assert cache.training_jobs.get(KEY) is not None
 
@@ -123,7 +123,7 @@ def annotated(manifest: Manifest, key: str, value: str) -> Manifest:
 def test_a_number_that_is_none_is_taken_for_0(number: str) -> None:
     cache = Cache()
     pod = annotated(a_pod(rank=1).manifest, "batch.kubernetes.io/job-completion-index", number)
-    cache.pods.take_list([pod], 9)
+    cache.pods.replace_from_list([pod], 9)
     cache.child_jobs.apply("ADDED", annotated(a_job().attempt_manifest(1), "posefleet.io/gpus", number))
 
     assert [pod.rank for pod in cache.pods.of(KEY)] == [0]
@@ -137,6 +137,6 @@ def test_an_object_that_cannot_be_read_costs_itself_alone(caplog) -> None:
     cache.pods.apply("ADDED", at_version(bad, 5))
 
     assert cache.pods.apply("MODIFIED", at_version(unreadable, 6)) is None
-    assert cache.pods.take_list([unreadable, good], 9) == {KEY}
+    assert cache.pods.replace_from_list([unreadable, good], 9) == {KEY}
     assert [pod.gone for pod in cache.pods.of(KEY)] == [False, False]
     assert "lab/reaching-a1-1-x cannot be read" in caplog.text

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from posefleet_operator.client import ApiError
-from posefleet_operator.election import Election, NotLeading
+from posefleet_operator.cluster.client import ApiError
+from posefleet_operator.cluster.election import Election, NotLeading
 from unit.operator.builders import SETTINGS
 from unit.operator.fake_cluster import FakeCluster
 

@@ -6,8 +6,11 @@ from dataclasses import replace
 import aiohttp
 
 from posefleet_lab.ports import free_port
-from posefleet_operator import operator as operator_module
-from posefleet_operator.operator import Operator
+from posefleet_operator import main as main_module
+from posefleet_operator.main import Operator
+from posefleet_operator.telemetry import health
+from posefleet_operator.telemetry.health import serving
+from posefleet_operator.telemetry.metrics import Metrics
 from unit.operator.builders import SETTINGS
 from unit.operator.fake_cluster import FakeCluster
 
@@ -26,10 +29,10 @@ async def test_a_leader_that_cannot_stop_leading_is_reported(monkeypatch) -> Non
     async def connect(_) -> Connection:
         return Connection()
 
-    monkeypatch.setattr(operator_module.Cluster, "connect", connect)
+    monkeypatch.setattr(main_module.Cluster, "connect", connect)
     looked = asyncio.Event()
-    monkeypatch.setattr(operator_module.Runtime, "stop", lambda _: looked.wait())
-    monkeypatch.setattr(operator_module, "_HUNG_SECONDS", 2.0)
+    monkeypatch.setattr(main_module.Controller, "stop", lambda _: looked.wait())
+    monkeypatch.setattr(health, "_HUNG_SECONDS", 2.0)
     settings = replace(SETTINGS, http_host="127.0.0.1", http_port=free_port())
     running = asyncio.create_task(Operator(settings).run())
     try:
@@ -50,3 +53,14 @@ async def _health(session: aiohttp.ClientSession) -> int:
         return (await session.get("/healthz")).status
     except aiohttp.ClientConnectionError:
         return 0
+
+
+async def test_probes_and_metrics_are_served() -> None:
+    metrics = Metrics()
+    async with (
+        serving("127.0.0.1", 0, lambda: (True, "leading"), lambda: (False, "starting"), metrics.registry) as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+        assert (await session.get("/healthz")).status == 200
+        assert (await session.get("/readyz")).status == 503
+        assert "posefleet_reconcile_seconds" in await (await session.get("/metrics")).text()

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from posefleet_api.constants import KIND
-from posefleet_operator import resync
-from posefleet_operator.cache import Cache
-from posefleet_operator.children import Key, Manifest
-from posefleet_operator.client import ApiError
-from posefleet_operator.handlers import WatchEnded
-from posefleet_operator.kinds import Kind
-from posefleet_operator.resync import Comparison
+from posefleet_operator.cluster import resync as resync_module
+from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.client import ApiError, Kind
+from posefleet_operator.cluster.handlers import WatchEnded
+from posefleet_operator.cluster.objects import Key, Manifest
+from posefleet_operator.cluster.resync import Resync
 from unit.operator.builders import SETTINGS, a_job, a_pod
 
 MICE, FLIES = ("mice", "reaching"), ("flies", "reaching")
@@ -37,54 +36,54 @@ class Namespaces:
         return [{**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}], 9
 
 
-def a_comparison() -> tuple[Comparison, Namespaces, Cache]:
+def a_resync() -> tuple[Resync, Namespaces, Cache]:
     cluster, cache = Namespaces(), Cache()
     given: Any = cluster
-    return Comparison(given, cache, replace(SETTINGS, namespaces=("mice", "flies"))), cluster, cache
+    return Resync(given, cache, replace(SETTINGS, namespaces=("mice", "flies"))), cluster, cache
 
 
 async def test_a_namespace_that_cannot_be_read_costs_itself_alone(caplog) -> None:
-    comparison, cluster, cache = a_comparison()
-    await comparison.first()
+    resync, cluster, cache = a_resync()
+    await resync.initial_list()
     cluster.refused = {"flies"}
 
-    assert await comparison.compare() == {MICE, FLIES}
-    await comparison.compare()
+    assert await resync.relist() == {MICE, FLIES}
+    await resync.relist()
     assert set(cache.training_jobs) == {MICE}
-    assert comparison.readable == ("mice",)
+    assert resync.readable == ("mice",)
     assert caplog.text.count("namespace flies is not served until it can be read") == 1
 
 
 async def test_a_namespace_that_is_back_is_served_again_with_its_children(caplog) -> None:
     caplog.set_level(logging.INFO)
-    comparison, cluster, cache = a_comparison()
+    resync, cluster, cache = a_resync()
     cluster.refused = {"flies"}
-    await comparison.first()
+    await resync.initial_list()
     cluster.refused = set()
 
-    assert await comparison.compare() == {MICE, FLIES}
+    assert await resync.relist() == {MICE, FLIES}
     assert set(cache.training_jobs) == {MICE, FLIES}
     assert len(cache.child_jobs.of(FLIES)) == len(cache.pods.of(FLIES)) == 1
-    assert comparison.readable == ("mice", "flies")
+    assert resync.readable == ("mice", "flies")
     assert "namespace flies can be read again" in caplog.text
 
 
 async def test_children_of_a_namespace_that_cannot_be_read_are_not_taken_for_deleted() -> None:
-    comparison, cluster, cache = a_comparison()
-    await comparison.first()
+    resync, cluster, cache = a_resync()
+    await resync.initial_list()
     cluster.refused = {"flies"}
-    await comparison.compare()
+    await resync.relist()
 
     assert [pod.gone for pod in cache.pods.of(FLIES)] == [False]
     assert len(cache.child_jobs.of(FLIES)) == 1
 
 
 async def test_an_operator_that_may_read_nothing_forgets_nothing_and_complains() -> None:
-    comparison, cluster, cache = a_comparison()
-    await comparison.first()
+    resync, cluster, cache = a_resync()
+    await resync.initial_list()
     cluster.refused = {"mice", "flies"}
     with pytest.raises(ApiError):
-        await comparison.compare()
+        await resync.relist()
 
     assert set(cache.training_jobs) == {MICE, FLIES}
 
@@ -95,37 +94,37 @@ async def watching_until(ended: asyncio.Event) -> None:
 
 
 async def test_a_watch_that_a_namespace_ended_is_to_begin_anew_with_the_others() -> None:
-    comparison, cluster, _ = a_comparison()
-    await comparison.first()
+    resync, cluster, _ = a_resync()
+    await resync.initial_list()
     ended, woken = asyncio.Event(), set[Key]()
-    comparing = asyncio.create_task(comparison.again_and_again(asyncio.create_task(watching_until(ended)), woken.add))
+    comparing = asyncio.create_task(resync.run(asyncio.create_task(watching_until(ended)), woken.add))
     cluster.refused = {"flies"}
     ended.set()
     async with asyncio.timeout(5):
         await comparing
 
-    assert comparison.readable == ("mice",)
+    assert resync.readable == ("mice",)
     assert woken == {MICE, FLIES}
 
 
 async def test_a_watch_that_ended_for_another_reason_ends_the_comparison() -> None:
-    comparison, _, _ = a_comparison()
-    await comparison.first()
+    resync, _, _ = a_resync()
+    await resync.initial_list()
     ended = asyncio.Event()
     ended.set()
     with pytest.raises(WatchEnded):
         async with asyncio.timeout(5):
-            await comparison.again_and_again(asyncio.create_task(watching_until(ended)), lambda _: None)
+            await resync.run(asyncio.create_task(watching_until(ended)), lambda _: None)
 
 
 async def test_a_namespace_that_is_back_is_found_by_itself(monkeypatch) -> None:
-    monkeypatch.setattr(resync, "_FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(resync, "_REFUSED_PAUSE_SECONDS", 0.01)
-    comparison, cluster, _ = a_comparison()
+    monkeypatch.setattr(resync_module, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(resync_module, "_REFUSED_PAUSE_SECONDS", 0.01)
+    resync, cluster, _ = a_resync()
     cluster.refused = {"flies"}
-    await comparison.first()
+    await resync.initial_list()
     watching = asyncio.create_task(watching_until(asyncio.Event()))
-    comparing = asyncio.create_task(comparison.again_and_again(watching, lambda _: None))
+    comparing = asyncio.create_task(resync.run(watching, lambda _: None))
     for _ in range(3):
         cluster.asked.clear()
         await cluster.asked.wait()
@@ -135,4 +134,4 @@ async def test_a_namespace_that_is_back_is_found_by_itself(monkeypatch) -> None:
         await comparing
     watching.cancel()
 
-    assert comparison.readable == ("mice", "flies")
+    assert resync.readable == ("mice", "flies")

@@ -7,8 +7,8 @@ from pydantic import create_model
 
 from posefleet_api.job import Spec, parse_job
 from posefleet_api.training import Training
+from posefleet_operator.fingerprints import data_fingerprint
 from posefleet_operator.observation import UnreadableManifest
-from posefleet_operator.policies.preparation import fingerprint
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import a_job
 from unit.operator.plans import kinds, message_of
@@ -23,13 +23,13 @@ _SpecOfTomorrow: Any = create_model("Spec", __base__=Spec, training=(_TrainingOf
 @pytest.mark.parametrize("training", [{}, {"epochs": 5}], ids=["defaults", "own training"])
 def test_a_new_field_with_its_default_leaves_the_fingerprint_as_it_was(training: dict[str, int]) -> None:
     manifest = a_job().with_spec(training=training).manifest()
-    today = fingerprint(parse_job(manifest).spec)
+    today = data_fingerprint(parse_job(manifest).spec)
 
-    assert fingerprint(_SpecOfTomorrow.model_validate(manifest["spec"])) == today
+    assert data_fingerprint(_SpecOfTomorrow.model_validate(manifest["spec"])) == today
     filled_in = {**manifest["spec"], "training": {**training, "fieldOfTomorrow": 7}}
-    assert fingerprint(_SpecOfTomorrow.model_validate(filled_in)) == today
+    assert data_fingerprint(_SpecOfTomorrow.model_validate(filled_in)) == today
     chosen = {**manifest["spec"], "training": {**training, "fieldOfTomorrow": 8}}
-    assert fingerprint(_SpecOfTomorrow.model_validate(chosen)) != today
+    assert data_fingerprint(_SpecOfTomorrow.model_validate(chosen)) != today
 
 
 def test_a_job_refused_for_its_data_stays_refused_when_a_version_takes_fingerprints_otherwise() -> None:

@@ -89,7 +89,7 @@ def test_a_failed_attempt_waits_before_the_next() -> None:
     plan = reconcile(job.seen())
 
     assert plan.apply == []
-    assert plan.wake_after == 25
+    assert plan.requeue_after == 25
     assert kinds(reconcile(job.seen(ago(-26))))[-1] == ("Job", "reaching-a2")
 
 

@@ -2,7 +2,7 @@
 
 from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.outcomes import TerminationMessage
-from posefleet_operator.policies.conditions import find_condition
+from posefleet_operator.plan import find_condition
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import a_job, a_pod, ago, finished_job
 from unit.operator.plans import kinds, message_of, reasons, reconciled
@@ -27,7 +27,7 @@ def test_prepared_data_are_written_down_before_anything_else_is_started() -> Non
     assert message_of(plan, "Prepared") == "61 frames, 3 videos"
     assert plan.status.preparation.warnings == ["row 4 dropped"]
     assert reasons(plan) == ["Prepared", "DataWarning"]
-    assert plan.wake_after == 0
+    assert plan.requeue_after == 0
 
 
 def test_invalid_input_in_prepare_fails_the_job_with_the_trainers_words() -> None:

@@ -39,7 +39,7 @@ def test_a_deadline_ends_the_job_and_stops_its_gang() -> None:
 
 
 def test_a_deadline_to_come_is_waited_for() -> None:
-    assert reconcile(a_job().with_spec(activeDeadlineSeconds=210).running_attempt(1).seen()).wake_after == 10
+    assert reconcile(a_job().with_spec(activeDeadlineSeconds=210).running_attempt(1).seen()).requeue_after == 10
 
 
 def test_an_attempt_without_a_step_is_stalled_counted_and_stopped() -> None:
@@ -52,19 +52,19 @@ def test_an_attempt_without_a_step_is_stalled_counted_and_stopped() -> None:
 
 
 def test_an_operator_that_has_just_started_calls_nothing_stalled() -> None:
-    job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=3000), asking_since=ago(5))
+    job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=3000), polled_since=ago(5))
 
     assert reconcile(job.seen()).status.attempts[0].outcome == ""
 
 
 def test_silence_is_told_but_ends_nothing() -> None:
-    job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=300), asking_since=ago(61))
+    job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=300), polled_since=ago(61))
     plan = reconcile(job.seen())
 
     assert (plan.status.attempts[0].outcome, plan.status.phase) == ("", "Running")
     assert condition_of(plan, "Running") == ("True", "ProgressUnknown")
     assert "port 9400 of pod reaching-a1-0-x (10.0.0.9)" in message_of(plan, "Running")
-    assert [(turn.type, turn.reason) for turn in plan.events] == [("Warning", "ProgressUnknown")]
+    assert [(event.reason.severity, event.reason.name) for event in plan.events] == [("Warning", "ProgressUnknown")]
 
     again = reconcile(reconciled(job).seen())
     assert again.events == []
@@ -84,11 +84,11 @@ def test_an_attempt_on_a_node_that_is_gone_was_preempted(report: ProgressReport 
     job = a_job().with_gpus(1, nodes=2).with_policy(stallSeconds=60).running_attempt(1, started=300)
     lost = a_pod(job, 1, 1).running(300).deleted(65).disrupted("DeletionByTaintManager")
     job = job.with_pod(a_pod(job, 1, 0).ended(76).manifest).with_pod(lost.manifest)
-    plan = reconcile(replace(job, report=report, asking_since=ago(300)).seen())
+    plan = reconcile(replace(job, report=report, polled_since=ago(300)).seen())
 
     attempt = plan.status.attempts[0]
     assert (attempt.outcome, attempt.reason) == ("Preempted", "DeletionByTaintManager")
-    assert "reaching-a1-1-x was taken from node node-1" in attempt.message
+    assert "reaching-a1-1-x was removed from node node-1" in attempt.message
     assert plan.status.failed_attempts == 0
 
 
@@ -102,17 +102,17 @@ def test_an_attempt_that_broke_before_its_node_went_has_failed() -> None:
 
 
 def test_a_silent_attempt_whose_pod_was_just_deleted_is_left_to_end() -> None:
-    job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=300), asking_since=ago(300))
+    job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=300), polled_since=ago(300))
     plan = reconcile(job.with_pod(a_pod(job).running(300).deleted(3).disrupted().manifest).seen())
 
     assert plan.status.attempts[0].outcome == ""
-    assert plan.wake_after == 57
+    assert plan.requeue_after == 57
 
 
 def test_a_finished_job_is_deleted_when_its_time_has_come() -> None:
     job = a_job().with_spec(ttlSecondsAfterFinished=60).after_attempts("Succeeded")
     job = job.with_status(phase="Succeeded", completion_time="2026-01-31T11:59:30Z")
-    assert reconcile(job.seen()).wake_after == 30
+    assert reconcile(job.seen()).requeue_after == 30
 
     assert deletions(reconcile(job.seen(ago(-31)))) == [("PoseTrainingJob", "reaching")]
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from posefleet_api.constants import COMPONENT_PREPARE
-from posefleet_operator.children import ChildPod
-from posefleet_operator.policies.conditions import find_condition
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.cluster.objects import to_timestamp
+from posefleet_operator.plan import find_condition
 from posefleet_operator.reconcile import reconcile
-from posefleet_operator.timestamps import to_timestamp
 from unit.operator.builders import JobBuilder, a_job, a_pod, ago, finished_job, suspended_job
 from unit.operator.plans import condition_of, deletions, message_of, reasons, reconciled
 
@@ -59,7 +59,7 @@ def test_pods_of_an_earlier_admission_have_no_part_in_the_present_one() -> None:
     admitted = {**made, "spec": {**made["spec"], "suspend": False}, "status": {"startTime": to_timestamp(ago(65))}}
     taken = a_pod(job, 1, 0).ended(143, seconds_ago=40)
     old = {"name": "reaching-a1-0-old", "uid": "old", "creationTimestamp": to_timestamp(ago(70))}
-    gone = ChildPod.read({**taken.manifest, "metadata": {**taken.manifest["metadata"], **old}}).after_deletion()
+    gone = ChildPod.read({**taken.manifest, "metadata": {**taken.manifest["metadata"], **old}}).tombstone()
 
     waits = job.with_child(admitted).with_pod(a_pod(job, 1, 0).running().manifest).seen()
     assert reconcile(replace(waits, pods=(*waits.pods, gone))).status.phase == "Queued"
@@ -86,7 +86,7 @@ def test_pods_that_cannot_start_are_explained_and_do_not_fail_the_job() -> None:
         plan = reconcile(job.with_pod(pod.manifest).seen())
         assert plan.status.phase == "Queued"
         assert word in message_of(plan, "Running")
-        assert [turn.type for turn in plan.events] == ["Warning"]
+        assert [event.reason.severity for event in plan.events] == ["Warning"]
 
 
 def test_a_child_that_the_api_server_refuses_is_explained() -> None:
@@ -135,8 +135,8 @@ def test_a_node_that_cannot_mount_a_missing_authority_is_explained_within_15_sec
     job = starting(caSecret="lab-ca")
     fresh = reconcile(job.with_pod(a_pod(job).unready(1).manifest).seen())
     assert find_condition(fresh.status.conditions, "Running").reason == "PodsStarting"
-    assert fresh.wake_after is not None
-    assert fresh.wake_after <= 14
+    assert fresh.requeue_after is not None
+    assert fresh.requeue_after <= 14
 
     plan = reconcile(job.with_pod(a_pod(job).unready(10).manifest).seen())
     assert reasons(plan) == ["VolumesMissing"]

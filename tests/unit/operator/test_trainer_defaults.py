@@ -1,4 +1,4 @@
-"""What a cluster's posefleet was installed with: read, refused, and joined with a job."""
+"""The trainer defaults of a cluster: read from a file, refused, and joined with a job."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, parse_job
-from posefleet_operator.defaults import InvalidDefaults, TrainerDefaults, read_defaults
 from posefleet_operator.main import main
-from posefleet_operator.policies.resolution import resolved
 from posefleet_operator.settings import parse_settings
+from posefleet_operator.trainer_defaults import InvalidDefaults, TrainerDefaults, read_defaults, resolved
 from unit.operator.builders import JobBuilder, a_job
 
 STORE = {"endpoint": "https://minio.lab:9000", "credentialsSecret": "lab-store", "caSecret": "lab-ca"}
@@ -160,7 +159,7 @@ def test_an_empty_file_is_no_mistake(tmp_path: Path) -> None:
         ("resources: {gpuModel: T4, gpusPerNode: 0}", "resources: to ask for a gpuModel set gpusPerNode"),
         ("storage: {credentialsSecret: x}", "storage.endpoint: Field required"),
         ("[1, 2]", "must be a mapping, not list"),
-        ("storage: {", "are no YAML"),
+        ("storage: {", "are not valid YAML"),
     ],
 )
 def test_a_mistake_is_told_with_its_file_and_key(tmp_path: Path, text: str, told: str) -> None:

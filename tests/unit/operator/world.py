@@ -11,15 +11,14 @@ from typing import Any
 from posefleet_api.constants import LABEL_JOB_UID
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import Status
-from posefleet_operator.cache import Cache
-from posefleet_operator.children import Manifest
-from posefleet_operator.defaults import TrainerDefaults
-from posefleet_operator.events import event_manifest
+from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.objects import Manifest, from_timestamp, to_timestamp
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan
+from posefleet_operator.policies.events import event_manifest
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.settings import Settings
-from posefleet_operator.timestamps import from_timestamp, to_timestamp
+from posefleet_operator.trainer_defaults import TrainerDefaults
 from unit.operator.builders import NOW, SETTINGS, JobBuilder
 
 
@@ -80,7 +79,7 @@ class World:
         for pod in self.pods.values():
             self.cache.pods.apply("ADDED", pod)
 
-    def turn(self) -> Plan:
+    def reconcile(self) -> Plan:
         """One reconcile and what comes of it."""
         seen = self._observe()
         plan = reconcile(seen)
@@ -90,10 +89,10 @@ class World:
         for manifest in plan.apply:
             self._write()
             self._apply(manifest)
-        for turn in plan.events:
+        for event in plan.events:
             self._write()
-            event = event_manifest(seen, turn, "operator")
-            self.events.setdefault(event["metadata"]["name"], event)
+            recorded = event_manifest(seen, event, "operator")
+            self.events.setdefault(recorded["metadata"]["name"], recorded)
         if plan.status != seen.status:
             self._write()
             Status.model_validate(plan.status.to_dict())
@@ -106,7 +105,7 @@ class World:
         self.now += timedelta(seconds=seconds)
         for _ in range(50):
             before = self.version
-            self.turn()
+            self.reconcile()
             self._job_controller()
             if self.version == before:
                 return self.status
@@ -161,8 +160,8 @@ class World:
         assert manifest is not None
         return Observation(
             manifest=manifest, child_jobs=self.cache.child_jobs.of(key), pods=self.cache.pods.of(key),
-            now=self.now, settings=self.settings, report=self.report, asking_since=NOW,
-            got_on_at=from_timestamp(self.report.last_step_time) if self.report is not None else None,
+            now=self.now, settings=self.settings, report=self.report, polled_since=NOW,
+            advanced_at=from_timestamp(self.report.last_step_time) if self.report is not None else None,
         )  # fmt: skip
 
     def _write(self) -> None:

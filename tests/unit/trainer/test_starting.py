@@ -9,11 +9,11 @@ from typing import get_args
 import pytest
 
 from posefleet_api.status import Stage
-from posefleet_trainer.imports import imported_meanwhile
+from posefleet_trainer.gang.imports import imported_meanwhile
 from posefleet_trainer.main import STAGES
-from posefleet_trainer.telemetry.timeline import Timeline
+from posefleet_trainer.telemetry.progress import Timeline
 
-PREPARING = "posefleet_trainer.process, posefleet_trainer.dataset.prepare, posefleet_trainer.dataset.make"
+PREPARING = "posefleet_trainer.context, posefleet_trainer.preparation.prepare, posefleet_trainer.preparation.build"
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_preparing_does_without_what_trains():
 
 
 def test_the_launcher_starts_its_ranks_before_it_imports_anything_large():
-    loaded = modules_after("import posefleet_trainer.main, posefleet_trainer.launch")
+    loaded = modules_after("import posefleet_trainer.main, posefleet_trainer.gang.launcher")
     assert not loaded & {"pydantic", "yaml", "minio", "numpy", "prometheus_client"}
 
 
@@ -70,7 +70,7 @@ def test_a_timeline_adds_up_parts_by_name():
 
 
 def test_a_timeline_begins_with_the_process():
-    script = "import time; time.sleep(0.3)\nfrom posefleet_trainer.telemetry.timeline import Timeline\n"
+    script = "import time; time.sleep(0.3)\nfrom posefleet_trainer.telemetry.progress import Timeline\n"
     script += "timeline = Timeline()\ntimeline.mark('start')\nprint(timeline.seconds['start'])"
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert float(told) > 0.3

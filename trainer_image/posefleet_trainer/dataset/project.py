@@ -1,15 +1,45 @@
-"""The project folder as it is in the store: which files there are, what the labels say, which videos are meant."""
+"""Patterns of files inside the project folder, such as ``videos/*.mp4``."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from posefleet_api.job import Spec
-from posefleet_trainer.dataset.labels import LabelRow, LabelTable
-from posefleet_trainer.dataset.lightning_pose import parse_labels
-from posefleet_trainer.dataset.patterns import select
+from posefleet_trainer.dataset.formats.labels import LabelRow, LabelTable
+from posefleet_trainer.dataset.formats.lightning_pose import parse_labels
 from posefleet_trainer.dataset.prepared import SourceFile
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store, StoredObject
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether ``pattern`` covers ``path``. ``*`` stays within one folder, ``**`` covers any number of folders."""
+    return _segments_match(path.split("/"), pattern.split("/"))
+
+
+def _segments_match(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    # One column of the table "does this tail of the pattern match that tail of the path", from the pattern's end.
+    tail = [False] * len(path) + [True]
+    for segment in reversed(pattern):
+        longer = [False] * (len(path) + 1)
+        longer[-1] = segment == "**" and tail[-1]
+        for place in range(len(path) - 1, -1, -1):
+            if segment == "**":
+                longer[place] = tail[place] or longer[place + 1]
+            else:
+                longer[place] = tail[place + 1] and fnmatchcase(path[place], segment)
+        tail = longer
+    return tail[0]
+
+
+def select(paths: Iterable[str], patterns: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The paths that any pattern covers, sorted, and the patterns that cover none."""
+    known = sorted(paths)
+    found = {pattern: [path for path in known if matches(path, pattern)] for pattern in patterns}
+    selected = sorted({path for covered in found.values() for path in covered})
+    return selected, [pattern for pattern in patterns if not found[pattern]]
+
 
 #: More is no project folder but a whole archive.
 MAX_FILES = 1_000_000

@@ -1,4 +1,4 @@
-"""Clips of unlabelled video: from the proxies to augmented batches, decoded by PyAV threads or by NVDEC."""
+"""What a training step gets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,30 @@ import torch
 from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
-from posefleet_trainer.loading.affine import inverse
-from posefleet_trainer.loading.augmentation import clip_augmentation, noise_bank
-from posefleet_trainer.loading.batches import ClipBatch
-from posefleet_trainer.loading.graph import PARAMETERS, Device, new_pipeline, parameters, varied
-from posefleet_trainer.loading.look_ahead import LookAhead
+from posefleet_trainer.loading.augmentation import clip_augmentation, inverse, noise_bank
+from posefleet_trainer.loading.pipeline import PARAMETERS, Device, LookAhead, new_pipeline, parameters, to_torch, varied
 from posefleet_trainer.loading.sampler import ClipPlace, ClipSampler, Share
-from posefleet_trainer.loading.tensors import to_torch
 from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.video.decode import ClipReader
 from posefleet_trainer.video.index import VideoIndex
 from posefleet_trainer.video.packets import clip_packets
-from posefleet_trainer.video.pool import ClipReader
+
+
+@dataclass
+class ClipBatch:
+    """Consecutive unlabelled frames, augmented alike."""
+
+    images: torch.Tensor
+    """(frame, 3, height, width), normalised."""
+    undo: torch.Tensor
+    """(2, 3): from the augmented image's pixels to the image's."""
+    source_ratio: torch.Tensor
+    """(xy): source pixels an image pixel."""
+    file: str
+    """The video, inside the project folder."""
+    start: int
+    """The first frame's number in it."""
+
 
 _STEPS_AHEAD = 3
 

@@ -1,20 +1,73 @@
-"""Labelled frames: from the archive to batches, decoded and resized on the CPU, augmented there or on a GPU."""
+"""What a training step gets."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
-from posefleet_trainer.loading.affine import apply
-from posefleet_trainer.loading.augmentation import Augmentation, frame_augmentation, noise_bank
-from posefleet_trainer.loading.batches import FrameBatch
-from posefleet_trainer.loading.frame_store import FrameStore
-from posefleet_trainer.loading.graph import PARAMETERS, Device, new_pipeline, parameters, varied
-from posefleet_trainer.loading.look_ahead import LookAhead
+from posefleet_trainer.dataset.prepared import Frame
+from posefleet_trainer.loading.augmentation import Augmentation, apply, frame_augmentation, noise_bank
+from posefleet_trainer.loading.pipeline import PARAMETERS, Device, LookAhead, new_pipeline, parameters, to_torch, varied
 from posefleet_trainer.loading.sampler import FrameSampler, Share
-from posefleet_trainer.loading.tensors import to_torch
+from posefleet_trainer.models.coordinates import Grid, between
+from posefleet_trainer.video.decode import resize
+
+
+@dataclass
+class FrameBatch:
+    """Labelled frames, augmented."""
+
+    images: torch.Tensor
+    """(frame, 3, height, width), normalised."""
+    points: torch.Tensor
+    """(frame, keypoint, xy) in image pixels; NaN where there is no label, or none inside the image."""
+    files: list[str]
+    """Where the frames come from, inside the project folder."""
+
+
+#: Decoded frames that a rank keeps: decoding costs more than all augmentation.
+_KEPT_BYTES = 512 * 2**20
+
+
+class Archive(Protocol):
+    """Where labelled frames lie (``dataset.frames.FrameArchive``)."""
+
+    def image(self, path: str) -> np.ndarray:
+        """The picture (height, width, 3), RGB."""
+
+
+class FrameStore:
+    """The frames of one set at the network's size; those that fit in memory are decoded once."""
+
+    def __init__(self, archive: Archive, frames: Sequence[Frame], image: Grid) -> None:
+        self._archive = archive
+        self.frames = frames
+        self.image = image
+        self._kept: dict[int, np.ndarray] = {}
+        self._room = _KEPT_BYTES // (image.height * image.width * 3)
+
+    def picture(self, frame: int) -> np.ndarray:
+        """Frame ``frame`` (height, width, 3), RGB bytes."""
+        kept = self._kept.get(frame)
+        if kept is None:
+            kept = resize(self._archive.image(self.frames[frame].path), (self.image.height, self.image.width))
+            if len(self._kept) < self._room:
+                self._kept[frame] = kept
+        return kept
+
+    def points(self, frame: int) -> np.ndarray:
+        """The labels of frame ``frame`` (keypoint, xy) in image pixels, float32; NaN where there is none."""
+        source = Grid(self.frames[frame].height, self.frames[frame].width)
+        return between(self.labels(frame), source, self.image).astype(np.float32)
+
+    def labels(self, frame: int) -> np.ndarray:
+        """The labels of frame ``frame`` (keypoint, xy) in source pixels, float64; NaN where there is none."""
+        return np.array([point or (np.nan, np.nan) for point in self.frames[frame].points], dtype=np.float64)
+
 
 _STEPS_AHEAD = 2
 

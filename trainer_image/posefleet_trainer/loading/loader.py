@@ -1,12 +1,22 @@
-"""The batches of one rank, from a given step to the last."""
+"""What a training step gets."""
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from posefleet_trainer.loading.batches import TrainingBatch
-from posefleet_trainer.loading.clips import ClipLoader
-from posefleet_trainer.loading.labelled import LabelledLoader
+from posefleet_trainer.loading.clips import ClipBatch, ClipLoader
+from posefleet_trainer.loading.labelled import FrameBatch, LabelledLoader
 from posefleet_trainer.telemetry.metrics import STEP_SECONDS
+
+
+@dataclass
+class TrainingBatch:
+    """One rank's part of one step."""
+
+    step: int
+    frames: FrameBatch
+    clip: ClipBatch | None
+    """None while the unsupervised losses count for nothing."""
 
 
 class TrainingLoader:

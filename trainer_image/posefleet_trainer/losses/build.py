@@ -1,15 +1,22 @@
-"""From a manifest's losses to the losses on clips."""
+"""When the unsupervised losses come in."""
 
 from dataclasses import dataclass
 
 from torch import nn
 
 from posefleet_api.model import Losses
-from posefleet_trainer.dataset.pose_spaces import PoseSpaces
-from posefleet_trainer.losses.pca_multi_view import MultiViewPcaLoss
-from posefleet_trainer.losses.pca_single_view import SingleViewPcaLoss
+from posefleet_trainer.dataset.pose_subspaces import PoseSpaces
+from posefleet_trainer.losses.pca import MultiViewPcaLoss, SingleViewPcaLoss
 from posefleet_trainer.losses.temporal import TemporalLoss
 from posefleet_trainer.losses.unimodal import UnimodalLoss
+
+#: Shares of the training. Before, the network's keypoints are too far off for the losses to say anything true.
+BEGINS, FULL = 0.4, 0.7
+
+
+def annealed(share_done: float) -> float:
+    """The factor of the unsupervised losses when ``share_done`` (0 to 1) of the steps are done: a ramp from 0 to 1."""
+    return min(1.0, max(0.0, (share_done - BEGINS) / (FULL - BEGINS)))
 
 
 @dataclass(frozen=True)

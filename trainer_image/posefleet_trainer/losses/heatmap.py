@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from posefleet_trainer.models.decoding import gaussian_targets
+from posefleet_trainer.models.heatmaps import gaussian_targets
 
 #: Spread of the targets in heatmap pixels (Lightning Pose's default; Biderman et al., Nature Methods 2024).
 TARGET_SIGMA = 1.25

@@ -1,5 +1,7 @@
-"""A trained model: all that predicting takes, in one file."""
+"""Telling whether two models are the same, bit for bit."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,19 @@ import numpy as np
 import torch
 
 from posefleet_trainer.models.coordinates import Grid, between
-from posefleet_trainer.models.decoding import decode, heatmaps_of
-from posefleet_trainer.models.fingerprint import weights_sha256
+from posefleet_trainer.models.heatmaps import decode, heatmaps_of
 from posefleet_trainer.models.network import PoseNetwork, normalised
+
+
+def weights_sha256(state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes of the tensors in ``state``, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
 
 FORMAT = "posefleet-model-1"
 #: Frames through the network at once: more gain nothing, and memory grows with them.

@@ -1,15 +1,117 @@
-"""What rank 0 knows of its attempt, told to the launcher through a file so that it outlives the rank."""
+"""What the probes found."""
 
 import contextlib
 import os
+import platform
 import threading
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from posefleet_api.base import ApiModel
 from posefleet_api.outcomes import ProgressReport
-from posefleet_trainer.preflight.findings import RankFindings
 from posefleet_trainer.record.keeping import ENV_FACTS_FILE
+
+
+class GpuFinding(ApiModel):
+    """One rank's GPU."""
+
+    name: str
+    memory_bytes: int
+    free_bytes: int
+    flops: float
+    """Floating-point operations a second of a small matrix product."""
+
+
+class DecodingFinding(ApiModel):
+    """Whether a rank's GPU decodes video."""
+
+    decodes: bool
+    reason: str = ""
+    """Why it does not."""
+
+
+class CollectiveFinding(ApiModel):
+    """What summing over all ranks takes, on the device that trains."""
+
+    backend: str
+    latency_seconds: float
+    """Of four bytes."""
+    bytes_per_second: float
+    """Of a few megabytes."""
+
+
+class StoreFinding(ApiModel):
+    """The output folder."""
+
+    latency_seconds: float
+    """Of a question that transfers nothing."""
+    write_bytes_per_second: float
+    read_bytes_per_second: float
+
+
+class SpaceFinding(ApiModel):
+    """The cache of a node."""
+
+    free_bytes: int
+    """On its disk, with what lies in the cache already."""
+    limit_bytes: int
+    """resources.cachePerNode."""
+    needed_bytes: int
+    """By the prepared data that training reads, and by the largest video that is predicted."""
+
+
+class RankFindings(ApiModel):
+    """Of one rank; what concerns its whole node is told by the node's first."""
+
+    rank: int
+    node: int
+    host: str
+    gpu: GpuFinding | None = None
+    decoding: DecodingFinding | None = None
+    collectives: CollectiveFinding | None = None
+    store: StoreFinding | None = None
+    space: SpaceFinding | None = None
+    problem: str = ""
+    """Why this rank cannot train."""
+
+
+#: Called by the first name; the first of the distributions that is installed counts.
+_PACKAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("posefleet", ("posefleet",)),
+    ("PyTorch", ("torch",)),
+    ("Lightning", ("pytorch-lightning", "lightning")),
+    ("timm", ("timm",)),
+    ("DALI", ("nvidia-dali-cuda130", "nvidia-dali-cuda120")),
+    ("PyAV", ("av",)),
+    ("OpenCV", ("opencv-python-headless", "opencv-python")),
+    ("NumPy", ("numpy",)),
+)
+
+
+def versions() -> dict[str, str]:
+    """Name and version of the libraries, and the kind of machine."""
+    found = {"Python": platform.python_version()}
+    for name, distributions in _PACKAGES:
+        found[name] = next((text for one in distributions if (text := _version(one))), "not installed")
+    found["Computed on"] = _processor()
+    return found
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    if not torch.cuda.is_available():
+        return f"CPU ({platform.machine()})"
+    return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
+
 
 _EVERY_SECONDS = 5.0
 

@@ -14,8 +14,8 @@ from posefleet_api.base import ApiModel
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.outcomes import ExitCode
 from posefleet_api.status import AttemptOutcome
+from posefleet_trainer.gang.launcher import RankEnd
 from posefleet_trainer.record.facts import Facts
-from posefleet_trainer.verdict import RankEnd
 
 _OUTCOMES: dict[int, AttemptOutcome] = {
     ExitCode.SUCCEEDED: "Succeeded",

@@ -3,18 +3,13 @@
 from dataclasses import dataclass
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.keypoints import resolve
-from posefleet_trainer.dataset.prepared import Prepared
-from posefleet_trainer.evaluation.results import Poses, PredictedVideo, Predictions
-from posefleet_trainer.evaluation.video_files import VideoFiles
+from posefleet_trainer.dataset.prepared import Prepared, resolve
 from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.prediction.csv_files import VideoFiles
+from posefleet_trainer.prediction.results import Poses, PredictedVideo, Predictions
 from posefleet_trainer.report.drawing import Style
 from posefleet_trainer.report.palette import keypoint_colours
 from posefleet_trainer.store.cache import NodeCache
-
-LABELLED_VIDEOS = "labelled_videos"
-PAGE = "report/index.html"
-SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)

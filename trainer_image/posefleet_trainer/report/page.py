@@ -9,28 +9,28 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from posefleet_trainer.evaluation.measures import video_results
-from posefleet_trainer.evaluation.results import PredictedVideo
-from posefleet_trainer.report.curves import training_curves
+from posefleet_trainer.output_folder import LABELLED_VIDEOS
+from posefleet_trainer.prediction.results import PredictedVideo, video_results
+from posefleet_trainer.record.facts import versions
+from posefleet_trainer.report.charts import Series, Trace, draw_error_plot, error_charts, traces, training_curves
 from posefleet_trainer.report.drawing import LOW_CONFIDENCE
-from posefleet_trainer.report.error_plot import Series, draw_error_plot
-from posefleet_trainer.report.material import LABELLED_VIDEOS, Material
+from posefleet_trainer.report.material import Material
 from posefleet_trainer.report.palette import hexadecimal
 from posefleet_trainer.report.pictures import SampleFrame, sample_frames, worst_frames
-from posefleet_trainer.report.summary import ErrorOfSet, errors_by_set, warnings_of
 from posefleet_trainer.report.tables import (
     SET_WORDS,
+    ErrorOfSet,
     KeypointErrors,
     KeypointOnVideo,
     attempts_of,
+    errors_by_set,
     kept_files,
     keypoint_errors,
     keypoints_on_video,
     manifest_of,
     planes,
+    warnings_of,
 )
-from posefleet_trainer.report.traces import Trace, error_charts, traces
-from posefleet_trainer.report.versions import versions
 
 _WORST_FRAMES = 9
 #: Keeps the page at a few megabytes, however many videos there are.

@@ -9,16 +9,15 @@ import cv2
 import numpy as np
 
 from posefleet_trainer.dataset.frames import FrameArchive
-from posefleet_trainer.dataset.pose_spaces import points_of
+from posefleet_trainer.dataset.pose_subspaces import points_of
 from posefleet_trainer.dataset.prepared import Video
 from posefleet_trainer.dataset.split import SetName
-from posefleet_trainer.evaluation.results import FrameResults, Poses
 from posefleet_trainer.models.coordinates import Grid, between
+from posefleet_trainer.prediction.results import FrameResults, Poses
 from posefleet_trainer.report.drawing import draw_dot, draw_label, draw_pose
+from posefleet_trainer.report.labelled_videos import source_of
 from posefleet_trainer.report.material import Material
-from posefleet_trainer.report.videos import source_of
-from posefleet_trainer.video.decode import read_frames
-from posefleet_trainer.video.resize import Image, resize
+from posefleet_trainer.video.decode import Image, read_frames, resize
 
 _LONGEST_SIDE = 640
 _QUALITY = 82

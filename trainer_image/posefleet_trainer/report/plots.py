@@ -1,14 +1,107 @@
-"""Line plots as inline SVG: small, sharp at any size, and in the page's own colours, light or dark."""
+"""The few SVG elements that the plots are made of; texts are escaped."""
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from posefleet_trainer.report import svg
-from posefleet_trainer.report.scales import Scale, linear_scale, log_scale, readable, ticks
+
+def svg_picture(width: int, height: int, label: str, parts: Iterable[Markup]) -> Markup:
+    """An ``<svg>`` element that grows and shrinks with the page."""
+    head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(width, height, label)
+    return head + Markup("").join(parts) + Markup("</svg>")
+
+
+def svg_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    """A line of the CSS class ``kind``."""
+    form = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>')
+    return form.format(kind, x1, y1, x2, y2)
+
+
+def svg_text(x: float, y: float, words: str, kind: str) -> Markup:
+    """A text whose base line begins (or, by its class, ends) at (x, y)."""
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, words)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps values to places on the page, evenly or by their logarithm."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    logarithmic: bool = False
+
+    def places(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Of several values; NaN stays NaN."""
+        numbers = np.asarray(values, dtype=np.float64)
+        if self.logarithmic:
+            positive = np.where(numbers > 0, numbers, np.nan)
+            low, high = math.log(self.low), math.log(self.high)
+            share = (np.log(positive) - low) / (high - low)
+        else:
+            share = (numbers - self.low) / (self.high - self.low)
+        return np.asarray(self.start + share * (self.stop - self.start), dtype=np.float64)
+
+    def place(self, value: float) -> float:
+        """Of one value."""
+        return float(self.places(np.array(value)))
+
+
+def linear_scale(values: tuple[float, float], places: tuple[float, float]) -> Scale:
+    """From the least and the greatest value; a single value lies in the middle."""
+    low, high = values
+    if high - low <= 1e-12 * max(abs(low), abs(high)) or high == low:
+        half = abs(low) / 2 or 0.5
+        low, high = low - half, high + half
+    return Scale(low, high, *places)
+
+
+def log_scale(values: tuple[float, float], places: tuple[float, float]) -> Scale:
+    """The same by logarithms, of values above 0, with some air."""
+    # The least normal number: below it nothing can be divided.
+    low, high = (max(value, sys.float_info.min * 2) for value in values)
+    return Scale(low / 1.15, min(high, sys.float_info.max / 2) * 1.15, *places, logarithmic=True)
+
+
+def ticks(scale: Scale, about: int) -> list[float]:
+    """Round values on a scale, ``about`` so many."""
+    if scale.logarithmic:
+        return _log_ticks(scale, about)
+    step = _round_step((scale.high - scale.low) / about)
+    first, last = math.ceil(scale.low / step - 1e-9), math.floor(scale.high / step + 1e-9)
+    return [number * step for number in range(first, last + 1)]
+
+
+def readable(value: float) -> str:
+    """Short: ``0.002``, ``15``, ``20k``, ``1e-05``."""
+    if abs(value) < 1e-12:
+        return "0"
+    if abs(value) >= 10_000:
+        return f"{value / 1000:.6g}k"
+    return f"{value:.4g}"
+
+
+def _round_step(rough: float) -> float:
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+
+
+def _log_ticks(scale: Scale, about: int) -> list[float]:
+    powers = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
+        found = [factor * 10.0**power for power in powers for factor in factors]
+        found = [value for value in found if scale.low <= value <= scale.high]
+        if len(found) >= 2:
+            break
+    every = max(1, math.ceil(len(found) / (about + 1)))
+    return found[::every]
+
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 24, 20
 _LABEL_HEIGHT = 15
@@ -70,14 +163,14 @@ def draw_chart(chart: Chart) -> Markup:
     x = linear_scale(chart.x_range or _range([line.x for line in chart.lines]), (_LEFT, chart.width - _RIGHT))
     y = _y_scale(chart, bottom)
     parts = [
-        svg.text(0, 13, chart.title, "title"),
+        svg_text(0, 13, chart.title, "title"),
         *(_band(band, x, bottom) for band in chart.bands),
         *_axes(chart, x, y, bottom),
         *(_path(line, x, y) for line in chart.lines),
         *(_rule(rule, y, chart.width) for rule in chart.rules),
         _keys(chart),
     ]
-    return svg.picture(chart.width, chart.height, chart.title, parts)
+    return svg_picture(chart.width, chart.height, chart.title, parts)
 
 
 def thinned(values: Numbers, most: int) -> tuple[Numbers, Numbers]:
@@ -118,14 +211,14 @@ def _axes(chart: Chart, x: Scale, y: Scale, bottom: float) -> list[Markup]:
     parts = []
     for value in ticks(y, 4 if chart.height > 110 else 3):
         height = y.place(value)
-        parts.append(svg.line(_LEFT, height, right, height, "grid"))
-        parts.append(svg.text(_LEFT - 6, height + 3.5, readable(value), "tick end"))
+        parts.append(svg_line(_LEFT, height, right, height, "grid"))
+        parts.append(svg_text(_LEFT - 6, height + 3.5, readable(value), "tick end"))
     for value in ticks(x, 6 if chart.width > 400 else 4):
-        parts.append(svg.line(x.place(value), bottom, x.place(value), bottom + 4, "axis"))
-        parts.append(svg.text(x.place(value), bottom + 15, readable(value), "tick middle"))
-    parts.append(svg.line(_LEFT, bottom, right, bottom, "axis"))
+        parts.append(svg_line(x.place(value), bottom, x.place(value), bottom + 4, "axis"))
+        parts.append(svg_text(x.place(value), bottom + 15, readable(value), "tick middle"))
+    parts.append(svg_line(_LEFT, bottom, right, bottom, "axis"))
     if chart.x_label:
-        parts.append(svg.text((_LEFT + right) / 2, chart.height - 4, chart.x_label, "tick middle"))
+        parts.append(svg_text((_LEFT + right) / 2, chart.height - 4, chart.x_label, "tick middle"))
     return parts
 
 
@@ -153,15 +246,15 @@ def _band(band: Band, x: Scale, bottom: float) -> Markup:
 
 def _rule(rule: Rule, y: Scale, width: int) -> Markup:
     height = y.place(rule.y)
-    line = svg.line(_LEFT, height, width - _RIGHT, height, "rule")
-    return line + svg.text(width - _RIGHT - 2, height - 4, rule.label, "rule-label end")
+    line = svg_line(_LEFT, height, width - _RIGHT, height, "rule")
+    return line + svg_text(width - _RIGHT - 2, height - 4, rule.label, "rule-label end")
 
 
 def _keys(chart: Chart) -> Markup:
     """The legend, from the right end of the title's line."""
     parts, right = [], float(chart.width - _RIGHT)
     for line in reversed([line for line in chart.lines if line.label]):
-        parts.append(svg.text(right, 13, line.label, "tick end"))
+        parts.append(svg_text(right, 13, line.label, "tick end"))
         right -= 6.2 * len(line.label) + 8
         parts.append(Markup('<path d="M{:.1f} 9.5h-14" stroke="{}" stroke-width="3"/>').format(right, line.colour))
         right -= 26

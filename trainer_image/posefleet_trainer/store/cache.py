@@ -9,8 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store, StoredObject
-from posefleet_trainer.store.files import part_of, sha256_of
-from posefleet_trainer.store.locks import FileLock, held
+from posefleet_trainer.store.files import FileLock, held, part_of, sha256_of
 from posefleet_trainer.telemetry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

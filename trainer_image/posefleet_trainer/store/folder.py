@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from posefleet_trainer.errors import InvalidInput, StoreUnreachable
-from posefleet_trainer.store.base import StoredObject
+from posefleet_trainer.store.base import StoredObject, checked_key, folder_prefix, is_safe_key
 from posefleet_trainer.store.files import growing_file
-from posefleet_trainer.store.keys import checked_key, folder_prefix, is_safe_key
 
 _UNFINISHED = (".posefleet-", ".part")
 

@@ -1,14 +1,15 @@
 """From a URI to a store."""
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from posefleet_api.dataset import Storage
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.store.base import Store
+from posefleet_trainer.store.base import Store, checked_key, folder_prefix
 from posefleet_trainer.store.folder import FolderStore
-from posefleet_trainer.store.keys import checked_key, folder_prefix
 
 
 def _nothing() -> None:
@@ -32,9 +33,9 @@ def open_store(
     if storage is None:
         raise InvalidInput(f"{uri} needs storage: add storage.endpoint and storage.credentialsSecret")
     # The S3 client takes half a second to import, and a job on file:// URIs does not need it.
-    from posefleet_trainer.store.connection import S3Connection
-    from posefleet_trainer.store.retry import Patience
     from posefleet_trainer.store.s3 import S3Store
+    from posefleet_trainer.store.s3_connection import S3Connection
+    from posefleet_trainer.store.s3_http import Patience
 
     bucket, _, prefix = rest.partition("/")
     root = folder_prefix(prefix)
@@ -55,3 +56,28 @@ def _split(uri: str) -> tuple[str, str]:
     if not separator or scheme not in {"s3", "file"} or (scheme == "s3" and not urlsplit(uri).netloc):
         raise InvalidInput(f"{uri!r} is neither s3://BUCKET/PREFIX/ nor file:///PATH/")
     return scheme, rest
+
+
+@contextmanager
+def probe_object(store: Store, content: bytes) -> Iterator[str]:
+    """The key of a new object that is deleted after the block.
+
+    Raises:
+        InvalidInput: the folder cannot be written; names it and the remedy.
+    """
+    key = f".posefleet-probe-{secrets.token_hex(8)}"
+    store.write(key, content, "text/plain")
+    try:
+        yield key
+    finally:
+        store.delete(key)
+
+
+def check_writable(store: Store) -> None:
+    """Put a small object and delete it again.
+
+    Raises:
+        InvalidInput: the folder cannot be written; names it and the remedy.
+    """
+    with probe_object(store, b"posefleet may write here\n"):
+        pass

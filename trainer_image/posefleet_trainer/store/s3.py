@@ -10,13 +10,11 @@ from minio.error import S3Error
 from urllib3.response import BaseHTTPResponse
 
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.store.base import StoredObject
-from posefleet_trainer.store.connection import S3Connection
-from posefleet_trainer.store.failures import Request, explain, refused
-from posefleet_trainer.store.http import transient_errors
-from posefleet_trainer.store.keys import checked_key, folder_prefix, is_safe_key
-from posefleet_trainer.store.ranges import download_ranges
-from posefleet_trainer.store.retry import TransientError
+from posefleet_trainer.store.base import StoredObject, checked_key, folder_prefix, is_safe_key
+from posefleet_trainer.store.files import download_ranges
+from posefleet_trainer.store.s3_connection import S3Connection
+from posefleet_trainer.store.s3_errors import Request, explain, refused
+from posefleet_trainer.store.s3_http import TransientError, transient_errors
 from posefleet_trainer.telemetry.metrics import STORE_BYTES
 
 T = TypeVar("T")

@@ -53,3 +53,43 @@ def exposition() -> bytes:
     joined = CollectorRegistry(support_collectors_without_names=True)
     MultiProcessCollector(joined)  # type: ignore[no-untyped-call]
     return generate_latest(joined)
+
+
+PREFLIGHT_OK = Gauge(
+    "posefleet_trainer_preflight_ok", "Whether the probes of this node's ranks let it train.", multiprocess_mode="min"
+)
+PREFLIGHT_SECONDS = Gauge(
+    "posefleet_trainer_preflight_seconds", "Seconds that the probes took.", multiprocess_mode="max"
+)
+PREFLIGHT_GPU_FREE_BYTES = Gauge(
+    "posefleet_trainer_preflight_gpu_free_bytes", "Least memory free on a GPU of this node.", multiprocess_mode="min"
+)
+PREFLIGHT_GPU_FLOPS = Gauge(
+    "posefleet_trainer_preflight_gpu_flops",
+    "Floating-point operations a second of a small matrix product, on the slowest GPU of this node.",
+    multiprocess_mode="min",
+)
+PREFLIGHT_NVDEC = Gauge(
+    "posefleet_trainer_preflight_nvdec", "Whether all GPUs of this node decode video.", multiprocess_mode="min"
+)
+PREFLIGHT_COLLECTIVE_LATENCY_SECONDS = Gauge(
+    "posefleet_trainer_preflight_collective_latency_seconds",
+    "Seconds that summing one number over all ranks takes.",
+    multiprocess_mode="max",
+)
+PREFLIGHT_COLLECTIVE_BYTES_PER_SECOND = Gauge(
+    "posefleet_trainer_preflight_collective_bytes_per_second",
+    "Bytes a second when a few megabytes are summed over all ranks.",
+    multiprocess_mode="min",
+)
+PREFLIGHT_STORE_BYTES_PER_SECOND = Gauge(
+    "posefleet_trainer_preflight_store_bytes_per_second",
+    "Bytes a second of one small object to and from the store.",
+    ["direction"],
+    multiprocess_mode="max",
+)
+PREFLIGHT_CACHE_FREE_BYTES = Gauge(
+    "posefleet_trainer_preflight_cache_free_bytes",
+    "Bytes on this node's disk for the cache, with what lies there already.",
+    multiprocess_mode="min",
+)

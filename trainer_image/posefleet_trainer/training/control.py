@@ -8,16 +8,15 @@ from typing import Any
 import pytorch_lightning as pl
 
 from posefleet_trainer.errors import NonFiniteLoss, PeerLost, Preempted
-from posefleet_trainer.loading.batches import TrainingBatch
-from posefleet_trainer.training.checkpoint_writer import CheckpointWriter
-from posefleet_trainer.training.collectives import from_all, largest, wait_for_all
-from posefleet_trainer.training.history import History
-from posefleet_trainer.training.loss_watch import LossWatch, Measured
+from posefleet_trainer.gang.collectives import from_all, largest, wait_for_all
+from posefleet_trainer.gang.preemption import StopRequest
+from posefleet_trainer.loading.loader import TrainingBatch
+from posefleet_trainer.training.checkpoints import CheckpointWriter
+from posefleet_trainer.training.history import History, LossWatch, Measured
 from posefleet_trainer.training.module import PoseModule
 from posefleet_trainer.training.plan import Plan
-from posefleet_trainer.training.preemption import StopRequest
 from posefleet_trainer.training.reporting import Reporter
-from posefleet_trainer.training.snapshot import snapshot
+from posefleet_trainer.training.resume import snapshot
 
 
 @dataclass(frozen=True)

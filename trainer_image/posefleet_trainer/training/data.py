@@ -4,18 +4,17 @@ from dataclasses import dataclass
 
 from posefleet_api.job import Spec
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.fetched import Fetched
 from posefleet_trainer.dataset.frames import FrameArchive
 from posefleet_trainer.dataset.prepared import Frame, Prepared, Video
 from posefleet_trainer.dataset.project import wants_clips
 from posefleet_trainer.dataset.split import SetName, split_frames
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.loading.clips import ClipLoader, ClipVideo
-from posefleet_trainer.loading.frame_store import FrameStore
-from posefleet_trainer.loading.labelled import LabelledLoader
+from posefleet_trainer.loading.devices import choose_devices
+from posefleet_trainer.loading.labelled import FrameStore, LabelledLoader
 from posefleet_trainer.loading.loader import TrainingLoader
-from posefleet_trainer.loading.probe import choose_devices
 from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.preparation.load import Fetched
 from posefleet_trainer.training.plan import Plan
 from posefleet_trainer.video.index import VideoIndex
 

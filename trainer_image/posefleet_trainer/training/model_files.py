@@ -8,12 +8,11 @@ from pydantic import Field, ValidationError
 from posefleet_api.base import ApiModel
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.output_folder import MANIFEST_KEY, MODEL_KEY
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
-from posefleet_trainer.store.files import sha256_of
+from posefleet_trainer.store.files import scratch_folder, sha256_of
 from posefleet_trainer.telemetry.progress import ProgressTracker
-from posefleet_trainer.training.keys import MANIFEST_KEY, MODEL_KEY
-from posefleet_trainer.training.scratch import scratch_folder
 
 
 class ModelManifest(ApiModel):

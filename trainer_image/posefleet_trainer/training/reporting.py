@@ -1,14 +1,45 @@
-"""What the world sees of a training: progress, metrics, and a bar in a terminal."""
+"""Where the time of a step goes: forward, backward, optimizer. The wait for data is measured by the loader."""
 
 import sys
 import time
+from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from tqdm import tqdm
 
-from posefleet_trainer.telemetry.metrics import ERROR_PIXELS, FRAMES, GPU_MEMORY_PEAK_BYTES, LOSS
+from posefleet_trainer.telemetry.metrics import ERROR_PIXELS, FRAMES, GPU_MEMORY_PEAK_BYTES, LOSS, STEP_SECONDS
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.training.plan import Plan
+
+
+class StepTimer(pl.Callback):
+    """Measures on the CPU's clock: on a GPU that is the time to queue the work, and the wait where there is one."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
+        """The batch is here."""
+        self._last = time.perf_counter()
+
+    def on_before_backward(self, *args: Any, **kwargs: Any) -> None:
+        """The loss is computed."""
+        self._note("forward")
+
+    def on_before_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """The gradients are there."""
+        self._note("backward")
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """The weights have moved."""
+        self._note("optimizer")
+
+    def _note(self, part: str) -> None:
+        now = time.perf_counter()
+        STEP_SECONDS.labels(part).observe(now - self._last)
+        self._last = now
+
 
 #: How much of the smoothed values each step keeps.
 _KEPT = 0.95

@@ -12,12 +12,9 @@ from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.telemetry.progress import ProgressTracker
-from posefleet_trainer.training.checkpoint_manifest import (
-    FOLDER,
-    LATEST_KEY,
-    CheckpointManifest,
-    step_of_manifest,
-)
+from posefleet_trainer.training.checkpoints import FOLDER, LATEST_KEY, CheckpointManifest, step_of_manifest
+from posefleet_trainer.training.history import History
+from posefleet_trainer.training.module import PoseModule
 
 FORMAT = "posefleet-checkpoint-1"
 
@@ -107,3 +104,25 @@ def _candidates(output: Store, progress: ProgressTracker) -> list[CheckpointMani
             continue
         found.setdefault(manifest.key, manifest)
     return sorted(found.values(), key=lambda manifest: manifest.step, reverse=True)
+
+
+def snapshot(module: PoseModule, history: History, samples: int) -> TrainingState:
+    """The state after ``samples`` labelled samples of all ranks."""
+    optimizer = module.optimizers()
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    return TrainingState(
+        samples=samples,
+        weights=_copied(module.objective.network.state_dict()),
+        optimizer=_copied(optimizer.state_dict()),
+        history=history.state(),
+    )
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _copied(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(entry) for entry in value]
+    return value

@@ -8,12 +8,12 @@ import torch
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.gang.collectives import from_first, wait_for_all
+from posefleet_trainer.models.backbones import file_weights, hub_weights
 from posefleet_trainer.models.network import PoseNetwork
-from posefleet_trainer.models.weights import file_weights, hub_weights
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.open import open_file
-from posefleet_trainer.training.checkpoint_manifest import CheckpointManifest
-from posefleet_trainer.training.collectives import from_first, wait_for_all
+from posefleet_trainer.training.checkpoints import CheckpointManifest
 from posefleet_trainer.training.data import image_size
 from posefleet_trainer.training.resume import TrainingState, fetch_checkpoint, newest_checkpoint
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from posefleet_trainer.loading.frame_store import FrameStore
+from posefleet_trainer.gang.collectives import total
+from posefleet_trainer.loading.labelled import FrameStore
 from posefleet_trainer.models.coordinates import Grid, between
-from posefleet_trainer.models.decoding import decode, heatmaps_of
+from posefleet_trainer.models.heatmaps import decode, heatmaps_of
 from posefleet_trainer.models.network import PoseNetwork, normalised
-from posefleet_trainer.training.collectives import total
 
 _FRAMES_AT_ONCE = 16
 

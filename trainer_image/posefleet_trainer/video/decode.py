@@ -1,18 +1,38 @@
-"""Frames by their numbers, exactly, whatever the frame rate and the order of the packets."""
+"""The one filter that brings pictures to another size, so that training and prediction see the same pixels.
+
+Shrinking averages the source pixels under each target pixel (area sampling: no aliasing); enlarging interpolates
+linearly. Both map pixel centres as ``models/coordinates.py`` does: target x is source ``(x + 0.5) * ratio - 0.5``.
+"""
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
 
 from posefleet_trainer.telemetry.metrics import DECODED_FRAMES
 from posefleet_trainer.video.container import UnreadableVideo, open_video
 from posefleet_trainer.video.index import VideoIndex, decoded
-from posefleet_trainer.video.resize import Image, resize
+
+Image = NDArray[np.uint8]
+
+
+def resize(image: Image, size: tuple[int, int]) -> Image:
+    """``image`` (height, width, 3) at ``size`` = (height, width)."""
+    height, width = size
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
+
 
 _log = logging.getLogger(__name__)
 
@@ -130,3 +150,24 @@ class VideoReader:
         rgb = self._reformatter.reformat(frame, self._index.width, self._index.height, "rgb24")
         image: Image = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
         return image if size is None else resize(image, size)
+
+
+class ClipReader:
+    """Reads clips; each thread keeps its own few decoders open, because a decoder serves one thread at a time."""
+
+    def __init__(self, open_per_thread: int = 4) -> None:
+        self._limit = open_per_thread
+        self._local = threading.local()
+
+    def clip(self, path: Path, index: VideoIndex, start: int, length: int, size: Size | None = None) -> Image:
+        """``length`` frames from ``start`` as (frame, height, width, 3) uint8 RGB."""
+        return self._reader(path, index).clip(start, length, size)
+
+    def _reader(self, path: Path, index: VideoIndex) -> VideoReader:
+        readers: OrderedDict[Path, VideoReader] = self._local.__dict__.setdefault("readers", OrderedDict())
+        reader = readers.pop(path, None) or VideoReader(path, index)
+        readers[path] = reader
+        if len(readers) > self._limit:
+            _, oldest = readers.popitem(last=False)
+            oldest.close()
+        return reader

@@ -9,8 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from posefleet_trainer.video.container import UnreadableVideo, opened
-from posefleet_trainer.video.truncation import check_whole
+from posefleet_trainer.video.container import UnreadableVideo, check_whole, opened
 
 Timestamps = NDArray[np.int64]
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import av
 
-from posefleet_trainer.video.decode import Size, read_frames
+from posefleet_trainer.video.decode import Image, Size, read_frames
 from posefleet_trainer.video.index import VideoIndex
-from posefleet_trainer.video.resize import Image
 
 GOP_FRAMES = 16
 

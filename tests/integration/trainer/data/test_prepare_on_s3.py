@@ -7,9 +7,9 @@ import pytest
 
 from integration.trainer.data.buckets import Bucket
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.load import load_prepared
-from posefleet_trainer.dataset.prepare import prepare
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.preparation.load import load_prepared
+from posefleet_trainer.preparation.prepare import prepare
 from posefleet_trainer.telemetry.metrics import DECODED_FRAMES, STORE_BYTES
 from unit.trainer.dataset.projects import ProjectFolder, a_context
 

@@ -13,7 +13,7 @@ from posefleet_trainer.errors import InvalidInput, StoreUnreachable
 from posefleet_trainer.store.base import StoredObject
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.files import sha256_of
-from posefleet_trainer.store.probe import check_writable
+from posefleet_trainer.store.open import check_writable
 from posefleet_trainer.telemetry.metrics import STORE_RETRIES
 
 

@@ -75,7 +75,7 @@ def acting(folder: Path, job: Path, act: str, **environment: str) -> "subprocess
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(textwrap.dedent(_ACTOR))
     driver = (
-        "import os, sys\nfrom pathlib import Path\nfrom posefleet_trainer.launch import launch\n"
+        "import os, sys\nfrom pathlib import Path\nfrom posefleet_trainer.gang.launcher import launch\n"
         f"sys.exit(launch([], Path({str(job)!r}), {{**os.environ, 'PYTHONPATH': {str(package.parent)!r}}}))\n"
     )
     return pod(folder, [sys.executable, "-c", driver], ACT=act, **environment)

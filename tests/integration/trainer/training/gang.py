@@ -13,15 +13,14 @@ from typing import Any
 import torch
 
 from posefleet_trainer.context import Context, Rank
-from posefleet_trainer.dataset.load import load_prepared
-from posefleet_trainer.distributed import process_group
 from posefleet_trainer.errors import TrainerError
-from posefleet_trainer.loading.batches import TrainingBatch
+from posefleet_trainer.gang.process_group import process_group
+from posefleet_trainer.loading.loader import TrainingBatch
+from posefleet_trainer.preparation.load import load_prepared
 from posefleet_trainer.training.control import StepControl
-from posefleet_trainer.training.loss_watch import LossWatch, Measured
-from posefleet_trainer.training.module import PoseModule
-from posefleet_trainer.training.objective import Objective
-from posefleet_trainer.training.run import train
+from posefleet_trainer.training.history import LossWatch, Measured
+from posefleet_trainer.training.module import Objective, PoseModule
+from posefleet_trainer.training.train import train
 from unit.trainer.training.tiny import TinyProject, context_of
 
 _TESTS = Path(__file__).parents[3]

@@ -10,8 +10,8 @@ import pytest
 
 from integration.trainer.training.gang import Blow, SpoiltLoss, run_gang
 from posefleet_api.outcomes import ExitCode
-from posefleet_trainer.dataset.prepare import prepare
 from posefleet_trainer.errors import NonFiniteLoss
+from posefleet_trainer.preparation.prepare import prepare
 from unit.trainer.training.tiny import TinyProject, context_of
 
 #: A checkpoint after almost every step.

@@ -7,8 +7,8 @@ import pytest
 from posefleet_lab.process_node.containers.states import (
     Backoff,
     Waiting,
-    mark_for_restart,
     lost_records,
+    mark_for_restart,
     new_records,
     should_restart,
     was_started,

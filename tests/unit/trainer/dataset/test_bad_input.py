@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from posefleet_trainer.dataset.prepare import prepare
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.preparation.prepare import prepare
 from unit.trainer.dataset.projects import ProjectFolder, a_context
 from unit.trainer.video.recordings import Recording
 

@@ -1,6 +1,6 @@
 import pytest
 
-from posefleet_trainer.dataset.keypoints import resolve
+from posefleet_trainer.dataset.prepared import resolve
 from posefleet_trainer.errors import InvalidInput
 
 

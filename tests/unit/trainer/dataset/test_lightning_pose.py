@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from posefleet_trainer.dataset.labels import LabelTable
-from posefleet_trainer.dataset.lightning_pose import parse_labels
+from posefleet_trainer.dataset.formats.labels import LabelTable
+from posefleet_trainer.dataset.formats.lightning_pose import parse_labels
 from posefleet_trainer.errors import InvalidInput
 from unit.trainer.dataset.projects import labels_csv
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_trainer.dataset.patterns import matches, select
+from posefleet_trainer.dataset.project import matches, select
 
 
 @pytest.mark.parametrize(

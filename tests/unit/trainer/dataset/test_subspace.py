@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posefleet_trainer.dataset.subspace import fit_multi_view, fit_single_view
+from posefleet_trainer.dataset.pose_subspaces import fit_multi_view, fit_single_view
 from posefleet_trainer.errors import InvalidInput
 
 

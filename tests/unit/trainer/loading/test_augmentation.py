@@ -2,12 +2,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_trainer.loading.affine import apply, inverse
 from posefleet_trainer.loading.augmentation import (
     CLIP_STRENGTH,
     Augmentation,
+    apply,
     clip_augmentation,
     frame_augmentation,
+    inverse,
     noise_bank,
 )
 from posefleet_trainer.models.coordinates import Grid

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from posefleet_trainer.loading.frame_store import FrameStore
-from posefleet_trainer.loading.labelled import LabelledLoader
+from posefleet_trainer.loading.labelled import FrameStore, LabelledLoader
 from posefleet_trainer.loading.sampler import Share
 from unit.trainer.loading.scene import IMAGE, Discs, frames
 from unit.trainer.training.tiny import COLOURS

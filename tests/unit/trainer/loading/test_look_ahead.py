@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from posefleet_trainer.loading.look_ahead import LookAhead
+from posefleet_trainer.loading.pipeline import LookAhead
 
 
 def test_results_come_in_order_from_where_it_begins():

@@ -4,7 +4,7 @@ import torch
 
 from posefleet_trainer.losses.heatmap import TARGET_SIGMA
 from posefleet_trainer.losses.poses import ClipPoses
-from posefleet_trainer.models.decoding import gaussian_targets
+from posefleet_trainer.models.heatmaps import gaussian_targets
 
 
 def poses_at(points: torch.Tensor, confidence: float = 0.5) -> ClipPoses:

@@ -1,10 +1,9 @@
 import pytest
 
 from posefleet_api.model import Losses, TemporalLoss, UnimodalLoss
-from posefleet_trainer.dataset.pose_spaces import PoseSpaces
+from posefleet_trainer.dataset.pose_subspaces import PoseSpaces
 from posefleet_trainer.losses import temporal
-from posefleet_trainer.losses.annealing import BEGINS, FULL, annealed
-from posefleet_trainer.losses.build import unsupervised_losses
+from posefleet_trainer.losses.build import BEGINS, FULL, annealed, unsupervised_losses
 
 
 def test_only_what_the_manifest_turns_on_is_built_with_its_weight():

@@ -1,7 +1,7 @@
 import torch
 
 from posefleet_trainer.losses.heatmap import TARGET_SIGMA, HeatmapLoss
-from posefleet_trainer.models.decoding import gaussian_targets, heatmaps_of
+from posefleet_trainer.models.heatmaps import gaussian_targets, heatmaps_of
 
 POINTS = torch.tensor([[[5.0, 6.0], [20.5, 11.25]]])
 

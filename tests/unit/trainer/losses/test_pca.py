@@ -1,10 +1,8 @@
 import numpy as np
 import torch
 
-from posefleet_trainer.dataset.subspace import fit_multi_view, fit_single_view
-from posefleet_trainer.losses.pca_multi_view import MultiViewPcaLoss
-from posefleet_trainer.losses.pca_single_view import SingleViewPcaLoss
-from posefleet_trainer.losses.subspace import Reprojection
+from posefleet_trainer.dataset.pose_subspaces import fit_multi_view, fit_single_view
+from posefleet_trainer.losses.pca import MultiViewPcaLoss, Reprojection, SingleViewPcaLoss
 from unit.trainer.losses.poses import poses_at
 
 RANDOM = np.random.default_rng(3)

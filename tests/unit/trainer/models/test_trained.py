@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from posefleet_trainer.models.coordinates import Grid
-from posefleet_trainer.models.fingerprint import weights_sha256
 from posefleet_trainer.models.network import PoseNetwork
-from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.models.trained import TrainedModel, weights_sha256
 
 
 def a_model() -> TrainedModel:

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.models import weights
-from posefleet_trainer.models.weights import file_weights, hub_weights
+from posefleet_trainer.models import backbones as weights
+from posefleet_trainer.models.backbones import file_weights, hub_weights
 
 STATE = {"layer.weight": torch.ones(2, 3)}
 

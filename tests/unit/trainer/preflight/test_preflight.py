@@ -10,16 +10,13 @@ import pytest
 import torch
 
 from posefleet_trainer.context import Context, Rank
-from posefleet_trainer.dataset.prepare import prepare
 from posefleet_trainer.errors import InvalidInput, PeerLost, PreflightFailed
-from posefleet_trainer.preflight import run
-from posefleet_trainer.preflight.findings import DecodingFinding, GpuFinding, RankFindings
-from posefleet_trainer.preflight.gpu import probe_gpu
-from posefleet_trainer.preflight.metrics import CACHE_FREE_BYTES, OK
-from posefleet_trainer.preflight.run import preflight
-from posefleet_trainer.preflight.space import probe_space
-from posefleet_trainer.preflight.telling import block
-from posefleet_trainer.record.facts import FactsFile
+from posefleet_trainer.preflight import preflight as run
+from posefleet_trainer.preflight.preflight import block, preflight
+from posefleet_trainer.preflight.probes import probe_gpu, probe_space
+from posefleet_trainer.preparation.prepare import prepare
+from posefleet_trainer.record.facts import DecodingFinding, FactsFile, GpuFinding, RankFindings
+from posefleet_trainer.telemetry.metrics import PREFLIGHT_CACHE_FREE_BYTES, PREFLIGHT_OK
 from unit.trainer.training.tiny import TinyProject, context_of
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is visible here")
@@ -44,8 +41,8 @@ def test_what_is_found_is_logged_measured_and_noted(context: Context, tmp_path: 
     assert 0 < found.space.needed_bytes < found.space.free_bytes
     assert "GPU         none" in caplog.text
     assert "store  " in caplog.text
-    assert OK._value.get() == 1
-    assert CACHE_FREE_BYTES._value.get() == found.space.free_bytes
+    assert PREFLIGHT_OK._value.get() == 1
+    assert PREFLIGHT_CACHE_FREE_BYTES._value.get() == found.space.free_bytes
     noted = json.loads((tmp_path / "facts.json").read_text())["preflight"]
     assert [RankFindings.model_validate(one) for one in noted] == [found]
     assert not list(context.output.list(".posefleet-probe")), "the probe must leave nothing behind"
@@ -62,7 +59,7 @@ def test_a_missing_gpu_fails_the_pod_but_not_a_workstation(context: Context, mon
     monkeypatch.setenv("POSEFLEET_NUMBER", "1")
     with pytest.raises(PreflightFailed, match="2 GPUs asked for and 0 visible"):
         preflight(wanting, prepared)
-    assert OK._value.get() == 0
+    assert PREFLIGHT_OK._value.get() == 0
 
 
 @without_gpu
@@ -86,7 +83,7 @@ def test_a_cache_smaller_than_the_largest_video_is_told_before_training(context:
 def test_a_full_disk_is_this_nodes_failure(context: Context, monkeypatch: pytest.MonkeyPatch):
     prepared = prepare(context)
     monkeypatch.setattr(
-        "posefleet_trainer.preflight.space.shutil.disk_usage", lambda path: type("Usage", (), {"free": 10})()
+        "posefleet_trainer.preflight.probes.shutil.disk_usage", lambda path: type("Usage", (), {"free": 10})()
     )
     with pytest.raises(PreflightFailed, match="has 10 bytes for the cache"):
         probe_space(context.cache_directory / "none", 10**9, context.job.spec, prepared)
@@ -98,7 +95,7 @@ def test_what_lies_in_the_cache_already_counts_as_room(context: Context, monkeyp
     files.mkdir(parents=True, exist_ok=True)
     (files / "kept.mp4").write_bytes(bytes(2**20))
     monkeypatch.setattr(
-        "posefleet_trainer.preflight.space.shutil.disk_usage", lambda path: type("Usage", (), {"free": 10})()
+        "posefleet_trainer.preflight.probes.shutil.disk_usage", lambda path: type("Usage", (), {"free": 10})()
     )
     assert probe_space(context.cache_directory, 10**9, context.job.spec, prepared).free_bytes >= 2**20
 

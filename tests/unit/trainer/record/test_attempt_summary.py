@@ -9,10 +9,9 @@ import pytest
 
 from posefleet_api.outcomes import ExitCode, ProgressReport, TerminationMessage
 from posefleet_api.status import Progress
-from posefleet_trainer.preflight.findings import GpuFinding, RankFindings
-from posefleet_trainer.record.facts import FactsFile
+from posefleet_trainer.gang.launcher import RankEnd
+from posefleet_trainer.record.facts import FactsFile, GpuFinding, RankFindings
 from posefleet_trainer.record.summary import AttemptSummary, Frame, counted_in, summarize
-from posefleet_trainer.verdict import RankEnd
 from unit.trainer.training.tiny import TinyProject
 
 FRAME = Frame(began=1_700_000_000.0, ended=1_700_000_090.5, number=3, nodes=2, processes_per_node=2)

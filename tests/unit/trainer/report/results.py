@@ -7,17 +7,22 @@ from typing import Any
 import numpy as np
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.pose_spaces import PoseSpaces, points_of
-from posefleet_trainer.dataset.prepare import prepare
+from posefleet_trainer.dataset.pose_subspaces import PoseSpaces, fit_single_view, points_of
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.dataset.split import split_frames
-from posefleet_trainer.dataset.subspace import fit_single_view
-from posefleet_trainer.evaluation.measures import pixel_error, video_results
-from posefleet_trainer.evaluation.results import FrameResults, Poses, PredictedVideo, Predictions
-from posefleet_trainer.evaluation.video_files import VideoFiles
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.models.network import PoseNetwork
 from posefleet_trainer.models.trained import TrainedModel
+from posefleet_trainer.prediction.csv_files import VideoFiles
+from posefleet_trainer.prediction.results import (
+    FrameResults,
+    Poses,
+    PredictedVideo,
+    Predictions,
+    pixel_error,
+    video_results,
+)
+from posefleet_trainer.preparation.prepare import prepare
 from posefleet_trainer.report.material import Material
 from unit.trainer.training.tiny import TinyProject, context_of
 

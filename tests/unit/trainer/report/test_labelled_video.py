@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_trainer.models.coordinates import Grid
-from posefleet_trainer.report.drawing import Style, draw_pose
-from posefleet_trainer.report.labelled_video import Source, canvas_size, write_labelled_video
-from posefleet_trainer.report.lettering import legend
+from posefleet_trainer.report.drawing import Style, draw_pose, legend
+from posefleet_trainer.report.labelled_videos import Source, canvas_size, write_labelled_video
 from posefleet_trainer.report.palette import keypoint_colours
 from posefleet_trainer.video.index import build_index
 from unit.trainer.report.results import made_up_poses

@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from posefleet_trainer.report.curves import training_curves
-from posefleet_trainer.report.plots import Chart, Line, Rule, draw_chart, thinned
-from posefleet_trainer.report.scales import linear_scale, log_scale, ticks
-from posefleet_trainer.report.traces import doubts
+from posefleet_trainer.report.charts import doubts, training_curves
+from posefleet_trainer.report.plots import Chart, Line, Rule, draw_chart, linear_scale, log_scale, thinned, ticks
 
 NUMBERS = st.floats(-1e6, 1e6) | st.just(float("nan"))
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import av
 import pytest
 
-from posefleet_trainer.evaluation.predict import predict
-from posefleet_trainer.report import videos
+from posefleet_trainer.prediction.predict import predict
+from posefleet_trainer.report import labelled_videos as videos
 from posefleet_trainer.report.material import Material
 from posefleet_trainer.report.pictures import worst_rows
-from posefleet_trainer.report.run import report
-from posefleet_trainer.report.summary import summary
+from posefleet_trainer.report.report import report
+from posefleet_trainer.report.tables import summary
 from posefleet_trainer.store.cache import CacheFull, NodeCache
 from posefleet_trainer.store.folder import FolderStore
 from unit.trainer.report.results import Made

@@ -6,8 +6,7 @@ import pytest
 
 from posefleet_trainer.errors import InvalidInput, StoreUnreachable
 from posefleet_trainer.store.folder import FolderStore
-from posefleet_trainer.store.open import open_file, open_store
-from posefleet_trainer.store.probe import check_writable
+from posefleet_trainer.store.open import check_writable, open_file, open_store
 
 
 @pytest.fixture

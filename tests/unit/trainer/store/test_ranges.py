@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_trainer.store.files import part_of
-from posefleet_trainer.store.ranges import RANGE_BYTES, download_ranges, ranges_of
+from posefleet_trainer.store.files import RANGE_BYTES, download_ranges, part_of, ranges_of
 
 
 @given(size=st.integers(0, 10_000), length=st.integers(1, 999))

@@ -1,6 +1,6 @@
 import pytest
 
-from posefleet_trainer.store.retry import LONGEST_DELAY_SECONDS, NoAnswer, Patience, TransientError
+from posefleet_trainer.store.s3_http import LONGEST_DELAY_SECONDS, NoAnswer, Patience, TransientError
 
 
 class Clock:

@@ -9,9 +9,9 @@ import pytest
 from posefleet_api.dataset import Storage
 from posefleet_trainer.errors import InvalidInput, StoreUnreachable
 from posefleet_trainer.store.base import StoredObject
-from posefleet_trainer.store.connection import S3Connection
-from posefleet_trainer.store.retry import Patience
 from posefleet_trainer.store.s3 import S3Store
+from posefleet_trainer.store.s3_connection import S3Connection
+from posefleet_trainer.store.s3_http import Patience
 from unit.trainer.store.s3_stub import Answer, s3_error, s3_stub
 
 SECRET = "do-not-print-me"

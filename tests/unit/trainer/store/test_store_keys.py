@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.store.keys import checked_key, folder_prefix, is_safe_key
+from posefleet_trainer.store.base import checked_key, folder_prefix, is_safe_key
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from posefleet_trainer.errors import StoreUnreachable
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.folder import FolderStore
 from posefleet_trainer.telemetry.progress import ProgressTracker
-from posefleet_trainer.training.checkpoint_manifest import CheckpointManifest
-from posefleet_trainer.training.checkpoint_writer import CheckpointWriter
+from posefleet_trainer.training.checkpoints import CheckpointManifest, CheckpointWriter
 from posefleet_trainer.training.resume import TrainingState, fetch_checkpoint, newest_checkpoint
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from posefleet_api.job import Spec, parse_job
 from posefleet_trainer.dataset.prepared import Frame, Prepared, StoredFile
-from posefleet_trainer.training.checkpoint_manifest import training_fingerprint
+from posefleet_trainer.training.checkpoints import training_fingerprint
 
 PREPARED = Prepared(
     keypoints=["nose"],

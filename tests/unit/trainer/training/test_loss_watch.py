@@ -1,7 +1,9 @@
 import torch
 
-from posefleet_trainer.loading.batches import ClipBatch, FrameBatch, TrainingBatch
-from posefleet_trainer.training.loss_watch import LossWatch
+from posefleet_trainer.loading.clips import ClipBatch
+from posefleet_trainer.loading.labelled import FrameBatch
+from posefleet_trainer.loading.loader import TrainingBatch
+from posefleet_trainer.training.history import LossWatch
 
 
 def a_batch() -> TrainingBatch:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_trainer.training.schedule import backbone_factor, learning_rate_factor
+from posefleet_trainer.training.plan import backbone_factor, learning_rate_factor
 
 shares = st.floats(0, 1)
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.load import load_prepared
-from posefleet_trainer.dataset.prepare import prepare
 from posefleet_trainer.errors import NonFiniteLoss, Preempted
-from posefleet_trainer.loading.batches import TrainingBatch
+from posefleet_trainer.loading.loader import TrainingBatch
 from posefleet_trainer.models.trained import TrainedModel
-from posefleet_trainer.training import module, run, start
+from posefleet_trainer.preparation.load import load_prepared
+from posefleet_trainer.preparation.prepare import prepare
+from posefleet_trainer.training import module, start
+from posefleet_trainer.training import train as run
 from posefleet_trainer.training.model_files import ModelManifest
-from posefleet_trainer.training.module import PoseModule
-from posefleet_trainer.training.objective import Objective
-from posefleet_trainer.training.run import train
+from posefleet_trainer.training.module import Objective, PoseModule
+from posefleet_trainer.training.train import train
 from unit.trainer.training.tiny import TinyProject, context_of
 
 

@@ -4,9 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from posefleet_trainer.video.decode import VideoReader, read_clip, read_frames
+from posefleet_trainer.video.decode import VideoReader, read_clip, read_frames, resize
 from posefleet_trainer.video.index import VideoIndex, build_index
-from posefleet_trainer.video.resize import resize
 from unit.trainer.video.recordings import (
     HEIGHT,
     KINDS,

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
+from posefleet_trainer.video.decode import ClipReader
 from posefleet_trainer.video.index import build_index
-from posefleet_trainer.video.pool import ClipReader
 from unit.trainer.video.recordings import Recording, decode_all
 
 

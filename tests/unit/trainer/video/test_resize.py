@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posefleet_trainer.video.resize import resize
+from posefleet_trainer.video.decode import resize
 
 
 def test_same_size_is_the_same_picture():

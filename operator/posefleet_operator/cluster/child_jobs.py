@@ -1,0 +1,67 @@
+"""The typed view of the ``batch/v1`` Jobs that belong to a PoseTrainingJob."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from posefleet_api.constants import ANNOTATION_FINGERPRINT, ANNOTATION_GPUS, ANNOTATION_POD_FINGERPRINT
+from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
+
+
+@dataclass(frozen=True)
+class ChildJob:
+    """The Job of an attempt, or of a try of the preparation."""
+
+    identity: Identity
+    created: datetime | None
+    #: When it was last admitted. A suspended Job has no such time.
+    started: datetime | None
+    suspended: bool
+    complete: bool
+    failed: bool
+    finished_at: datetime | None
+    #: Number of pods that the Job controller has counted as ended.
+    ended_pods: int
+    completions: int
+    #: Number of GPUs of the whole gang.
+    gpus: int
+    fingerprint: str
+    #: Hash of what the author said about its pods. Empty if an earlier version created it.
+    pod_fingerprint: str
+
+    @property
+    def finished(self) -> bool:
+        """Whether the Job is complete or failed, so that it creates no more pods."""
+        return self.complete or self.failed
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it may still have or create pods and has not been deleted."""
+        return not self.finished and self.identity.deleted_at is None
+
+    def tombstone(self) -> Self | None:
+        """Return None, because nothing has to be kept of a deleted Job."""
+        return None
+
+    @classmethod
+    def read(cls, manifest: Manifest) -> Self:
+        """Read the values of a ``batch/v1`` Job."""
+        metadata, status = manifest["metadata"], manifest.get("status") or {}
+        annotations = metadata.get("annotations") or {}
+        conditions = conditions_by_type(status)
+        spec = manifest.get("spec") or {}
+        ending = conditions.get("Complete") or conditions.get("Failed") or {}
+        return cls(
+            identity=Identity.read(manifest),
+            created=from_timestamp(metadata.get("creationTimestamp")),
+            started=from_timestamp(status.get("startTime")),
+            suspended=bool(spec.get("suspend")),
+            complete="Complete" in conditions,
+            failed="Failed" in conditions,
+            finished_at=from_timestamp(ending.get("lastTransitionTime")),
+            ended_pods=int(status.get("failed") or 0) + int(status.get("succeeded") or 0),
+            completions=int(spec.get("completions") or 1),
+            gpus=parse_number(annotations.get(ANNOTATION_GPUS)),
+            fingerprint=annotations.get(ANNOTATION_FINGERPRINT, ""),
+            pod_fingerprint=annotations.get(ANNOTATION_POD_FINGERPRINT, ""),
+        )

@@ -1,0 +1,114 @@
+"""The typed view of the pods that belong to a PoseTrainingJob."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Self
+
+from posefleet_operator import reasons
+from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
+
+#: Name of the trainer's container. Other containers, which a cluster may inject, are ignored.
+CONTAINER: Final = "trainer"
+#: The kubelet sets this condition when volumes and network are ready, before it pulls images.
+_READY_TO_START: Final = "PodReadyToStartContainers"
+_INDEX: Final = "batch.kubernetes.io/job-completion-index"
+
+
+@dataclass(frozen=True)
+class Termination:
+    """How a trainer's container ended."""
+
+    exit_code: int
+    reason: str
+    #: What the container wrote to its termination log.
+    text: str
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ChildPod:
+    """A pod of an attempt, or of a try of the preparation."""
+
+    identity: Identity
+    rank: int
+    phase: str
+    ip: str
+    node: str
+    #: Why the pod as a whole ended or waits, as the kubelet reports it.
+    reason: str
+    message: str
+    #: ``REASON: MESSAGE`` of the condition DisruptionTarget. Empty if the cluster has not removed the pod.
+    disruption: str
+    #: Why the scheduler finds no node. Empty if it has found one.
+    unschedulable: str
+    waiting_reason: str
+    waiting_message: str
+    #: Since when its node has been preparing volumes and network. None once they are ready, or if no node says so.
+    unready_since: datetime | None
+    created: datetime | None
+    started_at: datetime | None
+    end: Termination | None
+    #: Whether this is a tombstone, that is, the last state of a pod that the API server no longer has.
+    gone: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether its processes may still run."""
+        return not self.gone and self.phase not in {"Succeeded", "Failed"}
+
+    @property
+    def running(self) -> bool:
+        """Whether its trainer runs."""
+        return self.active and self.started_at is not None and self.end is None
+
+    def tombstone(self) -> Self:
+        """Return the last state of a pod that has been deleted."""
+        return replace(self, gone=True)
+
+    @classmethod
+    def read(cls, manifest: Manifest) -> Self:
+        """Read the values of a ``v1`` Pod."""
+        metadata, status = manifest["metadata"], manifest.get("status") or {}
+        conditions = conditions_by_type(status)
+        state = _container_state(status)
+        waiting, ended = state.get("waiting") or {}, state.get("terminated")
+        lacking = conditions_by_type(status, "False")
+        return cls(
+            identity=Identity.read(manifest),
+            rank=parse_number((metadata.get("annotations") or {}).get(_INDEX)),
+            phase=status.get("phase", "Pending"),
+            ip=status.get("podIP", ""),
+            node=(manifest.get("spec") or {}).get("nodeName", ""),
+            reason=status.get("reason", ""),
+            message=status.get("message", ""),
+            disruption=_sentence(conditions.get("DisruptionTarget")),
+            unschedulable=(lacking.get("PodScheduled") or {}).get("message", ""),
+            waiting_reason=waiting.get("reason", ""),
+            waiting_message=waiting.get("message", ""),
+            unready_since=from_timestamp((lacking.get(_READY_TO_START) or {}).get("lastTransitionTime")),
+            created=from_timestamp(metadata.get("creationTimestamp")),
+            started_at=from_timestamp((state.get("running") or ended or {}).get("startedAt")),
+            end=_termination(ended),
+        )
+
+
+def _container_state(status: Manifest) -> Manifest:
+    states = {c["name"]: c.get("state") or {} for c in status.get("containerStatuses") or ()}
+    return states.get(CONTAINER, {})
+
+
+def _termination(state: Manifest | None) -> Termination | None:
+    if not state:
+        return None
+    return Termination(
+        exit_code=int(state.get("exitCode", 0)),
+        reason=state.get("reason", ""),
+        text=state.get("message", ""),
+        finished_at=from_timestamp(state.get("finishedAt")),
+    )
+
+
+def _sentence(condition: Manifest | None) -> str:
+    if condition is None:
+        return ""
+    return f"{condition.get('reason', reasons.DISRUPTED)}: {condition.get('message', '')}".rstrip(": ")

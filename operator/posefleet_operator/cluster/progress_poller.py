@@ -1,0 +1,105 @@
+"""Polls rank 0 of every running attempt for its progress."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import aiohttp
+from pydantic import ValidationError
+
+from posefleet_api.constants import TRAINER_PORT
+from posefleet_api.outcomes import ProgressReport
+from posefleet_operator.cluster.objects import Key
+
+logger = logging.getLogger(__name__)
+
+_ANSWER_SECONDS = 3.0
+_MAX_ANSWER_BYTES = 65_536
+_AT_ONCE = 64
+#: At most this many jobs are polled in a second, so a larger fleet is polled less often.
+_JOBS_PER_SECOND = 100.0
+
+
+@dataclass
+class Target:
+    """The attempt of a job that is polled, and its last report."""
+
+    attempt: int
+    address: str
+    polled_since: datetime
+    report: ProgressReport | None = None
+    #: When a report first showed that the attempt had advanced, by the operator's clock.
+    advanced_at: datetime | None = None
+
+
+class ProgressPoller:
+    """Keeps the newest progress report of every job that runs."""
+
+    def __init__(self, enqueue: Callable[[Key], None], clock: Callable[[], datetime], interval_seconds: float) -> None:
+        self._enqueue = enqueue
+        self._clock = clock
+        self._interval_seconds = interval_seconds
+        self._targets: dict[Key, Target] = {}
+
+    def set_target(self, key: Key, attempt: int, address: str) -> None:
+        """Poll this attempt from now on.
+
+        ``address`` is the address of its rank 0. It is empty while rank 0 does not run. The last report is kept then,
+        but the former address is not polled any more, because another pod may have it by now.
+        """
+        held = self._targets.get(key)
+        if held is not None and held.attempt == attempt:
+            held.address = address
+        elif address:
+            self._targets[key] = Target(attempt, address, self._clock())
+
+    def forget(self, key: Key) -> None:
+        """Stop polling a job."""
+        self._targets.pop(key, None)
+
+    def target(self, key: Key) -> Target | None:
+        """Return the polled attempt of a job, or None."""
+        return self._targets.get(key)
+
+    async def run(self) -> None:
+        """Poll all targets, again and again, until cancelled."""
+        limit = asyncio.Semaphore(_AT_ONCE)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS)) as session:
+            while True:
+                targets = list(self._targets.items())
+                await asyncio.gather(*(self._poll(session, limit, key, target) for key, target in targets))
+                await asyncio.sleep(max(self._interval_seconds, len(targets) / _JOBS_PER_SECOND))
+
+    async def _poll(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, key: Key, target: Target) -> None:
+        async with limit:
+            report = await fetch_report(session, target.address) if target.address else None
+        if report is None or report.attempt != target.attempt or report == target.report:
+            return
+        if target.report is None or report.last_step_time != target.report.last_step_time:
+            target.advanced_at = self._clock()
+        target.report = report
+        self._enqueue(key)
+
+
+async def fetch_report(session: aiohttp.ClientSession, address: str) -> ProgressReport | None:
+    """Return the report of the trainer at an address, or None if there is none that can be read."""
+    host = f"[{address}]" if ":" in address else address
+    try:
+        # A trainer that has been taken over must not redirect the operator to another host.
+        async with session.get(f"http://{host}:{TRAINER_PORT}/progress", allow_redirects=False) as answer:
+            return ProgressReport.read(await _body(answer)) if answer.status == 200 else None
+    except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
+        logger.debug("no progress from %s: %r", address, error)
+        return None
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body of an answer. A body that is too long is cut, so that it cannot be parsed."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > _MAX_ANSWER_BYTES:
+            break
+    return bytes(body)

@@ -1,0 +1,100 @@
+"""The steps that end attempts: they record an outcome, replace a gang after an edit, and detect stalls."""
+
+from posefleet_api.constants import COMPONENT_ATTEMPT
+from posefleet_api.status import Attempt
+from posefleet_operator import reasons
+from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
+from posefleet_operator.observation import Observation, running_attempt
+from posefleet_operator.plan import MAX_MESSAGE, Plan, find_condition
+from posefleet_operator.policies.attempts import counts_against_budget, gpu_seconds, queue_seconds
+from posefleet_operator.policies.exit_outcomes import Ending, ending_of_gang, gang_has_ended
+from posefleet_operator.policies.stall import check_stall
+
+_REQUEUE_SECONDS = 2.0
+
+
+def record_outcome(seen: Observation, plan: Plan) -> None:
+    """Record how the newest attempt ended, once its whole gang has.
+
+    Nothing else happens in the same reconcile, so that the outcome, and with it the budget, is in the status before
+    the next gang exists.
+    """
+    attempt = running_attempt(plan.status)
+    if attempt is None:
+        return
+    job = seen.attempt_job(attempt.number)
+    pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
+    requeued = job is not None and job.suspended and attempt.running_time is not None
+    if requeued and not any(pod.active for pod in pods):
+        end_attempt(seen, plan, Ending.of(reasons.QUEUE_PREEMPTED, "Kueue gave the nodes to another job"))
+    elif gang_has_ended(job, pods, seen.now):
+        ran = attempt.running_time is not None
+        ending = ending_of_gang(pods, seen.gang_size(attempt), job is None, ran)
+        end_attempt(seen, plan, _suspended_or(ending, plan))
+    elif job is not None and job.finished:
+        plan.requeue_within(_REQUEUE_SECONDS)
+
+
+def replace_changed(seen: Observation, plan: Plan) -> None:
+    """End an attempt whose author has edited its pods before all of them ran. The next one follows the edit."""
+    attempt = running_attempt(plan.status)
+    if attempt is None or attempt.running_time is not None:
+        return
+    if seen.pods_changed(seen.attempt_job(attempt.number)):
+        end_attempt(seen, plan, Ending.of(reasons.REPLACED, "the manifest was changed while the pods waited"))
+
+
+def detect_stall(seen: Observation, plan: Plan) -> None:
+    """End an attempt that has made no step for ``failurePolicy.stallSeconds``."""
+    attempt = running_attempt(plan.status)
+    running_since = from_timestamp(attempt.running_time) if attempt is not None else None
+    if attempt is None or running_since is None:
+        return
+    check = check_stall(seen, attempt, running_since)
+    if check.ending is not None:
+        end_attempt(seen, plan, check.ending)
+    elif check.unknown:
+        plan.condition("Running", True, reasons.PROGRESS_UNKNOWN, check.unknown)
+    else:
+        plan.requeue_within(check.seconds_left)
+
+
+def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
+    """Write the outcome of the newest attempt and its costs, and finish the job if no other attempt follows."""
+    plan.update_attempt(
+        end_time=to_timestamp(seen.now),
+        outcome=ending.outcome,
+        reason=ending.reason.name,
+        message=ending.message[:MAX_MESSAGE],
+    )
+    attempt = plan.status.attempts[-1]
+    waited = 0.0 if attempt.running_time is not None else queue_seconds(attempt)
+    plan.update(
+        failed_attempts=plan.status.failed_attempts + counts_against_budget(attempt),
+        gpu_seconds=plan.status.gpu_seconds + round(gpu_seconds(attempt)),
+        queue_seconds=plan.status.queue_seconds + round(waited),
+    )
+    plan.clear_estimates()
+    plan.condition("Running", False, ending.reason, ending.message)
+    _finish_if_last(seen, plan, attempt, ending)
+    plan.skip_remaining_steps(0)
+
+
+def _suspended_or(ending: Ending, plan: Plan) -> Ending:
+    """Return that an attempt ended by ``spec.suspend`` if it was being suspended, whatever its pods saw of it."""
+    condition = find_condition(plan.status.conditions, "Suspended")
+    suspending = condition is not None and condition.reason == reasons.SUSPENDING.name
+    if ending.outcome == "Preempted" and suspending:
+        return Ending.of(reasons.SUSPENDED, "stopped by spec.suspend")
+    return ending
+
+
+def _finish_if_last(seen: Observation, plan: Plan, attempt: Attempt, ending: Ending) -> None:
+    failed = plan.status.failed_attempts
+    if ending.outcome == "Succeeded":
+        plan.succeed(ending.message)
+    elif ending.reason.final:
+        plan.fail(ending.reason, ending.message)
+    elif counts_against_budget(attempt) and failed >= seen.spec.failure_policy.max_attempts:
+        message = f"{failed} attempts failed, the last with {ending.reason}: {ending.message}"
+        plan.fail(reasons.ATTEMPTS_EXHAUSTED, message)

@@ -1,0 +1,47 @@
+"""The step that suspends and resumes a job."""
+
+from collections.abc import Sequence
+
+from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
+from posefleet_operator import reasons
+from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.observation import Observation, running_attempt
+from posefleet_operator.plan import Plan, find_condition
+from posefleet_operator.policies.waiting import overdue_pods, waiting_for_pods
+
+_SUSPENDING_SECONDS = 30.0
+
+
+def suspend(seen: Observation, plan: Plan) -> None:
+    """Release the nodes while ``spec.suspend`` is true. The pods write a checkpoint before they end."""
+    if not seen.spec.suspend:
+        _resume(plan)
+        return
+    jobs = (*seen.own_jobs(COMPONENT_ATTEMPT), *seen.own_jobs(COMPONENT_PREPARE))
+    plan.delete_unfinished(jobs)
+    live = [pod for pod in seen.pods if pod.identity.owner_uid == seen.uid and pod.active]
+    if live or running_attempt(plan.status) is not None or any(not job.finished for job in jobs):
+        late = overdue_pods(live, seen.now)
+        plan.condition("Suspended", False, reasons.SUSPENDING, _suspending_message(late))
+        plan.requeue_within(_SUSPENDING_SECONDS)
+    else:
+        plan.condition("Suspended", True, reasons.SUSPENDED, reasons.SUSPENDED.remedy)
+        plan.condition("Running", False, reasons.SUSPENDED, "spec.suspend is true")
+        plan.clear_estimates()
+    plan.skip_remaining_steps()
+
+
+def _resume(plan: Plan) -> None:
+    """Report that the job goes on, unless its gang is still ending, whose outcome depends on the condition."""
+    condition = find_condition(plan.status.conditions, "Suspended")
+    if condition is None or condition.reason == reasons.RESUMED.name:
+        return
+    if condition.reason == reasons.SUSPENDING.name and running_attempt(plan.status) is not None:
+        return
+    plan.condition("Suspended", False, reasons.RESUMED, "spec.suspend is false")
+
+
+def _suspending_message(late: Sequence[ChildPod]) -> str:
+    if not late:
+        return "the pods are asked to write a checkpoint and to end"
+    return waiting_for_pods([f"pod {pod.identity.name}" for pod in late], late).message

@@ -1,0 +1,129 @@
+"""The trainer defaults of a cluster: how they are read from a file, and how they fill in a manifest."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import StringConstraints, ValidationError
+
+from posefleet_api.base import ApiModel, Matches, validation_messages
+from posefleet_api.dataset import Storage
+from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec
+from posefleet_api.resources import PodTemplate, Resources
+
+_LabelKey = Annotated[
+    str,
+    StringConstraints(max_length=316),
+    Matches(
+        r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?",
+        "must be the key of a node label such as nvidia.com/gpu.product",
+    ),
+]
+
+
+class InvalidDefaults(ValueError):
+    """A file of trainer defaults cannot be used. The message names the file and the key."""
+
+
+class TrainerDefaults(ApiModel):
+    """Defaults for trainer pods. Fields that the file leaves out have the defaults of the API's models."""
+
+    storage: Storage | None = None
+    """The object store of jobs that do not name one."""
+    resources: Resources = Resources()
+    """Default for each field of spec.resources that a job leaves out."""
+    pod_template: PodTemplate = PodTemplate()
+    """What is added to every trainer pod, together with its job's own spec.podTemplate."""
+    gpu_model_label: _LabelKey = "nvidia.com/gpu.product"
+    """Node label whose value spec.resources.gpuModel is."""
+
+
+def read_defaults(path: Path) -> TrainerDefaults:
+    """Read trainer defaults from a YAML file.
+
+    Raises:
+        InvalidDefaults: if the file cannot be used. The message has a line for every mistake.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidDefaults(f"cannot read the trainer defaults {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidDefaults(f"the trainer defaults {path} are not valid YAML: {error}") from None
+    if content is not None and not isinstance(content, dict):
+        raise InvalidDefaults(f"the trainer defaults {path} must be a mapping, not {type(content).__name__}")
+    try:
+        return TrainerDefaults.model_validate(content or {})
+    except ValidationError as error:
+        lines = validation_messages(error, "no such key").splitlines()
+        raise InvalidDefaults("\n".join(f"trainer defaults {path}: {line}" for line in lines)) from None
+
+
+_NO_STORAGE = (
+    "spec.storage: needed for s3:// URIs, since posefleet has no default store on this cluster: "
+    "add storage.endpoint and storage.credentialsSecret, or ask whoever runs the cluster to set trainer.storage"
+)
+_MAPS = ("labels", "annotations", "node_selector")
+_SINGLE = ("affinity", "service_account_name", "priority_class_name", "runtime_class_name")
+#: The key of an entry of each list. The job's entry replaces the default with the same key.
+_LISTS: dict[str, Callable[[Any], str]] = {
+    "tolerations": lambda toleration: json.dumps(toleration, sort_keys=True),
+    "volumes": lambda volume: str(volume.get("name")),
+    "volume_mounts": lambda mount: str(mount.get("mountPath")),
+    "env": lambda variable: str(variable.name),
+    "image_pull_secrets": lambda secret: str(secret.name),
+}
+
+
+def resolved(job: PoseTrainingJob, defaults: TrainerDefaults) -> PoseTrainingJob:
+    """Return ``job`` with everything filled in that it leaves out.
+
+    Raises:
+        InvalidManifest: if job and defaults together do not describe a job that can run.
+    """
+    spec = job.spec
+    changes = {
+        "storage": spec.storage or (defaults.storage if spec.needs_store else None),
+        "resources": _resources(spec.resources, defaults.resources),
+        "pod_template": _pod_template(spec.pod_template, defaults.pod_template),
+    }
+    return job.model_copy(update={"spec": _with_store(spec.model_copy(update=changes))})
+
+
+def _with_store(spec: Spec) -> Spec:
+    if spec.needs_store and spec.storage is None:
+        raise InvalidManifest(_NO_STORAGE)
+    return spec
+
+
+def _resources(own: Resources, defaults: Resources) -> Resources:
+    fields = {**_given(defaults), **_given(own)}
+    if fields.get("gpus_per_node") == 0 and "gpu_model" not in own.model_fields_set:
+        fields.pop("gpu_model", None)
+    try:
+        return Resources.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidManifest(validation_messages(error, "no such field", "spec.resources")) from None
+
+
+def _pod_template(own: PodTemplate, defaults: PodTemplate) -> PodTemplate:
+    fields: dict[str, Any] = {name: {**getattr(defaults, name), **getattr(own, name)} for name in _MAPS}
+    for name, key in _LISTS.items():
+        fields[name] = _joined(getattr(defaults, name), getattr(own, name), key)
+    for name in _SINGLE:
+        fields[name] = getattr(own if name in own.model_fields_set else defaults, name)
+    try:
+        return PodTemplate.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidManifest(validation_messages(error, "no such field", "spec.podTemplate")) from None
+
+
+def _joined(defaults: Sequence[Any], own: Sequence[Any], key: Callable[[Any], str]) -> list[Any]:
+    mine = {key(item) for item in own}
+    return [*(item for item in defaults if key(item) not in mine), *own]
+
+
+def _given(resources: Resources) -> dict[str, Any]:
+    return {name: getattr(resources, name) for name in resources.model_fields_set}

@@ -1,0 +1,178 @@
+"""Tasks that never give up on a job, and end when it is gone."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.client import ApiError
+from posefleet_operator.cluster.objects import to_timestamp
+from posefleet_operator.controller import Controller
+from posefleet_operator.executor import Refused
+from posefleet_operator.observation import Observation
+from posefleet_operator.plan import Plan
+from posefleet_operator.reconcile import reconcile
+from posefleet_operator.telemetry.metrics import Metrics
+from unit.operator.builders import NOW, SETTINGS, JobBuilder, a_job, a_report
+
+KEY = ("lab", "reaching")
+
+
+class Recorder:
+    """In the place of the performer: remembers plans, and fails when told to."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Observation, Plan, bool]] = []
+        self.failures: list[Exception] = []
+
+    async def execute(self, seen: Observation, plan: Plan, write_status: bool) -> None:
+        self.done.append((seen, plan, write_status))
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+def a_controller(job: JobBuilder) -> tuple[Controller, Recorder]:
+    cache, recorder = Cache(), Recorder()
+    cache.training_jobs.apply("ADDED", job.manifest())
+    for manifest in job.child_jobs:
+        cache.child_jobs.apply("ADDED", manifest)
+    for manifest in job.pods:
+        cache.pods.apply("ADDED", manifest)
+    executor: Any = recorder
+    return Controller(cache, executor, SETTINGS, Metrics(), lambda: NOW), recorder
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110  what is waited for has no event
+            await asyncio.sleep(0.001)
+
+
+async def test_a_woken_job_is_looked_at() -> None:
+    controller, recorder = a_controller(a_job())
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 1)
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 2)
+    await controller.stop()
+
+
+async def test_a_job_that_nobody_knows_gets_no_task() -> None:
+    controller, recorder = a_controller(a_job())
+    controller.enqueue(("lab", "unknown"))
+    await asyncio.sleep(0)
+
+    assert recorder.done == []
+
+
+async def test_an_error_is_tried_again() -> None:
+    controller, recorder = a_controller(a_job())
+    recorder.failures = [ApiError(0, "Unreachable", "no answer")]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 2)
+    await controller.stop()
+
+
+async def test_a_defect_is_logged_and_tried_again(caplog) -> None:
+    controller, recorder = a_controller(a_job())
+    recorder.failures = [ZeroDivisionError()]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 2)
+    await controller.stop()
+
+    assert "reconcile failed" in caplog.text
+
+
+async def test_a_refusal_is_shown_in_the_next_status() -> None:
+    controller, recorder = a_controller(a_job().prepared())
+    recorder.failures = [Refused("the API server refuses Job reaching-a1: quota")]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 2)
+    await controller.stop()
+
+    _, plan, _ = recorder.done[1]
+    assert plan.apply == []
+    assert "quota" in plan.status.conditions[-1].message
+
+
+async def test_the_task_of_a_deleted_job_ends() -> None:
+    controller, recorder = a_controller(a_job())
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 1)
+    controller.cache.training_jobs.forget(KEY)
+    controller.enqueue(KEY)
+    await until(lambda: not any(task.get_name().startswith("job ") for task in asyncio.all_tasks()))
+
+
+@pytest.mark.parametrize("turns_of_the_loop", range(6))
+async def test_a_task_that_is_being_woken_stops(turns_of_the_loop) -> None:
+    controller, recorder = a_controller(a_job())
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 1)
+    await asyncio.sleep(0.01)
+    controller.enqueue(KEY)
+    for _ in range(turns_of_the_loop):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await controller.stop()
+
+
+async def test_rank_0_of_a_running_attempt_is_asked_for_its_progress() -> None:
+    controller, _ = a_controller(a_job().running_attempt(2))
+    controller.enqueue(KEY)
+    await until(lambda: controller.poller.target(KEY) is not None)
+    await controller.stop()
+
+    target = controller.poller.target(KEY)
+    assert target is not None
+    assert (target.attempt, target.address) == (2, "10.0.0.9")
+
+
+async def test_a_new_operator_gives_an_attempt_the_whole_time_once_more() -> None:
+    controller, recorder = a_controller(a_job().with_policy(stallSeconds=60).running_attempt(1, started=7200))
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 1)
+    await controller.stop()
+
+    _, plan, _ = recorder.done[0]
+    assert plan.status.attempts[0].outcome == ""
+    assert plan.requeue_after == 60
+
+
+async def test_mere_progress_is_not_written_at_every_step() -> None:
+    job = a_job().running_attempt(1)
+    job = replace(job, status=reconcile(job.saying(a_report(1, 9)).seen()).status)
+    controller, recorder = a_controller(job)
+    controller.poller.set_target(KEY, 1, "10.0.0.9")
+    target = controller.poller.target(KEY)
+    assert target is not None
+    for step in (10, 11, 12):
+        target.report = a_report(1, step)
+        controller.enqueue(KEY)
+        await until(lambda step=step: len(recorder.done) >= step - 9)
+    await controller.stop()
+
+    assert [written for _, _, written in recorder.done][1:] == [False, False]
+
+
+@pytest.mark.parametrize(("phase", "counts_against_budget"), [("Preparing", True), ("Succeeded", False)])
+async def test_what_goes_well_with_finished_jobs_says_nothing_of_the_operator(
+    phase: str, counts_against_budget: bool
+) -> None:
+    cache, metrics, executor = Cache(), Metrics(), Recorder()
+    finished = {} if counts_against_budget else {"completion_time": to_timestamp(NOW)}
+    cache.training_jobs.apply("ADDED", a_job().prepared().with_status(phase=phase, **finished).manifest())
+    acting: Any = executor
+    controller = Controller(cache, acting, SETTINGS, metrics, lambda: NOW)
+    controller.enqueue(KEY)
+    await until(lambda: len(executor.done) == 1)
+    await asyncio.sleep(0.01)
+    await controller.stop()
+
+    assert (
+        bool(metrics.registry.get_sample_value("posefleet_reconcile_last_success_timestamp_seconds"))
+        is counts_against_budget
+    )

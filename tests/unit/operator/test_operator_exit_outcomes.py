@@ -1,0 +1,199 @@
+"""How attempts ended, from what their pods leave behind."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from posefleet_api.outcomes import TerminationMessage
+from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.policies.exit_outcomes import ending_of_gang, ending_of_pod, gang_has_ended, termination_message
+from unit.operator.builders import NOW, PodBuilder, a_job, a_pod, deleted_object, finished_job
+
+BEYOND = 'Usage of EmptyDir volume "posefleet-cache" exceeds the limit "5Gi". '
+NAN = TerminationMessage(reason="NonFiniteLoss", message="NaN")
+
+
+def rank(number: int) -> PodBuilder:
+    return a_pod(a_job().with_gpus(1, nodes=3), 1, number)
+
+
+def gang(*pods: PodBuilder, nodes: int = 3, job_gone: bool = False) -> tuple[str, str]:
+    ending = ending_of_gang([pod.seen for pod in pods], nodes, job_gone)
+    return ending.outcome, ending.reason.name
+
+
+@pytest.mark.parametrize(
+    ("pod", "outcome", "reason"),
+    [
+        (rank(0).ended(0), "Succeeded", "Completed"),
+        (rank(0).ended(78), "InvalidInput", "InvalidInput"),
+        (rank(0).ended(75), "Preempted", "Preempted"),
+        (rank(0).ended(75).disrupted(), "Preempted", "EvictionByEvictionAPI"),
+        (rank(0).ended(75).deleted(), "Preempted", "PodDeleted"),
+        (rank(0).ended(69), "Preempted", "StoreUnreachable"),
+        (rank(0).ended(76), "Failed", "PeerLost"),
+        (rank(0).ended(1), "Failed", "Error"),
+        (rank(0).ended(137), "Failed", "Killed"),
+        (rank(0).ended(137, reason="OOMKilled"), "Failed", "OOMKilled"),
+        (rank(0).ended(137).disrupted(), "Preempted", "EvictionByEvictionAPI"),
+        (rank(0).ended(137).deleted(), "Preempted", "PodDeleted"),
+        (rank(0).ended(143).deleted(), "Preempted", "PodDeleted"),
+        (rank(0).ended(143), "Failed", "Error"),
+        (rank(0).ended(255, reason="Unknown"), "Preempted", "PodLost"),
+        (rank(0).ended(137, reason="ContainerStatusUnknown"), "Preempted", "PodLost"),
+        (rank(0).lost("NodeLost"), "Preempted", "NodeLost"),
+        (rank(0).lost("UnexpectedAdmissionError", "no GPU"), "Preempted", "UnexpectedAdmissionError"),
+        (rank(0).lost("Evicted", BEYOND), "Failed", "Evicted"),
+        (rank(0).lost("Evicted", "The node was low on resource: memory."), "Preempted", "Evicted"),
+        (
+            rank(0).lost(
+                "Evicted",
+                "The node was low on resource: memory. Container trainer was using 9Gi, which exceeds "
+                "its request of 8Gi.",
+            ),
+            "Preempted",
+            "Evicted",
+        ),
+        (rank(0).ended(137).evicted(BEYOND), "Failed", "Evicted"),
+        (rank(0).ended(75).evicted(BEYOND), "Failed", "Evicted"),
+        (rank(0).ended(75).deleted().evicted(BEYOND), "Failed", "Evicted"),
+        (rank(0).ended(0).evicted(BEYOND), "Succeeded", "Completed"),
+        (rank(0).ended(1, NAN).evicted(BEYOND), "Failed", "NonFiniteLoss"),
+        (
+            rank(0).ended(137).evicted('Container trainer exceeded its local ephemeral storage limit "1Gi". '),
+            "Failed",
+            "Evicted",
+        ),
+        (
+            rank(0)
+            .ended(75)
+            .evicted("The node was low on resource: ephemeral-storage.")
+            .disrupted("TerminationByKubelet"),
+            "Preempted",
+            "TerminationByKubelet",
+        ),
+        (rank(0).ended(1, NAN), "Failed", "NonFiniteLoss"),
+    ],
+)
+def test_a_pods_end_has_an_outcome_and_a_reason(pod: PodBuilder, outcome: str, reason: str) -> None:
+    ending = ending_of_pod(pod.seen)
+
+    assert (ending.outcome, ending.reason.name) == (outcome, reason)
+    assert ending.message
+
+
+def test_a_killed_pod_is_explained() -> None:
+    assert "killed (exit 137)" in ending_of_pod(rank(0).ended(137).seen).message
+    assert "memoryPerNode" in ending_of_pod(rank(0).ended(137, reason="OOMKilled").seen).message
+
+
+def test_a_pod_that_outgrew_its_cache_is_told_what_to_raise() -> None:
+    message = ending_of_pod(rank(0).ended(137).evicted(BEYOND).seen).message
+    assert 'exceeds the limit "5Gi"; raise resources.cachePerNode' in message
+
+
+def test_what_a_trainer_says_that_is_no_json_is_quoted_by_its_last_line() -> None:
+    text = "Traceback\n  File ...\nValueError: boom"
+    assert ending_of_pod(rank(0).ended(1, text).seen).message.endswith("ValueError: boom")
+
+
+def test_last_words_of_a_newer_trainer_are_understood() -> None:
+    text = '{"reason": "NonFiniteLoss", "message": "NaN", "mood": "bad", "progress": {"step": 5, "colour": "blue"}}'
+    assert ending_of_pod(rank(0).ended(1, text).seen).reason.name == "NonFiniteLoss"
+
+
+@pytest.mark.parametrize("progress", [{"step": 10**30}, {"step": -1}, {"etaSeconds": 10**30}])
+def test_numbers_that_no_status_can_hold_are_not_taken_in(progress: dict[str, int]) -> None:
+    text = json.dumps({"reason": "Error", "message": "boom", "progress": progress})
+
+    assert termination_message(rank(0).ended(1, text).seen) is None
+    assert ending_of_pod(rank(0).ended(1, text).seen).outcome == "Failed"
+
+
+def test_a_gang_succeeds_when_every_pod_has() -> None:
+    assert gang(rank(0).ended(0), rank(1).ended(0), rank(2).ended(0))[0] == "Succeeded"
+    assert gang(rank(0).ended(0), rank(1).ended(0))[0] != "Succeeded"
+
+
+def test_peer_lost_is_never_the_cause_when_another_pod_knows_more() -> None:
+    assert gang(rank(0).ended(76, seconds_ago=9), rank(1).ended(137, seconds_ago=8)) == ("Failed", "Killed")
+
+
+def test_ranks_that_only_lost_a_deleted_peer_were_preempted() -> None:
+    assert gang(rank(0).ended(76), rank(1).ended(76)) == ("Preempted", "PodDeleted")
+    assert gang(rank(0).ended(76), job_gone=True) == ("Preempted", "JobDeleted")
+
+
+def test_ranks_that_all_lost_each_other_failed() -> None:
+    assert gang(rank(0).ended(76), rank(1).ended(76), rank(2).ended(76)) == ("Failed", "PeerLost")
+
+
+def test_ranks_that_waited_for_a_node_in_vain_say_which_and_why() -> None:
+    lost = TerminationMessage(reason="PeerLost", message="rank 1 of 2 has not come within 600 s")
+    never = rank(1).unschedulable("0/2 nodes are available: 2 Insufficient nvidia.com/gpu.")
+    ending = ending_of_gang([rank(0).ended(76, lost).seen, never.seen.tombstone()], 2, job_gone=False)
+
+    assert (ending.outcome, ending.reason.name) == ("Preempted", "GangIncomplete")
+    assert ending.message == (
+        "pod reaching-a1-1-x never started (0/2 nodes are available: 2 Insufficient nvidia.com/gpu); "
+        "rank 1 of 2 has not come within 600 s"
+    )
+
+
+def test_a_gang_without_all_its_nodes_that_ends_otherwise_says_how() -> None:
+    never = rank(1).unschedulable("no room").seen.tombstone()
+    endings = {
+        "Killed": [rank(0).ended(76).seen, never, rank(2).ended(137).seen],
+        "NodeLost": [rank(0).ended(76).seen, never, rank(2).lost("NodeLost").seen],
+        "PodDeleted": [rank(0).ended(76).seen, rank(1).running().seen.tombstone()],
+    }
+    assert {reason: ending_of_gang(pods, 3, job_gone=False).reason.name for reason, pods in endings.items()} == {
+        reason: reason for reason in endings
+    }
+
+
+def test_a_pod_that_outgrew_its_cache_is_the_cause_although_all_stop_together() -> None:
+    stopped = rank(1).ended(75, seconds_ago=5)
+    assert gang(rank(0).ended(75, seconds_ago=5).evicted(BEYOND), stopped) == ("Failed", "Evicted")
+
+
+def test_the_first_failure_is_the_cause_and_pods_stopped_for_it_are_not() -> None:
+    stopped = rank(1).ended(75, seconds_ago=3).deleted(5)
+    assert gang(rank(0).ended(1, seconds_ago=5), stopped) == ("Failed", "Error")
+    assert gang(rank(0).ended(1, seconds_ago=3), stopped) == ("Failed", "Error")
+
+
+def test_a_preemption_that_breaks_another_rank_stays_a_preemption() -> None:
+    assert gang(rank(0).ended(1, seconds_ago=2), rank(1).ended(75, seconds_ago=5).deleted())[0] == "Preempted"
+    assert gang(rank(0).ended(1, seconds_ago=5), rank(1).ended(75, seconds_ago=5).disrupted())[0] == "Preempted"
+
+
+def test_invalid_input_of_any_rank_decides() -> None:
+    assert gang(rank(0).ended(1, seconds_ago=9), rank(1).ended(78, seconds_ago=1))[0] == "InvalidInput"
+
+
+def test_a_gang_without_any_trace_was_deleted() -> None:
+    assert gang() == ("Preempted", "PodDeleted")
+    assert gang(job_gone=True) == ("Preempted", "JobDeleted")
+
+
+def test_a_gang_has_ended_when_its_job_and_all_its_pods_have() -> None:
+    job = a_job()
+    running = ChildJob.read(job.attempt_manifest(1))
+    failed = ChildJob.read(finished_job(job.attempt_manifest(1), "Failed"))
+    deleting = ChildJob.read(deleted_object(finished_job(job.attempt_manifest(1), "Failed")))
+    alive, dead = a_pod(job).running().seen, a_pod(job).ended(1).seen
+
+    assert not gang_has_ended(running, [dead], NOW)
+    assert not gang_has_ended(failed, [alive], NOW)
+    assert not gang_has_ended(None, [alive], NOW)
+    assert not gang_has_ended(deleting, [dead], NOW)
+    assert gang_has_ended(failed, [dead], NOW)
+    assert gang_has_ended(None, [], NOW)
+
+
+def test_a_finished_job_whose_pods_were_not_seen_is_waited_for_a_while() -> None:
+    job = ChildJob.read(finished_job(a_job().attempt_manifest(1), "Failed", seconds_ago=1))
+    assert not gang_has_ended(job, [], NOW)
+    assert gang_has_ended(job, [], NOW + timedelta(seconds=20))

@@ -1,0 +1,94 @@
+"""The budget, the pauses and the costs of attempts."""
+
+from posefleet_api.resources import FailurePolicy
+from posefleet_api.status import Attempt, Checkpoint, Preparation
+from posefleet_operator.policies.attempts import (
+    counts_against_budget,
+    gpu_seconds,
+    queue_seconds,
+    seconds_before_next,
+    seconds_before_next_try,
+    useful_share,
+)
+
+POLICY = FailurePolicy(backoff_seconds=10)
+
+
+def attempts(*outcomes: str, reason: str = "", steps: int = 9) -> list[Attempt]:
+    return [
+        Attempt(number=n, start_time="", outcome=outcome, reason=reason or outcome, start_step=0, end_step=steps)
+        for n, outcome in enumerate(outcomes, 1)
+    ]
+
+
+def test_failures_and_stalls_count_and_nothing_else_does() -> None:
+    outcomes = ("Failed", "Stalled", "Preempted", "Succeeded", "InvalidInput", "DeadlineExceeded", "")
+    assert [counts_against_budget(attempt) for attempt in attempts(*outcomes)] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_each_failure_in_a_row_doubles_the_wait() -> None:
+    assert [seconds_before_next(attempts(*["Failed"] * n), POLICY) for n in range(4)] == [0, 10, 20, 40]
+    assert seconds_before_next(attempts("Failed", "Preempted", "Failed"), POLICY) == 10
+
+
+def test_a_preempted_attempt_that_got_somewhere_is_followed_at_once() -> None:
+    assert seconds_before_next(attempts("Failed", "Preempted"), POLICY) == 0
+
+
+def test_preemptions_that_get_nowhere_do_not_spin() -> None:
+    assert seconds_before_next(attempts("Preempted", "Preempted", "Preempted", steps=0), POLICY) == 40
+
+
+def test_a_deleted_pod_waits_although_nothing_counts() -> None:
+    assert seconds_before_next(attempts("Preempted", reason="PodDeleted"), POLICY) == 10
+
+
+def test_a_suspended_attempt_is_followed_at_once() -> None:
+    assert seconds_before_next(attempts("Preempted", reason="Suspended", steps=0), POLICY) == 0
+
+
+def test_a_gang_that_waited_for_a_node_in_vain_waits_no_longer_than_a_minute_more() -> None:
+    incomplete = attempts(*["Preempted"] * 9, reason="GangIncomplete", steps=0)
+    assert [seconds_before_next(incomplete[:n], POLICY) for n in (1, 2, 3, 4, 9)] == [10, 20, 40, 60, 60]
+
+
+def test_no_wait_is_shorter_than_the_policy_says() -> None:
+    patient = FailurePolicy(backoff_seconds=86_400)
+    assert seconds_before_next(attempts("Failed"), patient) == 86_400
+    assert seconds_before_next(attempts("Failed", "Failed"), patient) == 86_400
+    assert seconds_before_next(attempts("Preempted", reason="GangIncomplete", steps=0), patient) == 86_400
+
+
+def test_no_wait_is_longer_than_an_hour() -> None:
+    assert seconds_before_next(attempts(*["Failed"] * 90), POLICY) == 3600
+
+
+def test_an_unreachable_store_is_asked_more_and_more_slowly_up_to_once_a_minute() -> None:
+    waits = [seconds_before_next_try(Preparation(unreachable=n), POLICY) for n in range(8)]
+    assert waits == [0, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_gpu_seconds_count_from_running_to_the_end() -> None:
+    ran = Attempt(number=1, start_time="2026-01-31T11:00:00Z", running_time="2026-01-31T11:01:00Z",
+                  end_time="2026-01-31T11:02:00Z", gpus=8)  # fmt: skip
+    never_ran = ran.model_copy(update={"running_time": None})
+    assert (gpu_seconds(ran), queue_seconds(ran)) == (480, 60)
+    assert (gpu_seconds(never_ran), queue_seconds(never_ran)) == (0, 120)
+    waits = never_ran.model_copy(update={"end_time": None})
+    assert (gpu_seconds(waits), queue_seconds(waits)) == (0, 0)
+
+
+def test_steps_after_the_last_checkpoint_were_of_no_use() -> None:
+    attempt = Attempt(number=1, start_time="", outcome="Failed", start_step=100, end_step=200)
+    checkpoint = Checkpoint(uri="", step=150, time="", sha256="")
+    assert useful_share(attempt, checkpoint) == 0.5
+    assert useful_share(attempt, None) == 0
+    assert useful_share(attempt.model_copy(update={"outcome": "Succeeded"}), None) == 1

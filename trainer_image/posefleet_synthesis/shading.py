@@ -1,0 +1,89 @@
+"""From a surface to colours."""
+
+import cv2
+import numpy as np
+
+from posefleet_synthesis.anatomy import Material, Solid
+from posefleet_synthesis.appearance import Appearance
+from posefleet_synthesis.body import Pose
+from posefleet_synthesis.camera import Camera
+from posefleet_synthesis.coat import Coat
+from posefleet_synthesis.numbers import Array, Whole, normalised, smooth_step
+from posefleet_synthesis.surface import Surface
+
+#: The mirror's lamp stands beside the camera.
+_BELOW_LIGHT = (-0.25, -0.35, 0.9)
+
+
+def shade(
+    view: Surface, solid: Solid, pose: Pose, camera: Camera, appearance: Appearance, coat: Coat, below: bool
+) -> Array:
+    """(h, w, 3) colours of the view, black where nothing is."""
+    rows, columns = np.nonzero(view.covered)
+    points = _world_points(view, camera, rows, columns)
+    normal = view.normal[rows, columns]
+    materials = solid.materials[view.part[rows, columns]]
+    albedo = _albedo(points, normal @ camera.axes, materials, pose, appearance, coat)
+    lamp = normalised(np.array(_BELOW_LIGHT if below else appearance.light))
+    lit = np.clip(normal @ lamp, 0.0, 1.0)
+    facing = np.clip(normal[:, 2], 0.0, 1.0)
+    strength = appearance.ambient + (1.05 - appearance.ambient) * lit
+    strength *= (0.72 + 0.28 * smooth_step(0.0, 0.55, facing)) * _open_sky(view)[rows, columns]
+    if below:
+        strength *= 1.16 * np.exp(-np.clip(points[:, 2], 0.0, None) / 75.0)
+    colours = albedo * strength[:, None] + _glints(normal, lamp, materials)[:, None]
+    picture = np.zeros((*view.depth.shape, 3))
+    picture[rows, columns] = colours
+    return picture
+
+
+def _world_points(view: Surface, camera: Camera, rows: Whole, columns: Whole) -> Array:
+    seen = np.stack(
+        [
+            (columns + 0.5) / view.oversampling - 0.5,
+            (rows + 0.5) / view.oversampling - 0.5 + view.first_row,
+            view.depth[rows, columns],
+        ],
+        axis=1,
+    )
+    return camera.unproject(seen)
+
+
+def _albedo(points: Array, normal: Array, materials: Array, pose: Pose, appearance: Appearance, coat: Coat) -> Array:
+    local = (points - pose.trunk_origin) @ pose.trunk_axes
+    pale = smooth_step(0.25, -0.75, 0.75 * normal[:, 2] + 0.02 * local[:, 2])[:, None]
+    fur = (1.0 - pale) * np.array(appearance.back) + pale * np.array(appearance.belly)
+    fur = fur * (1.0 + appearance.grain * np.clip(coat.grain(local), -1.6, 1.6))[:, None]
+    skin = np.array(appearance.skin)
+    rings = 1.0 - 0.10 * (np.sin(2.4 * np.linalg.norm(points - pose.tail[0], axis=1)) > 0.3)
+    palette = {
+        Material.LEG: fur * 0.96,
+        Material.PAW: np.broadcast_to(skin, fur.shape),
+        Material.TAIL: skin * 0.86 * rings[:, None],
+        Material.EAR: 0.55 * skin + 0.45 * fur,
+        Material.NOSE: np.broadcast_to(skin * 0.92, fur.shape),
+        Material.EYE: np.broadcast_to(np.array(appearance.eye), fur.shape),
+    }
+    snout = smooth_step(21.0, 30.0, (points - pose.head[0]) @ pose.head_axes[:, 0])[:, None]
+    albedo: Array = np.where((materials == Material.HEAD)[:, None], fur * (1 - 0.4 * snout) + 0.4 * snout * skin, fur)
+    for material, colour in palette.items():
+        albedo = np.where((materials == material)[:, None], colour, albedo)
+    return albedo
+
+
+def _open_sky(view: Surface) -> Array:
+    """(h, w) below 1 where the surroundings stand nearer to the camera, as in the folds under the belly."""
+    scale = view.oversampling
+    depth = np.where(view.covered, view.depth, view.depth[view.covered].min() if view.covered.any() else 0.0)
+    coarse = cv2.resize(depth.astype(np.float32), None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
+    around = cv2.resize(cv2.GaussianBlur(coarse, (0, 0), 5.0), depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    result: Array = 1.0 - 0.42 * smooth_step(0.0, 16.0, around - depth)
+    return result
+
+
+def _glints(normal: Array, lamp: Array, materials: Array) -> Array:
+    half = normalised(lamp + np.array([0.0, 0.0, 1.0]))
+    shine = np.clip(normal @ half, 0.0, 1.0)
+    result: Array = np.where(materials == Material.EYE, 0.9 * shine**40, 0.0)
+    result += np.where(materials == Material.NOSE, 0.25 * shine**12, 0.0)
+    return result

@@ -1,1 +1,0 @@
-"""Predictions, pixel errors, and their files."""

@@ -1,0 +1,152 @@
+"""The findings in words."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+
+from posefleet_api.constants import ENV_NUMBER
+from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.prepared import Prepared
+from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.errors import PeerLost, TrainerError
+from posefleet_trainer.gang.collectives import from_all
+from posefleet_trainer.gang.determinism import set_up_cublas
+from posefleet_trainer.gang.process_group import peer_errors
+from posefleet_trainer.preflight.probes import probe_collectives, probe_gpu, probe_space, probe_store
+from posefleet_trainer.record.facts import DecodingFinding, GpuFinding, RankFindings
+from posefleet_trainer.telemetry.metrics import (
+    PREFLIGHT_CACHE_FREE_BYTES,
+    PREFLIGHT_COLLECTIVE_BYTES_PER_SECOND,
+    PREFLIGHT_COLLECTIVE_LATENCY_SECONDS,
+    PREFLIGHT_GPU_FLOPS,
+    PREFLIGHT_GPU_FREE_BYTES,
+    PREFLIGHT_NVDEC,
+    PREFLIGHT_OK,
+    PREFLIGHT_SECONDS,
+    PREFLIGHT_STORE_BYTES_PER_SECOND,
+)
+
+_MEBIBYTE, _GIBIBYTE = 2**20, 2**30
+
+
+def block(findings: Sequence[RankFindings]) -> str:
+    """A few lines a rank."""
+    return "\n".join(["preflight", *(f"  {line}" for one in findings for line in _lines(one))])
+
+
+def _lines(found: RankFindings) -> Iterator[str]:
+    yield f"rank {found.rank} on {found.host}"
+    yield f"  GPU         {_gpu(found.gpu)}"
+    if (decoding := found.decoding) is not None:
+        yield f"  NVDEC       {'decodes' if decoding.decodes else 'does not decode: ' + decoding.reason}"
+    if (summing := found.collectives) is not None:
+        speed = _mebibytes(summing.bytes_per_second)
+        yield f"  collectives {summing.backend}, {_milliseconds(summing.latency_seconds)}, {speed}/s"
+    if (store := found.store) is not None:
+        writes, reads = _mebibytes(store.write_bytes_per_second), _mebibytes(store.read_bytes_per_second)
+        yield f"  store       {_milliseconds(store.latency_seconds)}, writes {writes}/s, reads {reads}/s"
+    if (space := found.space) is not None:
+        needed, free, limit = map(_mebibytes, (space.needed_bytes, space.free_bytes, space.limit_bytes))
+        yield f"  cache       {needed} needed, {free} free, {limit} allowed"
+    if found.problem:
+        yield f"  problem     {found.problem}"
+
+
+def _gpu(gpu: GpuFinding | None) -> str:
+    if gpu is None:
+        return "none: trains on the CPU"
+    free, whole = gpu.free_bytes / _GIBIBYTE, gpu.memory_bytes / _GIBIBYTE
+    return f"{gpu.name}, {free:.1f} of {whole:.1f} GiB free, {gpu.flops / 1e12:.1f} TFLOP/s"
+
+
+def _mebibytes(size_bytes: float) -> str:
+    return f"{size_bytes / _MEBIBYTE:,.0f} MiB"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.2f} ms"
+
+
+def publish(found: RankFindings, seconds: float) -> None:
+    """Set the gauges to what one rank found."""
+    PREFLIGHT_OK.set(not found.problem)
+    PREFLIGHT_SECONDS.set(seconds)
+    if found.gpu is not None:
+        PREFLIGHT_GPU_FREE_BYTES.set(found.gpu.free_bytes)
+        PREFLIGHT_GPU_FLOPS.set(found.gpu.flops)
+    if found.decoding is not None:
+        PREFLIGHT_NVDEC.set(found.decoding.decodes)
+    if found.collectives is not None:
+        PREFLIGHT_COLLECTIVE_LATENCY_SECONDS.set(found.collectives.latency_seconds)
+        PREFLIGHT_COLLECTIVE_BYTES_PER_SECOND.set(found.collectives.bytes_per_second)
+    if found.store is not None:
+        PREFLIGHT_STORE_BYTES_PER_SECOND.labels("upload").set(found.store.write_bytes_per_second)
+        PREFLIGHT_STORE_BYTES_PER_SECOND.labels("download").set(found.store.read_bytes_per_second)
+    if found.space is not None:
+        PREFLIGHT_CACHE_FREE_BYTES.set(found.space.free_bytes)
+
+
+_log = logging.getLogger("posefleet.preflight")
+
+
+def preflight(context: Context, prepared: Prepared) -> list[RankFindings]:
+    """Probe, tell log, metrics and summary; what all ranks found, by rank. All ranks call it together.
+
+    Raises:
+        PreflightFailed, InvalidInput, StoreUnreachable: this rank cannot train.
+        PeerLost: another rank cannot; its own end says why.
+    """
+    set_up_cublas()
+    began = time.perf_counter()
+    mine, failure = _alone(context, prepared)
+    with peer_errors():
+        found: list[RankFindings] = from_all(mine)
+        if not any(one.problem for one in found):
+            mine = mine.model_copy(update={"collectives": probe_collectives(context.rank.world)})
+            found = from_all(mine)
+    publish(mine, time.perf_counter() - began)
+    context.facts.note(preflight=found)
+    _tell(context, found)
+    if failure is not None:
+        raise failure
+    if bad := [one for one in found if one.problem]:
+        raise PeerLost("preflight: " + "; ".join(f"rank {one.rank} on {one.host}: {one.problem}" for one in bad))
+    return found
+
+
+def _alone(context: Context, prepared: Prepared) -> tuple[RankFindings, TrainerError | None]:
+    """What a rank finds out by itself; its failure is kept until all ranks have heard of it."""
+    rank, spec = context.rank, context.job.spec
+    found = RankFindings(rank=rank.index, node=rank.index // rank.local_world, host=socket.gethostname())
+    try:
+        asked = spec.resources.gpus_per_node if ENV_NUMBER in os.environ else 0
+        gpu = probe_gpu(rank.local_index, asked)
+        found = found.model_copy(update={"gpu": gpu, "decoding": _decoding(context, gpu)})
+        if rank.local_index == 0:
+            space = probe_space(context.cache_directory, context.cache_bytes, spec, prepared)
+            found = found.model_copy(update={"space": space, "store": probe_store(context.output)})
+    except TrainerError as error:
+        return found.model_copy(update={"problem": str(error)}), error
+    return found, None
+
+
+def _decoding(context: Context, gpu: GpuFinding | None) -> DecodingFinding | None:
+    if gpu is None or not wants_clips(context.job.spec):
+        return None
+    from posefleet_trainer.loading.devices import probe_decoding
+    from posefleet_trainer.training.data import image_size
+
+    return probe_decoding(context.rank.local_index, image_size(context.job.spec))
+
+
+def _tell(context: Context, found: Sequence[RankFindings]) -> None:
+    """A block in the log of each pod; rank 0 tells of all."""
+    rank = context.rank
+    if rank.local_index != 0:
+        return
+    _log.setLevel(logging.INFO)
+    node = rank.index // rank.local_world
+    shown = found if rank.index == 0 else [one for one in found if one.node == node]
+    _log.info("%s", block(shown))
