@@ -1,4 +1,4 @@
-"""The container node is a real one: containers, cluster DNS, Services, security, monitoring."""
+"""The container node behaves like a real node: containers, cluster DNS, Services, security, monitoring."""
 
 import os
 import signal
@@ -68,7 +68,7 @@ def core(kube: client.ApiClient) -> client.CoreV1Api:
 def test_a_pod_runs_as_its_user_in_a_file_system_of_its_own(core, namespace, python_image):
     core.create_namespaced_pod(namespace, restricted_pod("who", python_image, WHO))
     assert ended(core, namespace, "who").exit_code == 1
-    # What goes to stdout and what goes to stderr may be interleaved.
+    # The order of lines from stdout and stderr is not defined.
     log = core.read_namespaced_pod_log("who", namespace)
     assert "10001 python3" in log.splitlines()
     assert "Read-only file system: '/made'" in log

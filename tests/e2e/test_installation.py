@@ -1,4 +1,4 @@
-"""The chart on a real kubelet, from ``helm install`` to ``helm uninstall``: one story, in the order of the file."""
+"""The chart on a real kubelet, from ``helm install`` to ``helm uninstall``; each test depends on those before."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)
 
-#: Of the example, enough for a checkpoint, a kill, an upgrade and another attempt.
+#: Enough epochs of the example for a checkpoint, a kill, an upgrade and another attempt.
 EPOCHS = 40
 
 
@@ -30,7 +30,7 @@ def jobs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
 
 @pytest.fixture(scope="module")
 def release(cluster: Cluster, jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """The chart with the operator's image from the Dockerfile and the trainer's stand-in."""
+    """A release of the chart with the operator's image from the Dockerfile and the trainer's stand-in."""
     operator = built("operator").name
     cluster.container_node.load_image(operator)
     stand_in_trainer.load(cluster, tmp_path_factory.mktemp("image"))
@@ -45,7 +45,7 @@ def published(cluster: Cluster, kubectl: Callable[..., str]) -> PublishedTexts:
 
 
 def identities(jobs: Jobs, name: str) -> dict[str, tuple[str, int]]:
-    """Uid and restarts of a job's trainer pods."""
+    """Return the uid and the restarts of each of a job's trainer pods."""
     return {
         pod["metadata"]["name"]: (pod["metadata"]["uid"], pod["status"]["containerStatuses"][0]["restartCount"])
         for pod in jobs.pods(name)
@@ -125,7 +125,7 @@ def test_helm_test_passes(release: Release, published: PublishedTexts, kubectl: 
     published.collect("after helm test")
 
 
-def test_no_secret_was_told(cluster: Cluster, release: Release, published: PublishedTexts) -> None:
+def test_no_secret_is_published(cluster: Cluster, release: Release, published: PublishedTexts) -> None:
     del release
     logs = cluster.store.client().list_objects(RESULTS, "demo/attempts/", recursive=True)
     for item in logs:

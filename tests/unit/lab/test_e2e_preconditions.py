@@ -18,7 +18,7 @@ system_programs.os.geteuid = lambda: 0
 
 
 def run_e2e_without_containerd(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run end-to-end tests with their own conftest, on what looks like a machine without containerd and runc."""
+    """Run end-to-end tests with their real conftest, as if this machine had no containerd and no runc."""
     (tmp_path / "without_containerd.py").write_text(WITHOUT_CONTAINERD)
     inherited = {name: value for name, value in os.environ.items() if name != SKIP_E2E}
     command = [sys.executable, "-m", "pytest", "-p", "without_containerd", "-p", "no:cacheprovider"]

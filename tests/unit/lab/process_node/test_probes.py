@@ -83,7 +83,7 @@ class Record:
 
 @dataclass
 class Owner:
-    """A container that takes note of what it is told."""
+    """A container that records what its probes report."""
 
     container: dict[str, Any]
     record: Record = field(default_factory=Record)
@@ -100,50 +100,50 @@ class Owner:
         self.ends.append(problem)
 
 
-class SickProber:
-    """No answer is a good one; counts them by what was asked."""
+class FailingProber:
+    """A prober whose probes all fail, which counts them by the name of the probe."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
 
     async def probe_once(self, probe: Probe) -> ProbeResult:
         name = probe.spec["name"]
-        self.asked[name] = self.asked.get(name, 0) + 1
-        return ProbeResult(healthy=False, detail="sick")
+        self.counts[name] = self.counts.get(name, 0) + 1
+        return ProbeResult(healthy=False, detail="it fails")
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda _seconds: whole(0))
 
 
-async def probe_for_long(owner: Owner, prober: SickProber, other: str) -> None:
-    """Until the probe named ``other``, which nothing ends, was asked often; or for some turns of the loop."""
+async def probe_for_long(owner: Owner, prober: FailingProber, other: str) -> None:
+    """Probe until the probe ``other``, which never stops, has run 50 times, or for 1000 turns of the event loop."""
     task = asyncio.create_task(ContainerProbing(owner, prober).run())  # type: ignore[arg-type]
     for _ in range(1000):
-        if prober.asked.get(other, 0) >= 50:
+        if prober.counts.get(other, 0) >= 50:
             break
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_container_that_is_not_alive_is_ended_once(at_once):
+async def test_a_container_that_is_not_alive_is_ended_once(without_delays):
     probes = {"livenessProbe": {"name": "alive", "failureThreshold": 2}, "readinessProbe": {"name": "ready"}}
-    owner, prober = Owner(probes), SickProber()
+    owner, prober = Owner(probes), FailingProber()
     await probe_for_long(owner, prober, "ready")
     assert owner.ends == ["failed liveness probe"]
-    assert prober.asked["alive"] == 2
-    assert prober.asked["ready"] >= 50
+    assert prober.counts["alive"] == 2
+    assert prober.counts["ready"] >= 50
 
 
-async def test_a_container_that_does_not_start_is_ended_once_and_never_counts_as_started(at_once):
+async def test_a_container_that_does_not_start_is_ended_once_and_never_counts_as_started(without_delays):
     owner = Owner({"startupProbe": {"name": "started", "failureThreshold": 3}, "livenessProbe": {"name": "alive"}})
-    prober = SickProber()
+    prober = FailingProber()
     await probe_for_long(owner, prober, "alive")
     assert owner.ends == ["failed startup probe"]
-    assert prober.asked == {"started": 3}
+    assert prober.counts == {"started": 3}
     assert not owner.record.started
 
 
