@@ -1,1 +1,1 @@
-"""``make demo``: one manifest in, one report out, on a cluster on this computer."""
+"""``make demo``: trains a model from one manifest, on a cluster on this computer, and copies the report."""

@@ -1,4 +1,4 @@
-"""``python -m posefleet_demo``."""
+"""Runs the demo by ``python -m posefleet_demo``."""
 
 from posefleet_demo.main import main
 

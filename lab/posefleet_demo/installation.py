@@ -1,4 +1,4 @@
-"""posefleet on a fresh cluster: the CRD, the operator with its rights, and a namespace with the store's Secret."""
+"""Installs posefleet on a new cluster: the CRD, the operator with its RBAC, and a namespace with the store's Secret."""
 
 import sys
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ ACCOUNT = "posefleet-operator"
 _RULES = Path(__file__).resolve().parents[2] / "charts" / "posefleet" / "files"
 _API = "rbac.authorization.k8s.io"
 TRAINER_IMAGE = "posefleet-trainer:demo"
-SECRET = "lab-s3"  # noqa: S105  the name of a Secret
+SECRET = "lab-s3"  # noqa: S105  this is the name of a Secret
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CRD = _REPOSITORY / "crds" / "posefleet.io_posetrainingjobs.yaml"
 
 
 def operator_rights(served: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The manifests of the operator's namespace, its account, its Lease, and its rights.
+    """Return the manifests of the operator's namespace, service account and RBAC, with the rules of the Helm chart.
 
-    It may serve the namespaces ``served``, by a Role in each; with none, the whole cluster.
+    The operator gets a Role in each of the namespaces ``served``, or a ClusterRole if there are none.
     """
     rules, lease = (yaml.safe_load((_RULES / f"{name}-rules.yaml").read_text()) for name in ("operator", "lease"))
     granted = [_grant("Role", name, rules) for name in served] if served else [_grant("ClusterRole", "", rules)]
@@ -36,7 +36,7 @@ def operator_rights(served: Sequence[str] = ()) -> list[dict[str, Any]]:
 
 
 def _grant(kind: str, namespace: str, rules: list[dict[str, Any]], name: str = ACCOUNT) -> list[dict[str, Any]]:
-    """A role and its binding to the operator's account."""
+    """Return a role and its binding to the operator's service account."""
     place = {"name": name} | ({"namespace": namespace} if namespace else {})
     subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}
     role = {"apiVersion": f"{_API}/v1", "kind": kind, "metadata": place, "rules": rules}
@@ -62,7 +62,7 @@ def install(kubectl: Kubectl, cluster: Cluster) -> None:
 
 
 def start_operator(cluster: Cluster, port: int) -> Component:
-    """The operator as its service account, serving metrics on ``port``; it ends with the cluster."""
+    """Start the operator with its own service account. It serves metrics on ``port`` and ends with the cluster."""
     kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
     command = [
         *(sys.executable, "-m", "posefleet_operator"),

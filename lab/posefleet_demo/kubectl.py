@@ -1,4 +1,4 @@
-"""``kubectl`` against the demo's cluster."""
+"""Runs ``kubectl`` against the demo's cluster."""
 
 import json
 import subprocess
@@ -12,22 +12,22 @@ _APPLY = ("apply", "--server-side", "--force-conflicts")
 
 @dataclass(frozen=True)
 class Kubectl:
-    """The ``kubectl`` binary, the cluster's kubeconfig, and a namespace."""
+    """``kubectl`` with the kubeconfig of a cluster and a default namespace."""
 
     binary: Path
     kubeconfig: Path
     namespace: str
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
-        """What the command printed.
+        """Run a command in the default namespace and return its standard output.
 
         Raises:
-            KubectlRefused: with what the API server said.
+            KubectlRefused: the command fails. The message is its error output.
         """
         return self._run(["--namespace", self.namespace, *arguments], stdin)
 
     def apply_file(self, path: Path) -> None:
-        """Server-side apply of a file whose objects name their own namespaces."""
+        """Apply, server-side, a file whose objects name their namespaces."""
         self._run([*_APPLY, "-f", str(path)], None)
 
     def _run(self, arguments: list[str], stdin: str | None) -> str:
@@ -38,21 +38,21 @@ class Kubectl:
         return done.stdout
 
     def apply(self, *manifests: dict[str, Any]) -> None:
-        """Server-side apply."""
+        """Apply objects, server-side, in the default namespace."""
         self(*_APPLY, "-f", "-", stdin=_list(manifests))
 
     def apply_everywhere(self, *manifests: dict[str, Any]) -> None:
-        """Server-side apply of objects that name their own namespaces."""
+        """Apply, server-side, objects that name their namespaces."""
         self._run([*_APPLY, "-f", "-"], _list(manifests))
 
     def job(self, name: str) -> dict[str, Any]:
-        """The PoseTrainingJob as it is now."""
+        """Return the current PoseTrainingJob ``name``."""
         found: dict[str, Any] = json.loads(self("get", "ptj", name, "-o", "json"))
         return found
 
 
 class KubectlRefused(RuntimeError):
-    """The API server refused a command."""
+    """A ``kubectl`` command failed, for example because the API server refused it."""
 
 
 def _list(manifests: Sequence[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""The demo, step by step."""
+"""The demo: its command line and its steps, from the cluster to the copied results."""
 
 import argparse
 import secrets
@@ -17,7 +17,7 @@ from posefleet_demo.installation import TRAINER_IMAGE, install, start_operator
 from posefleet_demo.kubectl import Kubectl, KubectlRefused
 from posefleet_demo.project import NotAProject, check_project, keypoints_of, synthesize, upload_folder, views_by_name
 from posefleet_demo.results import download_results, truth_errors
-from posefleet_demo.terminal import console, stay, step, watch_job
+from posefleet_demo.terminal import console, step, wait_for_ctrl_c, watch_job
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.errors import LabError
 from posefleet_lab.ports import free_port
@@ -27,14 +27,14 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 _EXAMPLES = _REPOSITORY / "examples"
 _DATA_BUCKET, _RESULTS_BUCKET = "lab-data", "lab-results"
 _NAMESPACE = "lab"
-#: Of the synthetic animal's frames of 256x256; about 1.7 is usual.
+#: Largest acceptable median error on the synthetic animal, whose frames have 256x256 pixels; about 1.7 is usual.
 _PIXEL_ERROR_AT_MOST = 3.0
 _JOB_SECONDS = 6 * 3600.0
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> None:
-    """Entry of ``make demo``."""
+    """Run the demo with the options of the command line, and exit with 1 if it fails."""
     arguments = _parser().parse_args()
     for number in _INTERRUPTIONS:
         signal.signal(number, _interrupt)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """A closed terminal or ``kill`` stops the demo as Ctrl-C does; a second one does not stop the stopping."""
+    """Stop the demo after Ctrl-C, ``kill`` or the end of the terminal, and ignore further signals meanwhile."""
     del number, frame
     for each in _INTERRUPTIONS:
         signal.signal(each, lambda *_: None)
@@ -58,7 +58,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def run_demo(project: Path | None, manifest_file: Path | None, *, keep: bool) -> bool:
-    """Everything from the cluster to the copied results; whether the job succeeded."""
+    """Start a cluster, train on it, and copy the results.
+
+    Args:
+        project: folder of a Lightning Pose project, or None for a synthetic one.
+        manifest_file: manifest of the job, or None for the example that fits the project.
+        keep: leave everything running until Ctrl-C.
+
+    Returns:
+        whether the job succeeded and, on a synthetic project, the model is accurate.
+    """
     if project is not None:
         check_project(project)
     manifest = _manifest(project, manifest_file)
@@ -70,7 +79,7 @@ def run_demo(project: Path | None, manifest_file: Path | None, *, keep: bool) ->
 
 
 def _manifest(project: Path | None, chosen: Path | None) -> dict[str, Any]:
-    """The chosen manifest; else the example's, for a project with the views that its keypoints' names tell of."""
+    """Return the chosen manifest, or else the example's, with multi-view PCA if the keypoints' names contain views."""
     example = _EXAMPLES / ("demo.yaml" if project is None else "project.yaml")
     manifest: dict[str, Any] = yaml.safe_load((chosen or example).read_text())
     if project is not None and chosen is None:
@@ -81,7 +90,7 @@ def _manifest(project: Path | None, chosen: Path | None) -> dict[str, Any]:
     return manifest
 
 
-#: What the node may give away. Pods ask for whole CPUs; that two ranks share a small machine with the cluster is fine.
+#: CPUs that the node offers. Pods request whole CPUs, and on a small machine two ranks and the cluster share them.
 _CPUS = 8
 
 
@@ -109,14 +118,14 @@ def _on_cluster(cluster: Cluster, project: Path | None, manifest: dict[str, Any]
     errors = truth_errors(folder / "truth", results)
     _print_summary(job, errors, results)
     if keep:
-        stay(cluster, kubectl, metrics_port)
-    return bool(job["status"]["phase"] == "Succeeded") and (project is not None or _has_learnt(errors))
+        wait_for_ctrl_c(cluster, kubectl, metrics_port)
+    return bool(job["status"]["phase"] == "Succeeded") and (project is not None or _is_accurate(errors))
 
 
 def _upload(cluster: Cluster, project: Path | None) -> Path:
     folder = project or cluster.directory / "project"
     if project is None:
-        with step("draw a synthetic animal: videos, labelled frames, and the truth of every frame"):
+        with step("draw a synthetic animal: videos, labelled frames, and the true pose in every frame"):
             synthesize(cluster, folder, seed=0)
     with step(f"upload {folder.name} to the object store"):
         for bucket in (_DATA_BUCKET, _RESULTS_BUCKET):
@@ -125,8 +134,8 @@ def _upload(cluster: Cluster, project: Path | None) -> Path:
     return folder
 
 
-def _has_learnt(errors: Mapping[str, float]) -> bool:
-    """Whether the synthetic animal is known as well as on every machine so far; says so if it is not."""
+def _is_accurate(errors: Mapping[str, float]) -> bool:
+    """Return whether the model is as accurate on the synthetic animal as expected, and print a line if it is not."""
     learnt = bool(errors) and max(errors.values()) <= _PIXEL_ERROR_AT_MOST
     if not learnt:
         console.print(f"[red]✗[/] the median error should be at most {_PIXEL_ERROR_AT_MOST} px", markup=True)

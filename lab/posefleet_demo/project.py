@@ -13,16 +13,20 @@ _LABELS = "CollectedData.csv"
 _VIEW_WORDS = frozenset(
     {"top", "bot", "bottom", "side", "front", "back", "mirror", "direct", "view0", "view1", "view2"}
 )
+<<<<<<< .merge_file_8OjfeZ
 #: Fewer body parts seen in all views than this are a coincidence of names.
+=======
+#: With fewer body parts in all views, similar names are probably a coincidence.
+>>>>>>> .merge_file_jpILLl
 _LEAST_PARTS = 3
 
 
 class NotAProject(ValueError):
-    """A folder that is no Lightning Pose project."""
+    """A folder is not a Lightning Pose project."""
 
 
 def synthesize(cluster: Cluster, target: Path, seed: int) -> None:
-    """Write a synthetic Lightning Pose project with the truth of every frame; the work ends with ``cluster``."""
+    """Write a synthetic Lightning Pose project, with the true pose in every frame, in a process of ``cluster``."""
     command = [
         sys.executable,
         "-m",
@@ -37,31 +41,35 @@ def synthesize(cluster: Cluster, target: Path, seed: int) -> None:
 
 
 def check_project(folder: Path) -> None:
-    """Refuse at once what prepare would refuse after minutes of uploading.
+    """Check that ``folder`` has the labels of a Lightning Pose project, before minutes are spent on uploading it.
 
     Raises:
-        NotAProject: says what is missing.
+        NotAProject: with what is missing.
     """
     if not folder.is_dir():
-        raise NotAProject(f"{folder} is no folder")
+        raise NotAProject(f"{folder} is not a folder")
     if not (folder / _LABELS).is_file():
         raise NotAProject(f"{folder} has no {_LABELS}; a Lightning Pose project has one at its top")
 
 
 def upload_folder(client: Minio, folder: Path, bucket: str, prefix: str = "") -> None:
-    """Put every file that a job may read into ``bucket``."""
+    """Upload every file of ``folder`` that a job may read, with ``prefix`` before its key."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not _stays_here(path.relative_to(folder)):
+        if path.is_file() and not _is_excluded(path.relative_to(folder)):
             client.fput_object(bucket, prefix + path.relative_to(folder).as_posix(), str(path))
 
 
-def _stays_here(inside: Path) -> bool:
-    # The truth is for measuring the result and must not lie where the training could read it.
+def _is_excluded(inside: Path) -> bool:
+    # The true poses serve to measure the result, so training must not be able to read them.
     return inside.parts[0] == "truth" or any(part.startswith(".") for part in inside.parts)
 
 
 def keypoints_of(labels: Path) -> list[str]:
+<<<<<<< .merge_file_8OjfeZ
     """The keypoints of a labels file, in their order; none if it is no labels file."""
+=======
+    """Return the names of the keypoints of a labels file, in order, or none if the file has no second row."""
+>>>>>>> .merge_file_jpILLl
     with labels.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file)
         next(rows, [])
@@ -69,7 +77,16 @@ def keypoints_of(labels: Path) -> list[str]:
 
 
 def views_by_name(keypoints: list[str]) -> list[list[str]]:
+<<<<<<< .merge_file_8OjfeZ
     """One list of keypoints a view, the same body parts in the same order; empty where names tell of no views."""
+=======
+    """Group keypoints by the view at the end of their names: ``paw1_top`` and ``paw1_bot`` are views of one paw.
+
+    Returns:
+        one list of keypoints for each view, with the same body parts in the same order, or an empty list if fewer than
+        two views share at least three body parts.
+    """
+>>>>>>> .merge_file_jpILLl
     views: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for keypoint in keypoints:
         part, _, view = keypoint.rpartition("_")

@@ -1,4 +1,4 @@
-"""Copy a job's results here, and measure them against the truth of a synthetic project."""
+"""Downloads the results of a job, and measures predictions against the true poses of a synthetic project."""
 
 import csv
 import math
@@ -10,7 +10,7 @@ from minio import Minio
 
 
 def download_results(client: Minio, bucket: str, prefix: str, target: Path) -> int:
-    """Copy every object under ``prefix`` but the checkpoints into ``target``; how many there were."""
+    """Download every object under ``prefix`` except checkpoints into ``target``, and return their number."""
     count = 0
     for found in client.list_objects(bucket, prefix=prefix, recursive=True):
         key = str(found.object_name).removeprefix(prefix)
@@ -21,7 +21,7 @@ def download_results(client: Minio, bucket: str, prefix: str, target: Path) -> i
 
 
 def truth_errors(truths: Path, results: Path) -> dict[str, float]:
-    """The median pixel error of each video of a synthetic project, by its name."""
+    """Return the median error in pixels for each video of a synthetic project that has predictions, by its name."""
     predictions = {
         truth: results / "predictions" / "video_preds" / truth.name for truth in sorted(truths.glob("*.csv"))
     }
@@ -29,9 +29,10 @@ def truth_errors(truths: Path, results: Path) -> dict[str, float]:
 
 
 def median_pixel_error(predictions: Path, truth: Path) -> float:
-    """Median distance in pixels between two CSV files of one video, over all frames and keypoints of the truth.
+    """Return the median distance in pixels between predicted and true keypoints over all frames of a video.
 
-    A keypoint that the truth has and the predictions lack is infinitely far away.
+    Both files are CSV files in the format of Lightning Pose. The distance of a true keypoint without a prediction is
+    infinite.
     """
     predicted = dict(_poses(predictions))
     nowhere = (math.inf, math.inf)
@@ -43,7 +44,7 @@ def median_pixel_error(predictions: Path, truth: Path) -> float:
 
 
 def _poses(path: Path) -> Iterator[tuple[str, dict[str, tuple[float, float]]]]:
-    """Frame and pose (keypoint → x, y in pixels) of each row; keypoints without numbers are left out."""
+    """Yield the frame and the pose (keypoint to x, y in pixels) of each row, without keypoints that have no numbers."""
     with path.open(newline="") as file:
         rows = csv.reader(file)
         next(rows)

@@ -20,7 +20,7 @@ _FINISHED = ("Succeeded", "Failed")
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Print ``title``, and the seconds that the block took once it is done."""
+    """Show ``title`` while the block runs, and print it with the elapsed seconds when the block ends."""
     began = time.monotonic()
     with console.status(title):
         yield
@@ -30,11 +30,11 @@ def step(title: str) -> Iterator[None]:
 def watch_job(
     kubectl: Kubectl, name: str, timeout_seconds: float, require_operator: Callable[[], None]
 ) -> dict[str, Any]:
-    """Show the job's table as it changes; the finished job.
+    """Show the table of ``kubectl get ptj`` until the job is finished, and return the job.
 
     Raises:
-        ComponentError: by ``require_operator``, when the operator has ended.
-        TimeoutError: the job did not finish in time.
+        ComponentError: from ``require_operator``, if the operator has ended.
+        TimeoutError: the job is not finished after ``timeout_seconds``.
     """
     deadline = time.monotonic() + timeout_seconds
     if console.is_terminal:
@@ -59,7 +59,7 @@ def _follow(
 
 
 class _ChangedLines:
-    """Where no terminal can redraw a table: its heading once, then each new row."""
+    """Prints a table to something other than a terminal: the heading once, then each row that differs from the last."""
 
     def __init__(self) -> None:
         self._heading = ""
@@ -70,15 +70,15 @@ class _ChangedLines:
         if not self._heading:
             console.print(heading, markup=False)
             self._heading = heading
-        # The two ages at the end change every second and say nothing.
-        told = row.rsplit(maxsplit=2)[0]
-        if told != self._row:
+        # The two ages at the end of a row change every second.
+        progress = row.rsplit(maxsplit=2)[0]
+        if progress != self._row:
             console.print(row, markup=False)
-            self._row = told
+            self._row = progress
 
 
-def stay(cluster: Cluster, kubectl: Kubectl, metrics_port: int) -> None:
-    """Print how to look around, and wait for Ctrl-C."""
+def wait_for_ctrl_c(cluster: Cluster, kubectl: Kubectl, metrics_port: int) -> None:
+    """Print commands to look around in the cluster, and wait for Ctrl-C."""
     store = cluster.store
     console.print(
         f"""

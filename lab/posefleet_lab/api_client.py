@@ -1,4 +1,4 @@
-"""A client of the API server for plain dictionaries, over ``kubernetes.aio``."""
+"""A client of the API server that works with plain dictionaries, built on ``kubernetes.aio``."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ _LONGEST_RETRY_SECONDS = 2.0
 
 
 class ApiError(Exception):
-    """The API server refused a request; ``status`` is the HTTP status, 0 where it could not be reached."""
+    """The API server refused a request, with HTTP status ``status``, or could not be reached, with ``status`` 0."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -117,7 +117,11 @@ class Api:
 
 
 async def until_reachable(attempt: Any, *, seconds_between: float = 0.5) -> Manifest:
-    """Call ``attempt`` until the API server answers; raises ApiError for every answer that is a refusal."""
+    """Call ``attempt`` again until the API server can be reached, and return its result.
+
+    Raises:
+        ApiError: the API server refuses the request with a status that says that a retry would not help.
+    """
     while True:
         try:
             result: Manifest = await attempt()
@@ -137,10 +141,10 @@ def _message(body: bytes) -> str:
 
 
 class Reflector:
-    """Lists, then watches, then lists again when the watch breaks.
+    """A local copy of a list of objects, kept up to date by listing, watching, and listing again when the watch breaks.
 
-    ``changed`` is called for each object that is new or different and ``gone`` for each that
-    disappeared, also where it disappeared while nobody watched.
+    ``changed`` is called with each object that is new or has a new resource version, and ``gone`` with each object
+    that was deleted, including those deleted while the watch was broken.
     """
 
     def __init__(
@@ -157,7 +161,7 @@ class Reflector:
         self._changed, self._gone = changed, gone
 
     async def run(self) -> None:
-        """Follow the API server until cancelled."""
+        """Keep the copy up to date until cancelled."""
         delay = _FIRST_RETRY_SECONDS
         while True:
             try:

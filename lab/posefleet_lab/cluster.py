@@ -1,4 +1,4 @@
-"""A whole cluster: control plane, nodes and object store in one directory."""
+"""A cluster: control plane, nodes, object store and monitoring, with all files in one directory."""
 
 import shutil
 import subprocess
@@ -27,7 +27,7 @@ from .tools.build_once import Report, quiet
 
 _ACCOUNT_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600
-_STORE_PORT = 9000  # of the store's Service
+_STORE_PORT = 9000  # port of the store's Service
 
 NodeKind = Literal["process", "container"]
 
@@ -35,16 +35,26 @@ NodeKind = Literal["process", "container"]
 class Cluster:
     """A Kubernetes cluster on this computer.
 
-    ``with Cluster(directory, images={"trainer:lab": Path(sys.prefix)}) as cluster`` starts it and
-    stops it; ``cluster.kubeconfig`` is an administrator's kubeconfig, ``cluster.store`` the object
-    store. ``store`` names its vendor, or is None for a cluster without one. ``detached`` clusters
-    outlive the process that started them; others end with it, also when it is killed. The directory of a
-    ``disposable`` one goes when it ends.
+    Use it as a context manager: ``with Cluster(directory, images={"trainer:lab": Path(sys.prefix)}) as cluster``.
 
-    ``node="container"`` takes one real node instead (see ``ContainerNode``; root): ``images``, ``cpus`` and
-    ``isolate`` are for process nodes. API server and store then listen where pods reach them, and pods know the
-    store as ``http://<vendor>.<vendor>:9000`` too. ``monitoring`` adds Prometheus and Alertmanager,
-    ``apiserver_options`` whatever the API server of a stricter cluster is told.
+    Args:
+        directory: holds all files of the cluster. It is created if it does not exist.
+        name: the name that commands and messages use for the cluster.
+        node: ``process`` for nodes whose containers are processes of this machine, or ``container`` for one real node
+            (see ``ContainerNode``), which needs root. API server and store then listen on an address that pods can
+            reach, and pods can also reach the store at ``http://<vendor>.<vendor>:9000``.
+        nodes: number of process nodes.
+        gpus: number of ``nvidia.com/gpu`` that each node pretends to have.
+        cpus: number of CPUs that each process node offers; by default the number that this machine has.
+        images: for process nodes, the virtual environment to use for each image name.
+        store: vendor of the object store, or None for a cluster without one.
+        monitoring: starts Prometheus and Alertmanager with these options.
+        apiserver_options: added to the command line of the API server.
+        isolate: gives containers of process nodes their own namespaces where this machine allows it.
+        detached: lets the cluster outlive the process that starts it. Other clusters end with that process, even if
+            it is killed.
+        disposable: deletes the directory when the cluster ends.
+        report: called with one line for each step.
     """
 
     def __init__(
@@ -98,7 +108,7 @@ class Cluster:
 
     @property
     def kubeconfig(self) -> Path:
-        """Return the administrator's kubeconfig."""
+        """Return the path of the administrator's kubeconfig."""
         return self.control_plane.kubeconfig
 
     @property
@@ -136,7 +146,7 @@ class Cluster:
         return [*self.control_plane.components, *of_store, *of_nodes, *of_monitoring, *self._programs]
 
     def start(self) -> None:
-        """Start everything; a part that fails ends the others."""
+        """Start all parts in order. If one fails to start, stop the others and raise its error."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         remove_data(self.directory)
         try:
@@ -148,7 +158,7 @@ class Cluster:
             raise
 
     def stop(self) -> None:
-        """Stop everything; the logs stay in the directory, unless it is disposable."""
+        """Stop all parts and delete their data. The logs stay in the directory unless the cluster is disposable."""
         for program in self._programs:
             program.stop()
         if self._monitoring is not None:
@@ -159,7 +169,7 @@ class Cluster:
             self._store.stop()
         self.control_plane.stop()
         remove_footprint(self.directory)
-        ClusterState.forget(self.directory)
+        ClusterState.delete(self.directory)
         if self._keeper is not None:
             self._keeper.communicate()
         remove_data(self.directory)
@@ -167,7 +177,7 @@ class Cluster:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def start_program(self, name: str, command: Sequence[str]) -> Component:
-        """Start a program, an operator say, that ends with the cluster, however that ends."""
+        """Start another program, such as an operator, that ends with the cluster, even if the cluster is killed."""
         scratch = self.directory / f"{name}-tmp"
         scratch.mkdir(exist_ok=True)
         program = Component(name, command, self.directory, {"TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"})
@@ -177,7 +187,12 @@ class Cluster:
         return program
 
     def restart(self, component: str, *, crash: bool = False) -> None:
-        """Restart etcd, apiserver, controller-manager, scheduler, a node or the store, on the same ports."""
+        """Restart one part of the cluster on the same ports.
+
+        Args:
+            component: ``etcd``, ``apiserver``, ``controller-manager``, ``scheduler``, ``store`` or the name of a node.
+            crash: stop it with SIGKILL instead of SIGTERM.
+        """
         for node in self.nodes:
             if node.name == component:
                 node.restart(crash=crash)
@@ -190,9 +205,10 @@ class Cluster:
                 self.control_plane.restart(component, crash=crash)
 
     def service_account_kubeconfig(self, namespace: str, account: str, path: Path | None = None) -> Path:
-        """Write a kubeconfig with which a program runs as a service account, with that account's RBAC.
+        """Write a kubeconfig with a token of a service account, valid for a day, and return its path.
 
-        Waits for the account to appear. The token is good for a day.
+        Raises:
+            LabError: the account does not exist after 10 seconds.
         """
         plane = self.control_plane
         base = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}"

@@ -1,4 +1,4 @@
-"""A long-running program of the lab: its log, its pid, its end."""
+"""A long-running program of the lab with its log, its pid file and its end."""
 
 import os
 import subprocess
@@ -16,7 +16,14 @@ _LOG_TAIL_LINES = 15
 
 @dataclass
 class Component:
-    """A program in a session of its own, so that Ctrl-C in a terminal is the caller's to handle."""
+    """A program that runs in its own session, so that Ctrl-C in a terminal reaches only the caller.
+
+    Args:
+        name: the name of the log file and the pid file in ``directory``.
+        command: the program and its arguments.
+        directory: the working directory of the program.
+        environment: variables in addition to those of this process.
+    """
 
     name: str
     command: Sequence[str]
@@ -26,16 +33,16 @@ class Component:
 
     @property
     def log(self) -> Path:
-        """Return the file with its standard output and error."""
+        """Return the file that receives its standard output and standard error."""
         return self.directory / f"{self.name}.log"
 
     @property
     def pid_file(self) -> Path:
-        """Return the file that names its last process."""
+        """Return the file with the identity of its last process."""
         return self.directory / f"{self.name}.pid"
 
     def start(self) -> None:
-        """Start the program; what it writes is added to the log."""
+        """Start the program. Its output is appended to the log."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -50,7 +57,11 @@ class Component:
         ProcessIdentity.of(self._process.pid).write(self.pid_file)
 
     def wait_until(self, ready: Callable[[], bool], what: str, timeout_seconds: float = 60.0) -> None:
-        """Wait for a condition; raise ComponentError with the log's end if the program ends or time is up."""
+        """Wait until ``ready`` returns True; ``what`` names that state in error messages.
+
+        Raises:
+            ComponentError: with the last lines of the log, if the program ends first or the time is over.
+        """
         deadline = time.monotonic() + timeout_seconds
         while not ready():
             self.require_alive(f" before {what}")
@@ -59,21 +70,25 @@ class Component:
             time.sleep(0.05)
 
     def require_alive(self, moment: str = "") -> None:
-        """Raise ComponentError with the log's end if the program has ended."""
+        """Raise ComponentError with the last lines of the log if the program was started and has ended."""
         if self._process is not None and self._process.poll() is not None:
             raise self._error(f"ended with exit code {self._process.returncode}{moment}")
 
     def wait(self) -> None:
-        """Wait for the end of a program that ends by itself; raise ComponentError with the log's end if it failed."""
+        """Wait until the program ends by itself.
+
+        Raises:
+            ComponentError: with the last lines of the log, if the exit code is not 0.
+        """
         if self._process is not None and (code := self._process.wait()):
             raise self._error(f"ended with exit code {code}")
 
     def alive(self) -> bool:
-        """Tell whether the program runs."""
+        """Return whether the program runs."""
         return self._process is not None and self._process.poll() is None
 
     def stop(self, grace_seconds: float = 10.0) -> None:
-        """SIGTERM, then SIGKILL after the grace time. Stopping what does not run does nothing."""
+        """Send SIGTERM, and SIGKILL after the grace period. Does nothing if the program does not run."""
         if self._process is None:
             return
         self._process.terminate()
@@ -84,7 +99,7 @@ class Component:
             self._process.wait()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash."""
+        """Send SIGKILL and wait for the end, to imitate a crash."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -94,12 +109,12 @@ class Component:
 
 
 def tail(log: Path, lines: int = _LOG_TAIL_LINES) -> str:
-    """Return the last lines of a log, indented."""
+    """Return the last lines of a log, each indented by two spaces."""
     text = log.read_text(errors="replace") if log.exists() else ""
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (it wrote nothing)"
 
 
 def _inherited_environment() -> dict[str, str]:
-    """Everything but proxies, for the lab's traffic stays on this machine, and the system's own programs."""
+    """Return the environment of this process without proxies, which the lab's local traffic must not use."""
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     return {**kept, "PATH": system_path()}

@@ -1,8 +1,8 @@
-"""What can go wrong in the lab. Each message names the thing, what is wrong with it and what to do."""
+"""The errors of the lab. Each message names the thing, what is wrong with it and what to do."""
 
 
 class LabError(Exception):
-    """Base of the lab's errors; the command line prints the message and no traceback."""
+    """Base class of the lab's errors. The command line prints the message without a traceback."""
 
 
 class BuildError(LabError):
@@ -10,8 +10,8 @@ class BuildError(LabError):
 
 
 class ComponentError(LabError):
-    """A component did not start, or ended by itself; the message shows the end of its log."""
+    """A program did not start, or ended by itself. The message includes the last lines of its log."""
 
 
 class StateError(LabError):
-    """The cluster is up where it should be down, or the other way round."""
+    """A cluster runs where none may, or does not run where one must."""

@@ -1,4 +1,4 @@
-"""Container images, made on this computer without a registry by debootstrap and buildah."""
+"""Container images, built on this computer without a registry by debootstrap and buildah."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from .tools.build_once import Report, build_once, digest, quiet
 _ERROR_LINES = 20
 
 BASE_IMAGE = "localhost/debian-python:3.11"
-_SUITE = "bookworm"  # the release whose python3 is 3.11
+_SUITE = "bookworm"  # the Debian release whose python3 is 3.11
 _PACKAGES = ("ca-certificates", "python3", "python3-venv")
 _REMOVED = ("var/cache/apt/archives", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/man")
 
@@ -26,9 +26,9 @@ PAUSE_IMAGE = "localhost/pause:1"
 
 
 def run_buildah(*arguments: str | Path, command: str = "buildah") -> str:
-    """Run buildah and return what it prints. Raises BuildError with the end of its errors."""
+    """Run buildah and return its standard output. Raises BuildError with the last lines of its errors."""
     argv = [command, *map(str, arguments)]
-    # chroot isolation needs no more than root: no user namespace, no cgroup of its own.
+    # Isolation by chroot needs only root, no user namespace and no cgroup.
     environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
     result = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
@@ -39,7 +39,7 @@ def run_buildah(*arguments: str | Path, command: str = "buildah") -> str:
 
 @contextmanager
 def working_container() -> Iterator[str]:
-    """Give an empty working container, which is removed at the end."""
+    """Yield the name of an empty buildah container, which is removed afterwards."""
     container = run_buildah("from", "scratch")
     try:
         yield container
@@ -48,7 +48,7 @@ def working_container() -> Iterator[str]:
 
 
 def image_id(name: str) -> str | None:
-    """Return the id of the image ``name`` in buildah's store, None if it is not there."""
+    """Return the id of the image ``name`` in buildah's store, or None if there is none."""
     try:
         found = run_buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", name)
     except BuildError:
@@ -65,14 +65,14 @@ def export_image(name: str, archive: Path) -> None:
 
 @dataclass(frozen=True)
 class ImageArchive:
-    """An OCI archive of the image ``name`` and the image's id."""
+    """An OCI archive of the image ``name`` in the cache directory, with the id of the image."""
 
     name: str
     directory: Path
 
     @property
     def file(self) -> Path:
-        """Return the archive."""
+        """Return the path of the archive."""
         return self.directory / "image.tar"
 
     @property
@@ -81,7 +81,7 @@ class ImageArchive:
         return (self.directory / "image-id").read_text().strip()
 
     def into_buildah(self) -> str:
-        """Make sure that buildah's store has this very image under its name; return the name."""
+        """Import the image into buildah's store unless the store has it already, and return its name."""
         if image_id(self.name) != self.image_id:
             pulled = run_buildah("pull", "--quiet", f"oci-archive:{self.file}")
             run_buildah("tag", pulled, self.name)
@@ -89,10 +89,10 @@ class ImageArchive:
 
 
 def image_archive(name: str, key: str, fill: Callable[[str, Path], None], report: Report) -> ImageArchive:
-    """Return the archive of ``name``, made if the cache has none for ``key``, a hash of what goes into it.
+    """Return the archive of ``name``, which is built if the cache has none for ``key``.
 
-    ``fill`` gets an empty buildah container and a directory for its work, and puts the content and the
-    configuration into the container.
+    ``key`` is a hash of the inputs of the build. ``fill`` is called with an empty buildah container, to which it adds
+    content and configuration, and an empty directory for its temporary files.
     """
 
     def build(directory: Path) -> None:
@@ -107,9 +107,9 @@ def image_archive(name: str, key: str, fill: Callable[[str, Path], None], report
 
 
 def base_image(report: Report = quiet, sources: Path = Path("/etc/apt")) -> ImageArchive:
-    """Return the archive of ``localhost/debian-python:3.11``.
+    """Return the archive of ``localhost/debian-python:3.11``, Debian with its own Python.
 
-    Takes about a minute and 130 MB the first time. ``sources`` is where apt keeps its list of mirrors.
+    The first call takes about a minute and 130 MB. ``sources`` is the directory with apt's lists of mirrors.
     """
     mirror = debian_mirror(sources)
 
@@ -127,7 +127,7 @@ def base_image(report: Report = quiet, sources: Path = Path("/etc/apt")) -> Imag
 
 
 def debian_mirror(sources: Path) -> str | None:
-    """Return the mirror of the release in apt's lists, None (debootstrap knows one) if they name none."""
+    """Return the mirror that apt's lists name for the release, or None to let debootstrap choose its default."""
     deb822 = sorted((sources / "sources.list.d").glob("*.sources"))
     for stanza in "\n\n".join(file.read_text() for file in deb822).split("\n\n"):
         fields = {key.lower(): value for key, value in re.findall(r"^(\w+): *(.+)$", stanza, re.MULTILINE)}
@@ -141,7 +141,7 @@ def debian_mirror(sources: Path) -> str | None:
 
 
 def pause_image(report: Report = quiet) -> ImageArchive:
-    """Return the archive of ``localhost/pause:1``: one static program and nothing else."""
+    """Return the archive of ``localhost/pause:1``, which holds the program that is the first process of every pod."""
     program = golang.build("pause", ".", report)
 
     def fill(container: str, _work: Path) -> None:

@@ -21,7 +21,7 @@ from .tools.binaries import TOOLS
 
 
 def say(line: str, file: TextIO | None = None) -> None:
-    """Print a line at once, also into a pipe."""
+    """Print a line and flush it, so that it appears at once even in a pipe."""
     print(line, file=file or sys.stdout, flush=True)
 
 
@@ -58,7 +58,7 @@ def down(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    """Print what runs; exit code 1 if anything does not."""
+    """Print which programs of the cluster run, and return 1 if one of them has ended."""
     state = _state(options)
     running, processes = state.running(), state.processes()
     for name, alive in running.items():
@@ -73,7 +73,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def env(options: argparse.Namespace) -> int:
-    """Print the variables with which kubectl and S3 clients find the cluster."""
+    """Print shell commands that export the variables by which kubectl and S3 clients find the cluster."""
     state = _state(options)
     for name, value in {"KUBECONFIG": state.kubeconfig, **state.store}.items():
         say(f"export {name}={shlex.quote(value)}")
@@ -81,7 +81,7 @@ def env(options: argparse.Namespace) -> int:
 
 
 def image_base(_options: argparse.Namespace) -> int:
-    """Make sure that buildah's store has the base image, and print its name."""
+    """Build the base image into buildah's store unless it is there, and print its name."""
     require(IMAGE_TOOLS)
     say(base_image(lambda line: say(line, file=sys.stderr)).into_buildah())
     return 0
@@ -99,13 +99,17 @@ def image_load(options: argparse.Namespace) -> int:
 
 
 def tool(options: argparse.Namespace) -> int:
-    """Print where a program is, after it was built or fetched if need be."""
+    """Print the path of a program, which is built or downloaded first if the cache does not have it."""
     say(str(TOOLS[options.program](lambda line: say(line, file=sys.stderr))))
     return 0
 
 
 def parse_images(entries: list[str]) -> dict[str, Path]:
-    """Read ``NAME=VENV`` options. Raises LabError."""
+    """Parse ``NAME=VENV`` options into image names and directories.
+
+    Raises:
+        LabError: an entry has no ``=``, or its directory has no folder ``bin``.
+    """
     images: dict[str, Path] = {}
     for entry in entries:
         name, equals, directory = entry.partition("=")
@@ -131,7 +135,7 @@ def _state(options: argparse.Namespace) -> ClusterState:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run the command line ``arguments`` (default: ``sys.argv``) and return the exit code."""
     options = _parser().parse_args(arguments)
     if options.directory is None:
         options.directory = cluster_directory(options.name)

@@ -31,17 +31,17 @@ def key_of(manifest: Manifest) -> str:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a moment as Kubernetes writes it: UTC, whole seconds."""
+    """Format a moment as Kubernetes does: in UTC, with whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micro_timestamp(moment: datetime) -> str:
-    """Return a moment as Kubernetes' MicroTime."""
+    """Format a moment as Kubernetes' MicroTime, with microseconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read what ``timestamp`` wrote."""
+    """Parse the output of ``timestamp`` or ``micro_timestamp``."""
     return datetime.fromisoformat(text)
 
 
@@ -51,7 +51,7 @@ def now() -> datetime:
 
 
 def parse_quantity(text: str) -> Decimal:
-    """Return a quantity in its base unit: cores or bytes. Raises ValueError."""
+    """Parse a quantity such as ``500m`` or ``64Gi`` into its base unit, cores or bytes. Raises ValueError."""
     for suffix, factor in _BINARY.items():
         if text.endswith(suffix):
             return Decimal(text.removesuffix(suffix)) * factor
@@ -70,5 +70,5 @@ def in_units_of(text: str, divisor: str) -> int:
 
 
 def to_bytes(text: str) -> int:
-    """Return a memory quantity in bytes."""
+    """Return a memory quantity in bytes, rounded up."""
     return math.ceil(parse_quantity(text))

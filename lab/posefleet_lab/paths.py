@@ -1,4 +1,4 @@
-"""Where the lab keeps what it builds and the clusters it runs."""
+"""Directories and private files of the lab."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ GO_MODULES = Path(__file__).resolve().parents[1]
 
 
 def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return ``$POSEFLEET_CACHE``, else the user's cache directory for posefleet."""
+    """Return ``$POSEFLEET_CACHE``, or else ``posefleet`` in the user's cache directory."""
     if chosen := environ.get("POSEFLEET_CACHE"):
         return Path(chosen)
     base = environ.get("XDG_CACHE_HOME")
@@ -21,7 +21,7 @@ def cluster_directory(name: str, environ: Mapping[str, str] = os.environ) -> Pat
 
 
 def write_private(path: Path, text: str) -> Path:
-    """Write a file that its owner alone may read."""
+    """Write a file that only its owner can read, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(text)

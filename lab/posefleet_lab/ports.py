@@ -1,4 +1,4 @@
-"""Free TCP ports and loopback networks, so that two clusters never meet."""
+"""Free TCP ports and loopback networks, chosen so that two clusters never share one."""
 
 import random
 import socket
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from .errors import LabError
 
-# Below the range from which Linux takes ports for outgoing connections: a port found free
-# here is still free when its server binds it, and after the server was restarted.
+# Linux does not take ports of this range for outgoing connections, so a port that is free now is still free when
+# its server binds it, and when the server restarts.
 _FIRST_PORT, _LAST_PORT = 20_000, 32_000
 _FIRST_NETWORK, _LAST_NETWORK = 16, 254
 _CLAIM_PORT = 10_250
@@ -15,7 +15,7 @@ _handed_out: set[int] = set()
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port on which nothing listens, each at most once in this process."""
+    """Return a port on which nothing listens. A process never gets the same port twice. Raises LabError."""
     for _ in range(500):
         port = random.randint(_FIRST_PORT, _LAST_PORT)  # noqa: S311
         if port not in _handed_out and _can_bind(host, port):
@@ -35,14 +35,14 @@ def _can_bind(host: str, port: int) -> bool:
 
 @dataclass
 class LoopbackNetwork:
-    """One ``127.x.0.0/16`` for the pods of one node, ours as long as ``claim`` is open."""
+    """The network ``127.x.0.0/16`` for the pods of one node, reserved as long as the socket ``claim`` is open."""
 
     second_octet: int
     claim: socket.socket
     _next: int = 1
 
     def new_address(self) -> str:
-        """Return the next address; an address comes again only after 60,000 others."""
+        """Return the next address. An address is reused only after about 64,000 others."""
         self._next = self._next % 0xFDFF + 1
         if self._next % 256 in {0, 255}:
             return self.new_address()
@@ -50,7 +50,10 @@ class LoopbackNetwork:
 
 
 def claim_network() -> LoopbackNetwork:
-    """Claim a loopback network that no other node on this machine uses, by listening on its first address."""
+    """Reserve a loopback network that no other node on this machine uses, by listening on its first address.
+
+    Raises LabError if all are in use.
+    """
     for octet in range(_FIRST_NETWORK, _LAST_NETWORK + 1):
         claim = socket.socket()
         try:

@@ -1,4 +1,4 @@
-"""Processes of this machine, read from ``/proc``; imports nothing but the standard library."""
+"""Processes of this machine, read from ``/proc``. Imports only the standard library, because the launcher uses it."""
 
 import json
 import os
@@ -11,34 +11,34 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """A process by pid and start time, so that a pid given anew is not taken for it."""
+    """A process identified by pid and start time, because another process may reuse the pid."""
 
     pid: int
     start_ticks: int
 
     @classmethod
     def of(cls, pid: int) -> "ProcessIdentity":
-        """Identify the running process ``pid``."""
+        """Return the identity of the running process ``pid``."""
         return cls(pid, _start_ticks(pid))
 
     @classmethod
     def read(cls, file: Path) -> "ProcessIdentity | None":
-        """Return what ``write`` wrote, None if it never did."""
+        """Read a pid file. Returns None if the file does not exist."""
         try:
             return cls(**json.loads(file.read_text()))
         except FileNotFoundError:
             return None
 
     def write(self, file: Path) -> None:
-        """Write a pid file."""
+        """Write this identity to a pid file."""
         file.write_text(json.dumps(asdict(self)))
 
     def alive(self) -> bool:
-        """Tell whether it still runs; a zombie does not."""
+        """Return whether the process still runs. A zombie counts as ended."""
         return _start_ticks(self.pid) == self.start_ticks
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal if it still runs."""
+        """Send a signal to the process if it still runs."""
         if self.alive():
             try:
                 os.kill(self.pid, number)
@@ -47,7 +47,7 @@ class ProcessIdentity:
 
 
 def _start_ticks(pid: int) -> int:
-    """Return the process's start in clock ticks since boot, 0 if there is none."""
+    """Return the start time of a process in clock ticks since boot, or 0 if it does not run."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -56,7 +56,7 @@ def _start_ticks(pid: int) -> int:
 
 
 def stop_processes(identities: Sequence[ProcessIdentity], grace_seconds: float = 10.0) -> None:
-    """SIGTERM processes that another process started, wait, SIGKILL what is left."""
+    """Send SIGTERM to processes, wait until they end, and send SIGKILL to those left after the grace period."""
     for identity in identities:
         identity.signal(signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds
@@ -68,7 +68,7 @@ def stop_processes(identities: Sequence[ProcessIdentity], grace_seconds: float =
 
 
 def parents() -> dict[int, int]:
-    """Return each process's parent."""
+    """Return the pid of the parent of every running process, by pid."""
     found: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -82,12 +82,12 @@ def _parent(entry: Path) -> int | None:
     try:
         text = (entry / "stat").read_text()
     except OSError:
-        return None  # it ended while we looked
+        return None  # the process ended meanwhile
     return int(text.rpartition(")")[2].split()[1])
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the children of ``pid``, their children, and so on; without ``pid``."""
+    """Return the children of ``pid``, their children, and so on, without ``pid`` itself."""
     children: dict[int, list[int]] = {}
     for child, parent in parents().items():
         children.setdefault(parent, []).append(child)
@@ -101,7 +101,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill_descendants(deadline_seconds: float = 5.0) -> None:
-    """SIGKILL everything below this process until nothing is left; it must be a subreaper."""
+    """Send SIGKILL to all descendants of this process, which must be a subreaper, until none is left."""
     deadline = time.monotonic() + deadline_seconds
     while time.monotonic() < deadline:
         living = descendants(os.getpid())

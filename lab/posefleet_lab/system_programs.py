@@ -20,13 +20,13 @@ _SECONDS = 120.0
 
 
 def system_path(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the PATH with the system's directories at its end."""
+    """Return PATH with the system's directories appended; some users do not have ``sbin`` on theirs."""
     own = environ.get("PATH", "").split(os.pathsep)
     return os.pathsep.join(dict.fromkeys(directory for directory in (*own, *_SYSTEM) if directory))
 
 
-def is_there(program: str) -> bool:
-    """Tell whether a program can be run by its name or path."""
+def is_installed(program: str) -> bool:
+    """Return whether a program, given by name or path, is installed."""
     return Path(program).exists() if "/" in program else shutil.which(program, path=system_path()) is not None
 
 
@@ -48,7 +48,7 @@ class Requirements:
             found.append(f"Linux is needed, and this is {platform.system()}")
         if self.root and os.geteuid() != 0:
             found.append("root is needed: run it with sudo")
-        absent = [program for program in self.programs if not is_there(program)]
+        absent = [program for program in self.programs if not is_installed(program)]
         if absent:
             install = f"apt-get install --no-install-recommends {' '.join(missing_packages(self))}"
             found.append(f"missing programs: {', '.join(absent)}; install them with `{install}`")
@@ -95,25 +95,29 @@ def explain(*needs: Requirements) -> str:
 def missing_packages(*needs: Requirements) -> list[str]:
     """Return the Debian packages of the programs that this machine lacks, sorted by name."""
     programs = {name: package for need in needs for name, package in need.programs.items()}
-    return sorted({package for program, package in programs.items() if not is_there(program)})
+    return sorted({package for program, package in programs.items() if not is_installed(program)})
 
 
 def run(*argv: str, timeout_seconds: float = _SECONDS) -> str:
-    """Return what a program prints. Raises LabError with its errors, also when it hangs."""
+    """Run a program and return its standard output.
+
+    Raises:
+        LabError: the program fails, with its error output, or does not end in time.
+    """
     environment = {**os.environ, "PATH": system_path()}
     try:
         result = subprocess.run(
             argv, env=environment, capture_output=True, text=True, check=False, timeout=timeout_seconds
         )
     except subprocess.TimeoutExpired:
-        raise LabError(f"`{' '.join(argv)}` gave no answer within {timeout_seconds:.0f} s") from None
+        raise LabError(f"`{' '.join(argv)}` did not end within {timeout_seconds:.0f} s") from None
     if result.returncode:
         raise LabError(f"`{' '.join(argv)}` failed: {result.stderr.strip() or result.stdout.strip()}")
     return result.stdout
 
 
 def succeeds(*argv: str, timeout_seconds: float = _SECONDS) -> bool:
-    """Tell whether a program ends with exit code 0."""
+    """Return whether a program ends with exit code 0 in time."""
     try:
         run(*argv, timeout_seconds=timeout_seconds)
     except LabError:

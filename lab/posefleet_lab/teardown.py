@@ -1,4 +1,4 @@
-"""The record of a running cluster, and how another process ends the cluster by it.
+"""The record of a running cluster, and how another process stops the cluster with it.
 
 ``python -m posefleet_lab.teardown DIRECTORY [--disposable]`` waits until its standard input ends and then stops the
 cluster. The process that starts a cluster holds the other end, which closes however that process ends, so a test run
@@ -25,9 +25,10 @@ DISPOSABLE = "--disposable"
 
 @dataclass(frozen=True)
 class ClusterState:
-    """What runs in a cluster directory, and how to reach it; ``pages`` are for a browser.
+    """The programs of a running cluster and how to reach it, as kept in a file that only its owner can read.
 
-    The file is for its owner alone.
+    ``pid_files`` maps the name of each program to its pid file. ``store`` holds environment variables for S3 clients.
+    ``pages`` maps names to addresses for a browser.
     """
 
     name: str
@@ -37,13 +38,13 @@ class ClusterState:
     pages: dict[str, str] = field(default_factory=dict)
 
     def write(self, directory: Path) -> None:
-        """Write the file, all at once."""
+        """Write the file in ``directory`` atomically."""
         fresh = write_private(directory / f".{_FILE}", json.dumps(asdict(self), indent=2))
         fresh.replace(directory / _FILE)
 
     @classmethod
     def read(cls, directory: Path) -> "ClusterState | None":
-        """Return what the file says, None if there is none."""
+        """Read the file in ``directory``. Returns None if there is none."""
         try:
             data = json.loads((directory / _FILE).read_text())
         except FileNotFoundError:
@@ -51,23 +52,23 @@ class ClusterState:
         return cls(**data)
 
     @staticmethod
-    def forget(directory: Path) -> None:
-        """Delete the file."""
+    def delete(directory: Path) -> None:
+        """Delete the file in ``directory`` if it exists."""
         (directory / _FILE).unlink(missing_ok=True)
 
     def running(self) -> dict[str, bool]:
-        """Tell for each component whether it runs."""
+        """Return for each program whether it runs."""
         processes = self.processes()
         return {name: name in processes and processes[name].alive() for name in self.pid_files}
 
     def processes(self) -> dict[str, ProcessIdentity]:
-        """Return each component's last process."""
+        """Return the last process of each program that was started."""
         found = {name: ProcessIdentity.read(Path(file)) for name, file in self.pid_files.items()}
         return {name: identity for name, identity in found.items() if identity is not None}
 
 
 def shut_down(directory: Path) -> bool:
-    """Stop every program of the cluster in ``directory``; return whether there was a cluster."""
+    """Stop every program of the cluster in ``directory``. Returns False if no cluster was running there."""
     state = ClusterState.read(directory)
     if state is None:
         return False
@@ -78,18 +79,18 @@ def shut_down(directory: Path) -> bool:
         if name in processes:
             stop_processes([processes[name]], _GRACE_SECONDS)
     remove_footprint(directory)
-    ClusterState.forget(directory)
+    ClusterState.delete(directory)
     return True
 
 
 def remove_data(directory: Path) -> None:
-    """Delete what a stopped cluster leaves on the disk, but not its logs."""
+    """Delete the data of a stopped cluster and keep its logs."""
     for name in _LEFTOVERS:
         shutil.rmtree(directory / name, ignore_errors=True)
 
 
 def main() -> None:
-    """Wait for the end of the input, then stop the cluster."""
+    """Wait until standard input ends, then stop the cluster and delete its data."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdin.buffer.read()
     directory = Path(sys.argv[1])

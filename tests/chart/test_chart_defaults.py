@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.rendering import VALUE_SETS, Manifest, only, render, render_set
+from chart.rendering import CHART, VALUE_SETS, Manifest, only, render, render_set
+from posefleet_api.dataset import Storage
+from posefleet_api.resources import PodTemplate, Resources
 from posefleet_operator.trainer_defaults import TrainerDefaults, read_defaults
 
 SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": "9400"}
@@ -19,8 +21,21 @@ def _read(objects: list[Manifest], directory: Path) -> TrainerDefaults:
 
 
 @pytest.mark.parametrize("name", VALUE_SETS)
-def test_the_operator_can_read_the_defaults_of_every_value_set(name: str, tmp_path: Path) -> None:
-    _read(render_set(name), tmp_path)
+def test_the_operator_reads_what_every_value_set_says_of_trainers(name: str, tmp_path: Path) -> None:
+    values = yaml.safe_load((CHART / "ci" / f"{name}.yaml").read_text()) or {}
+    trainer, scrape = values.get("trainer", {}), values.get("monitoring", {}).get("scrape", "annotations")
+    defaults = _read(render_set(name), tmp_path)
+
+    template = trainer.get("podTemplate", {})
+    scraped = SCRAPED if scrape == "annotations" else {}
+    wanted = {**template, "annotations": {**scraped, **template.get("annotations", {})}}
+    assert defaults.pod_template == PodTemplate.model_validate(wanted)
+    assert defaults.resources == Resources.model_validate(trainer.get("resources", {}))
+    assert defaults.gpu_model_label == trainer.get("gpuModelLabel", "nvidia.com/gpu.product")
+    if "storage" in trainer:
+        assert defaults.storage == Storage.model_validate(trainer["storage"])
+    else:
+        assert (defaults.storage is not None) == values.get("trialStore", {}).get("enabled", False)
 
 
 def test_what_values_say_is_what_the_operator_reads(tmp_path: Path) -> None:

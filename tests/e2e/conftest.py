@@ -1,6 +1,6 @@
 """A cluster with a container node, MinIO, Prometheus and Alertmanager for the whole run.
 
-Tests that do not use it come first: they have container nodes of their own, and a machine has room for one.
+Tests that do not use it run first, because they start their own container nodes, and a machine can have only one.
 """
 
 import os
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def missing_on_this_machine() -> str:
-    """What this machine lacks to be a container node for these tests; empty if it lacks nothing."""
+    """Return a message that says what this machine lacks to run these tests, or an empty string if it lacks nothing."""
     sentences = [explain(CONTAINER_NODE, IMAGE_TOOLS, MONITORING)]
     if sys.version_info[:2] != stand_in_trainer.BASE_PYTHON:
         sentences.append(
@@ -57,7 +57,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def python_image(cluster: Cluster) -> str:
-    """Debian with its Python, on the node."""
+    """The name of an image with Debian and its Python, which is on the node."""
     image = base_image(print)
     cluster.container_node.load_archive(image.file)
     return image.name
@@ -88,7 +88,7 @@ def kubectl(cluster: Cluster) -> Kubectl:
 
 @pytest.fixture
 def namespace(kube: client.ApiClient) -> Iterator[str]:
-    """A namespace of the test's own that enforces the restricted Pod Security Standard; deleted after the test."""
+    """A new namespace that enforces the restricted Pod Security Standard and is deleted after the test."""
     core = client.CoreV1Api(kube)
     name = f"e2e-{uuid.uuid4().hex[:8]}"
     core.create_namespace({"metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})

@@ -1,4 +1,4 @@
-"""Pods that the restricted Pod Security Standard admits, for the tests of the container node."""
+"""Builders for pods that meet the restricted Pod Security Standard, and waits for their end."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from support.waiting import wait_for
 
 
 def restricted_pod(name: str, image: str, program: str, **metadata: Any) -> dict[str, Any]:
-    """A pod that runs a Python program once."""
+    """Return a pod that runs a Python program once."""
     return {"metadata": {"name": name, **metadata}, "spec": restricted_spec(image, program)}
 
 
@@ -31,7 +31,7 @@ def restricted_spec(image: str, program: str) -> dict[str, Any]:
 
 
 def ended(core: client.CoreV1Api, namespace: str, name: str, seconds: float = 60) -> client.V1ContainerStateTerminated:
-    """The end of a pod's container."""
+    """Wait for the end of a pod's container and return its final state."""
 
     def end() -> client.V1ContainerStateTerminated | None:
         statuses = core.read_namespaced_pod(name, namespace).status.container_statuses or []

@@ -1,4 +1,4 @@
-"""The container node is a real one: containers, cluster DNS, Services, security, monitoring."""
+"""The container node behaves like a real node: containers, cluster DNS, Services, security, monitoring."""
 
 import os
 import signal
@@ -21,7 +21,8 @@ WHO = "import os; print(os.getuid(), open('/proc/1/comm').read().strip()); os.mk
 MEET = """
 import os, socket, time
 me = int(os.environ["JOB_COMPLETION_INDEX"])
-with socket.create_server(("", 7000)):
+with socket.create_server(("", 7000)) as server:
+    server.settimeout(60)
     for _ in range(300):
         try:
             socket.create_connection((f"gang-{1 - me}.gang", 7000), 2).close()
@@ -29,7 +30,7 @@ with socket.create_server(("", 7000)):
             break
         except OSError:
             time.sleep(0.1)
-    time.sleep(2)
+    server.accept()  # the other pod may look this one up later, so stay until it has connected
 """
 ASK_THE_API_SERVER = """
 import json, ssl, urllib.request
@@ -67,7 +68,7 @@ def core(kube: client.ApiClient) -> client.CoreV1Api:
 def test_a_pod_runs_as_its_user_in_a_file_system_of_its_own(core, namespace, python_image):
     core.create_namespaced_pod(namespace, restricted_pod("who", python_image, WHO))
     assert ended(core, namespace, "who").exit_code == 1
-    # What goes to stdout and what goes to stderr may be interleaved.
+    # The order of lines from stdout and stderr is not defined.
     log = core.read_namespaced_pod_log("who", namespace)
     assert "10001 python3" in log.splitlines()
     assert "Read-only file system: '/made'" in log

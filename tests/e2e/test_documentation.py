@@ -1,4 +1,4 @@
-"""The commands of the documentation, word for word, on a cluster without posefleet."""
+"""Runs the commands of the documentation, word for word, on a cluster without posefleet."""
 
 import json
 import os
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 SYSTEM, LAB = "posefleet", "reaching-lab"
 DATA, RESULTS = "handbook-data", "handbook-results"
 AWS_CLI = "awscli==1.45.11"
-#: What a node of two CPUs gives to a job that asks for nothing.
+#: Default resources of trainer pods that fit a node with two CPUs.
 RESOURCES = {"gpusPerNode": 0, "cpusPerNode": 1, "memoryPerNode": "4Gi", "cachePerNode": "2Gi"}
 
 Kubectl = Callable[..., str]
@@ -35,13 +35,13 @@ Kubectl = Callable[..., str]
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody in posefleet's sources, with the programs that the pages ask for and what differs from lab to lab."""
+    """A shell in posefleet's sources, with the programs that the pages require and values that differ between labs."""
 
     directory: Path
     environment: dict[str, str]
 
     def follow(self, page: str) -> str:
-        """Run the page's commands in one session; what they print."""
+        """Run the commands of a page in one session and return their output."""
         commands = self.directory / f"{page}.sh"
         commands.write_text(script(shell_blocks((ROOT / "docs" / page).read_text()), page))
         with (self.directory / f"{page}.txt").open("w+") as output:
@@ -60,7 +60,7 @@ class Reader:
         return printed
 
     def _state(self) -> str:
-        """Jobs and pods, with what they said, for a person to read."""
+        """Describe jobs and pods, with their logs, for the message of a failed test."""
         commands = [
             f"kubectl --namespace {LAB} describe ptj",
             f"kubectl --namespace {LAB} get pods",
@@ -99,7 +99,7 @@ def reader(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Reader
 
 
 def programs(cluster: Cluster, directory: Path) -> Path:
-    """A folder with kubectl, the AWS CLI, and a helm that adds what the trainer's stand-in needs on this node."""
+    """A folder with kubectl, the AWS CLI, and a helm that adds the values for the trainer's stand-in."""
     operator = built("operator").name
     cluster.container_node.load_image(operator)
     stand_in_trainer.load(cluster, directory)
@@ -127,7 +127,7 @@ def programs(cluster: Cluster, directory: Path) -> Path:
 
 
 def stand_in_values(operator_tag: str) -> dict[str, Any]:
-    """Values beside the reader's own."""
+    """Values in addition to the reader's own."""
     return {
         "image": {"tag": operator_tag},
         "trainer": {
@@ -140,7 +140,7 @@ def stand_in_values(operator_tag: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def installed(reader: Reader, kubectl: Kubectl) -> Iterator[str]:
-    """What the reader of install.md saw; afterwards the cluster is as it was, but for the CRD."""
+    """The output of the commands of install.md. Afterwards everything but the CRD is removed."""
     try:
         yield reader.follow("install.md")
     finally:
@@ -165,7 +165,7 @@ def test_install_ends_with_a_trained_model(
     installed: str, reader: Reader, status_of: Callable[[str], dict[str, Any]]
 ) -> None:
     assert status_of("first")["phase"] == "Succeeded"
-    assert "Phase:          Succeeded" in installed  # of helm test
+    assert "Phase:          Succeeded" in installed  # the namespace of helm test
     assert "<html" in (reader.directory / "first-report.html").read_text()
     assert reader.environment["AWS_SECRET_ACCESS_KEY"] not in installed
 

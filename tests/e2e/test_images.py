@@ -1,4 +1,4 @@
-"""The operator's image, built here and started as a cluster would start it."""
+"""The operator's image, built by the test and started as a cluster would start it."""
 
 import pytest
 from build_image import version
@@ -8,7 +8,7 @@ from support.image_checks import check_bytecode_is_used, check_nothing_of_the_bu
 from support.images import BuiltImage, built
 from support.waiting import wait_for
 
-#: The operator has nothing to save: SIGTERM ends it at once, or else by 128 + 15 before its handler is there.
+#: Exit codes after SIGTERM: 0 from the operator's handler, or 128 + 15 before the handler is installed.
 _ENDS = {0, 143}
 
 

@@ -1,4 +1,4 @@
-"""The chart on a real kubelet, from ``helm install`` to ``helm uninstall``: one story, in the order of the file."""
+"""The chart on a real kubelet, from ``helm install`` to ``helm uninstall``; each test depends on those before."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from told import Told
+from published_texts import PublishedTexts
 
 from posefleet_lab.cluster import Cluster
 from support import stand_in_trainer
@@ -19,7 +19,7 @@ from support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)
 
-#: Of the example, enough for a checkpoint, a kill, an upgrade and another attempt.
+#: Enough epochs of the example for a checkpoint, a kill, an upgrade and another attempt.
 EPOCHS = 40
 
 
@@ -30,7 +30,7 @@ def jobs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
 
 @pytest.fixture(scope="module")
 def release(cluster: Cluster, jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """The chart with the operator's image from the Dockerfile and the trainer's stand-in."""
+    """A release of the chart with the operator's image from the Dockerfile and the trainer's stand-in."""
     operator = built("operator").name
     cluster.container_node.load_image(operator)
     stand_in_trainer.load(cluster, tmp_path_factory.mktemp("image"))
@@ -40,12 +40,12 @@ def release(cluster: Cluster, jobs: Jobs, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def told(cluster: Cluster, kubectl: Callable[..., str]) -> Told:
-    return Told(cluster, kubectl, [SYSTEM, LAB])
+def published(cluster: Cluster, kubectl: Callable[..., str]) -> PublishedTexts:
+    return PublishedTexts(cluster, kubectl, [SYSTEM, LAB])
 
 
 def identities(jobs: Jobs, name: str) -> dict[str, tuple[str, int]]:
-    """Uid and restarts of a job's trainer pods."""
+    """Return the uid and the restarts of each of a job's trainer pods."""
     return {
         pod["metadata"]["name"]: (pod["metadata"]["uid"], pod["status"]["containerStatuses"][0]["restartCount"])
         for pod in jobs.pods(name)
@@ -71,9 +71,9 @@ def test_a_job_trains_in_two_pods_that_hold_no_token(release: Release, jobs: Job
 
 
 def test_an_upgrade_restarts_no_trainer_pod(
-    release: Release, jobs: Jobs, kubectl: Callable[..., str], told: Told
+    release: Release, jobs: Jobs, kubectl: Callable[..., str], published: PublishedTexts
 ) -> None:
-    told.collect("before the upgrade")
+    published.collect("before the upgrade")
     operator = kubectl("-n", SYSTEM, "get", "pods", "-l", "app.kubernetes.io/component=operator", "-o", "name")
     before = identities(jobs, "demo")
     release.upgrade("log.level=DEBUG")
@@ -83,7 +83,7 @@ def test_an_upgrade_restarts_no_trainer_pod(
 
 
 def test_a_killed_container_costs_an_attempt_and_every_query_has_an_answer(
-    cluster: Cluster, release: Release, jobs: Jobs, told: Told
+    cluster: Cluster, release: Release, jobs: Jobs, published: PublishedTexts
 ) -> None:
     del release
     wait_for("a checkpoint", lambda: jobs.status("demo").get("lastCheckpoint"), 120, 0.5)
@@ -99,7 +99,7 @@ def test_a_killed_container_costs_an_attempt_and_every_query_has_an_answer(
         return jobs.status("demo").get("phase") in {"Succeeded", "Failed"}
 
     wait_for("the job to finish", finished, 420, 1.0)
-    told.collect("after training")
+    published.collect("after training")
     status = jobs.status("demo")
     assert status["phase"] == "Succeeded", jobs.kubectl("describe", "ptj", "demo")
     assert [attempt["outcome"] for attempt in status["attempts"]] == ["Failed", "Succeeded"]
@@ -114,27 +114,27 @@ def test_results_and_logs_are_in_the_store(cluster: Cluster, release: Release, j
     assert jobs.status("demo")["attempts"][1]["logs"] == f"s3://{RESULTS}/demo/attempts/2/"
 
 
-def test_helm_test_passes(release: Release, told: Told, kubectl: Callable[..., str]) -> None:
+def test_helm_test_passes(release: Release, published: PublishedTexts, kubectl: Callable[..., str]) -> None:
     try:
         printed = release.test()
     except AssertionError as failed:
         logs = kubectl("-n", LAB, "logs", "posefleet-test", "--all-containers", "--ignore-errors")
         raise AssertionError(f"{failed}\n{logs}") from None
     assert "Phase:          Succeeded" in printed
-    told.texts["helm test"] = printed
-    told.collect("after helm test")
+    published.texts["helm test"] = printed
+    published.collect("after helm test")
 
 
-def test_no_secret_was_told(cluster: Cluster, release: Release, told: Told) -> None:
+def test_no_secret_is_published(cluster: Cluster, release: Release, published: PublishedTexts) -> None:
     del release
     logs = cluster.store.client().list_objects(RESULTS, "demo/attempts/", recursive=True)
     for item in logs:
         answer = cluster.store.client().get_object(RESULTS, item.object_name)
-        told.texts[f"store: {item.object_name}"] = answer.read().decode()
+        published.texts[f"store: {item.object_name}"] = answer.read().decode()
         answer.close()
         answer.release_conn()
-    assert any("log of" in place for place in told.texts)
-    assert told.places_with(cluster.store.credentials.secret_key) == []
+    assert any("log of" in place for place in published.texts)
+    assert published.places_with(cluster.store.credentials.secret_key) == []
 
 
 def test_uninstalling_leaves_the_crd_the_jobs_and_their_results(

@@ -1,4 +1,4 @@
-"""What a container node leaves on the machine when its cluster ends, however it ends: nothing."""
+"""A container node leaves nothing on the machine, however its cluster ends."""
 
 import json
 import os
@@ -37,8 +37,8 @@ SETTINGS = ("net/ipv4/ip_forward", "kernel/panic", "vm/overcommit_memory")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def clean_machine(machine: None) -> None:
-    """What a run that was cut short has left is not the machine's own."""
+def clean_machine() -> None:
+    """Remove what an interrupted run has left, so that it does not count as a trace of these tests."""
     if (left := footprint.current()) is not None and not left.runs():
         footprint.remove_footprint(Path(left.cluster_directory))
 
@@ -57,7 +57,7 @@ def starter(directory: Path) -> "Iterator[subprocess.Popen[str]]":
 
 
 def traces(base: Path) -> dict[str, object]:
-    """What a node with its directory below ``base`` changes on this machine."""
+    """Return everything that a node with its directory below ``base`` changes on this machine."""
     points = [line.split()[4] for line in text(Path("/proc/self/mountinfo")).splitlines()]
     listing = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
     links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, text=True, check=True).stdout)
@@ -79,7 +79,7 @@ def text(file: Path) -> str:
     try:
         return file.read_text()
     except OSError:
-        return ""  # it ended while we looked
+        return ""  # the process ended meanwhile
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
@@ -114,6 +114,6 @@ def test_a_new_node_removes_what_a_crashed_machine_left(tmp_path_factory):
 
 
 def children(pid: int, argument: str) -> list[int]:
-    """The children of a process with this argument."""
+    """Return the children of a process that have this argument."""
     found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
     return [int(line.split()[0]) for line in found.stdout.splitlines() if argument in line]

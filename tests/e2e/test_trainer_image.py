@@ -1,7 +1,4 @@
-"""The trainer's image with CUDA and all, built here and started as a cluster would start it: ``make e2e-image``.
-
-``image`` is there for whoever has a node to run it on.
-"""
+"""The trainer's real image, CUDA included, built and started as a cluster would start it: ``make e2e-image``."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The trainer's own image, with CUDA and all, trains a job of one epoch on the node: ``make e2e-image``."""
+"""A job of one epoch with the trainer's real image, CUDA included, on the node: ``make e2e-image``."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def trainer(cluster: Cluster) -> str:
 
 @pytest.fixture(scope="module")
 def jobs(cluster: Cluster, trainer: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
-    """A lab on whose cluster the chart installed the operator."""
+    """A namespace for jobs on a cluster where the chart has installed the operator."""
     operator = built("operator").name
     cluster.container_node.load_image(operator)
     opened = open_lab(cluster, tmp_path_factory.mktemp("animal"))

@@ -1,1 +1,1 @@
-"""A Helm chart held against what API servers accept: lint, every value set rendered, each object's schema."""
+"""Checks of a Helm chart: lint, rendering with every set of values, and the schema of each rendered object."""

@@ -1,6 +1,6 @@
-"""``python -m posefleet_lab.chartcheck CHART``: lint it, render it with every value set, check objects by schemas.
+"""``python -m posefleet_lab.chartcheck CHART`` checks a Helm chart with each of its sets of values.
 
-The value sets are the chart's defaults and each file of its folder ci/.
+These are the chart's defaults and each file of its folder ``ci/``.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from .schemas import kubernetes_version
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if nothing is wrong."""
+    """Run the command. Returns 0 if no problem is found, or else 1."""
     parser = argparse.ArgumentParser(prog="python -m posefleet_lab.chartcheck", description=__doc__)
     parser.add_argument("chart", type=Path, help="a chart's folder")
     parser.add_argument("--crds", type=Path, metavar="FOLDER", help="folder of CustomResourceDefinitions")

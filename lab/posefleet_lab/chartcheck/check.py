@@ -1,4 +1,4 @@
-"""Lint and render a chart with each of its value sets, and hold every object against the schema of its kind."""
+"""Lints and renders a chart with each of its sets of values, and validates every object with the schema of its kind."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ _RELEASE = ("checked", "--namespace", "checks")
 
 @dataclass
 class Finding:
-    """What was found out about one value set of the chart, or one file of manifests."""
+    """The result for one set of values of the chart, or for one file of manifests."""
 
     name: str
     objects: int = 0
@@ -25,10 +25,10 @@ class Finding:
 
 
 class ChartChecker:
-    """helm and kubeconform, with schemas of Kubernetes, of the Prometheus Operator and of given definitions."""
+    """Runs helm and kubeconform with the schemas of Kubernetes, of the Prometheus Operator and of given definitions."""
 
     def __init__(self, definitions: Sequence[Path], directory: Path, report: Report = quiet) -> None:
-        """``directory`` is empty and the checker's own; ``definitions`` are files of CustomResourceDefinitions."""
+        """Write the schemas of the CustomResourceDefinitions in ``definitions`` into the empty ``directory``."""
         self._helm, self._kubeconform = binaries.helm(report), binaries.kubeconform(report)
         self._published = schemas.published_schemas(report)
         self._custom, self._rendered = directory / "schemas", directory / "rendered"
@@ -60,29 +60,29 @@ class ChartChecker:
         return ["--kube-version", schemas.kubernetes_version()]
 
     def _run_helm(self, *arguments: str) -> tuple[str, list[str]]:
-        """Return what helm wrote, and its complaints."""
+        """Return helm's standard output and, if it fails, the lines of its error messages."""
         result = subprocess.run([str(self._helm), *arguments], capture_output=True, text=True, check=False)
         said = f"{result.stdout}\n{result.stderr}" if arguments[0] == "lint" else result.stderr
         return result.stdout, [line for line in said.splitlines() if line.strip()] if result.returncode else []
 
     def _conform(self, files: Sequence[Path], findings: Sequence[Finding]) -> None:
-        """Add to each finding what kubeconform says about its file."""
+        """Validate ``files`` and add the problems to the finding of each file."""
         if not files:
             return
         by_file = dict(zip(map(str, files), findings, strict=True))
         for resource in self._run_kubeconform(files):
             finding = by_file[resource["filename"]]
-            if not resource["status"]:  # a document of comments
+            if not resource["status"]:  # a document with only comments
                 continue
             finding.objects += 1
             if resource["status"] != "statusValid":
                 finding.problems.append(f"{resource['kind']} {resource['name']}: {resource['msg']}")
         for finding in findings:
             if not finding.objects and not finding.problems:
-                finding.problems.append("there is no object in it")
+                finding.problems.append("it contains no object")
 
     def _run_kubeconform(self, files: Sequence[Path]) -> list[dict[str, str]]:
-        """Return what it says about each object. A kind that has no schema counts as an error, never as well."""
+        """Return kubeconform's result for each object. A kind without a schema is an error."""
         names = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
         schemas = [f"-schema-location={place}/{names}" for place in (self._custom, self._published)]
         command = [str(self._kubeconform), "-strict", "-verbose", "-output=json", *schemas, *map(str, files)]
@@ -95,7 +95,7 @@ class ChartChecker:
 
 
 def check(chart: Path, definitions: Sequence[Path], manifests: Sequence[Path], report: Report = quiet) -> list[Finding]:
-    """Check a chart and files of manifests. Raises LabError if a tool cannot be had."""
+    """Check a chart and files of manifests. Raises LabError if helm or kubeconform cannot be built or fails to run."""
     with TemporaryDirectory() as directory:
         checker = ChartChecker(definitions, Path(directory), report)
         return [*checker.chart(chart), *checker.manifests(manifests)]

@@ -19,11 +19,11 @@ from ..tools.build_once import Report, build_once, digest, quiet
 Schema = dict[str, Any]
 NamedSchema = tuple[str, Schema]
 
-# In OpenAPI's documents exclusiveMinimum is a boolean, as it was in this draft.
+# OpenAPI's exclusiveMinimum is a boolean, as in this draft.
 _DRAFT = "http://json-schema.org/draft-04/schema#"
 _REFERENCE = "#/definitions/"
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-# OpenAPI calls both strings; API servers also take numbers.
+# OpenAPI declares both as strings, but API servers also accept numbers.
 _NUMBERS_TOO = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["string", "number"]},
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer"]},
@@ -46,7 +46,7 @@ class KubernetesTypes:
         self._strict = {name: strict(definition) for name, definition in self._raw.items()} | _NUMBERS_TOO
 
     def kinds(self) -> Iterator[NamedSchema]:
-        """Give the file name and the schema of every kind that a manifest may have."""
+        """Yield the file name and the schema of every kind that a manifest can have."""
         for name, definition in self._raw.items():
             kinds = definition.get("x-kubernetes-group-version-kind", ())
             if len(kinds) == 1 and {"apiVersion", "kind"} <= definition.get("properties", {}).keys():
@@ -54,7 +54,7 @@ class KubernetesTypes:
                 yield _file(group, version, kind), self._complete(_of_kind(self._strict[name], group, version, kind))
 
     def custom_kinds(self, definition: Mapping[str, Any]) -> Iterator[NamedSchema]:
-        """Give the file name and the schema of every version of a CustomResourceDefinition."""
+        """Yield the file name and the schema of every version of a CustomResourceDefinition."""
         spec = definition["spec"]
         group, kind = spec["group"], spec["names"]["kind"]
         for version in spec["versions"]:
@@ -64,7 +64,7 @@ class KubernetesTypes:
             yield _file(group, name, kind), self._complete(_of_kind(schema, group, name, kind))
 
     def _complete(self, schema: Schema) -> Schema:
-        """Add the types that ``schema`` refers to, and those that they refer to."""
+        """Add the definitions of all types that ``schema`` refers to, directly or indirectly."""
         found: dict[str, Schema] = {}
         waiting = set(_references(schema))
         while waiting:
@@ -75,7 +75,7 @@ class KubernetesTypes:
 
 
 def strict(schema: Mapping[str, Any]) -> Schema:
-    """Return a part of an OpenAPI document as JSON schema that takes no field but those it names."""
+    """Convert a part of an OpenAPI document into a JSON schema that allows only the fields it names."""
     made = {key: value for key, value in schema.items() if key in _KEPT}
     if "properties" in schema:
         made["properties"] = {name: strict(value) for name, value in schema["properties"].items()}
@@ -92,7 +92,7 @@ def strict(schema: Mapping[str, Any]) -> Schema:
 
 
 def write_schemas(schemas: Iterator[NamedSchema], directory: Path) -> None:
-    """Write each schema into a file of its own."""
+    """Write each schema into its own file."""
     for name, schema in schemas:
         (directory / name).write_text(json.dumps(schema, separators=(",", ":")))
 
@@ -104,7 +104,7 @@ def _of_kind(schema: Schema, group: str, version: str, kind: str) -> Schema:
 
 
 def _file(group: str, version: str, kind: str) -> str:
-    """Return kubeconform's ``{{ .ResourceKind }}{{ .KindSuffix }}.json``."""
+    """Return the file name that kubeconform builds from ``{{ .ResourceKind }}{{ .KindSuffix }}.json``."""
     return "-".join(filter(None, (kind.lower(), group.partition(".")[0], version))) + ".json"
 
 
@@ -128,19 +128,19 @@ def _allow_null(schema: Schema) -> None:
 
 
 class _Loader(yaml.CSafeLoader):
-    """Takes a lone ``=`` for the text that it is; YAML 1.1 has it for something that nobody uses."""
+    """Loads a lone ``=`` as text, which YAML 1.1 reserves for a type that nobody uses."""
 
 
 _Loader.add_constructor("tag:yaml.org,2002:value", lambda _loader, node: node.value)
 
 
 def kubernetes_version() -> str:
-    """Return the version whose schemas these are, that of the lab's control plane."""
+    """Return the version of Kubernetes whose schemas are used, which is that of the lab's control plane."""
     return golang.required_version(*_KUBERNETES[:2])
 
 
 def published_schemas(report: Report = quiet) -> Path:
-    """Return a directory with the schemas of Kubernetes' and the Prometheus Operator's kinds, made once."""
+    """Return the cached directory with the schemas of all kinds of Kubernetes and of the Prometheus Operator."""
     versions = [golang.required_version(module, dependency) for module, dependency, _ in (_KUBERNETES, _MONITORING)]
     target = (
         cache_directory() / "schemas" / digest(*(version.encode() for version in versions), Path(__file__).read_bytes())
@@ -152,7 +152,7 @@ def custom_schemas(definitions: list[Path], directory: Path, report: Report = qu
     """Write the schemas of the CustomResourceDefinitions in YAML files into ``directory``."""
     types = _kubernetes_types(report)
     for path in definitions:
-        definition = yaml.load(path.read_text(), _Loader)  # noqa: S506  a safe loader, and one thing more
+        definition = yaml.load(path.read_text(), _Loader)  # noqa: S506  a subclass of the safe loader
         write_schemas(types.custom_kinds(definition), directory)
 
 

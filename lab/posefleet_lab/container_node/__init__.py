@@ -1,4 +1,4 @@
-"""A real node: containerd, runc, CNI, kubelet, kube-proxy and CoreDNS. Needs Linux and root."""
+"""The container node: a real node with containerd, runc, CNI, kubelet, kube-proxy and CoreDNS. Needs Linux and root."""
 
 from .containerd import load_image
 from .footprint import has_container_node, remove_footprint

@@ -12,7 +12,7 @@ from ..system_programs import run, succeeds
 from .network import PodNetwork
 
 RUN_DIRECTORY = Path("/run/posefleet-lab")
-_NAMESPACE = "k8s.io"  # the kubelet's
+_NAMESPACE = "k8s.io"  # the namespace in which the kubelet keeps images and containers
 _IMPORT_SECONDS = 300.0
 _CONFIGURATION = """\
 version = 2
@@ -39,17 +39,17 @@ _SHIM = b"containerd-shim-runc-v2"
 
 
 def containerd_socket() -> Path:
-    """Return the socket of the node's containerd; its path is short, as that of a socket must be."""
+    """Return the socket of the node's containerd, whose path is short because the length of socket paths is limited."""
     return RUN_DIRECTORY / "containerd" / "containerd.sock"
 
 
 def containerd(directory: Path) -> Component:
-    """Return the program; its configuration and log lie in ``directory``."""
+    """Return the program, with its configuration and log in ``directory``."""
     return Component("containerd", ["containerd", "--config", str(directory / "containerd.toml")], directory)
 
 
 def write_configuration(directory: Path, network: PodNetwork) -> None:
-    """Write what ``containerd`` and CNI's plugins read."""
+    """Write the configuration of containerd and of the CNI plugins."""
     run_directory = containerd_socket().parent
     run_directory.mkdir(parents=True, exist_ok=True)
     text = _CONFIGURATION.format(state=directory / "state", run=run_directory, directory=directory, pause=PAUSE_IMAGE)
@@ -60,17 +60,17 @@ def write_configuration(directory: Path, network: PodNetwork) -> None:
 
 
 def answers() -> bool:
-    """Tell whether containerd serves."""
+    """Return whether containerd answers requests."""
     return containerd_socket().exists() and succeeds(*_ctr("version"), timeout_seconds=5)
 
 
 def import_image(archive: Path) -> None:
-    """Bring an OCI archive into the node's store. Raises LabError."""
+    """Import an OCI archive into containerd. Raises LabError."""
     run(*_ctr("images", "import", str(archive)), timeout_seconds=_IMPORT_SECONDS)
 
 
 def load_image(name: str) -> None:
-    """Import an image of buildah's store into the node's. Raises LabError."""
+    """Import an image of buildah's store into containerd. Raises LabError."""
     with TemporaryDirectory(prefix="posefleet-image-") as scratch:
         archive = Path(scratch) / "image.tar"
         export_image(name, archive)
@@ -78,7 +78,7 @@ def load_image(name: str) -> None:
 
 
 def pids(namespace: str, pod: str, container: str | None = None) -> list[int]:
-    """Return the processes of a pod's containers on this machine, each container's main process first."""
+    """Return the pids of a pod's containers on this machine, the main process of each container first."""
     labels = {"pod.namespace": namespace, "pod.name": pod, **({"container.name": container} if container else {})}
     wanted = ",".join(f'labels."io.kubernetes.{key}"=={value}' for key, value in labels.items())
     found: list[int] = []
@@ -94,7 +94,7 @@ def _is_sandbox(identity: str) -> bool:
 
 def _processes(identity: str) -> list[int]:
     if not succeeds(*_ctr("tasks", "ps", identity)):
-        return []  # it has ended
+        return []  # the container has ended
     lines = run(*_ctr("tasks", "ps", identity)).splitlines()[1:]
     return [int(line.split()[0]) for line in lines]
 
@@ -104,7 +104,7 @@ def _ctr(*arguments: str) -> list[str]:
 
 
 def kill_containers(socket: Path) -> None:
-    """End every container of the containerd at ``socket`` with SIGKILL, then what held it."""
+    """End every container of the containerd at ``socket`` with SIGKILL, and then the shims that run them."""
     shims = [pid for pid in parents() if _serves(pid, socket)]
     held = [ProcessIdentity.of(pid) for shim in shims for pid in descendants(shim)]
     for identity in held:

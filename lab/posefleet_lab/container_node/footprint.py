@@ -1,6 +1,7 @@
-"""What a container node leaves on the machine, written down before it is made, so that anyone can remove it.
+"""The record of what a container node creates outside its directory, and its removal.
 
-A machine has room for one such node: the rules of kube-proxy and the pods' control groups are the whole machine's.
+The record is written before anything is created, so that another process can remove everything after a crash. A machine
+can have only one such node, because kube-proxy's rules and the cgroups of pods apply to the whole machine.
 """
 
 import fcntl
@@ -21,7 +22,7 @@ from .kernel import remove_pod_groups, remove_tree, restore_sysctls, saved_sysct
 from .network import PodNetwork
 
 _CLAIM = "container-node.json"
-_KUBELET_DEVICES = Path("/var/lib/kubelet/device-plugins")  # the kubelet has no option for it
+_KUBELET_DEVICES = Path("/var/lib/kubelet/device-plugins")  # the kubelet has no option to change it
 _CONTAINER_LOGS = Path("/var/log/containers")
 _CNI_RESULTS = Path("/var/lib/cni/results")
 _SANDBOXES = Path("state/containerd/io.containerd.grpc.v1.cri/sandboxes")
@@ -29,7 +30,11 @@ _SANDBOXES = Path("state/containerd/io.containerd.grpc.v1.cri/sandboxes")
 
 @dataclass(frozen=True)
 class Footprint:
-    """Where a node's files, sockets and network are, and the kernel settings from before it."""
+    """The files, sockets and network of a node, and the kernel settings from before it was started.
+
+    ``owner`` identifies the process that starts and stops the node. The machine counts as in use while it runs, even
+    before the node's programs start and after they end.
+    """
 
     cluster: str
     cluster_directory: str
@@ -38,7 +43,6 @@ class Footprint:
     subnet: str
     pid_files: list[str]
     settings: dict[str, str] = field(default_factory=dict)
-    #: Who starts and ends the node: before its programs run, and when they have ended, the machine is still taken.
     owner: dict[str, int] | None = None
 
     @property
@@ -47,17 +51,17 @@ class Footprint:
         return PodNetwork(self.bridge, IPv4Network(self.subnet))
 
     def is_of(self, directory: Path) -> bool:
-        """Tell whether it is that of the cluster in ``directory``."""
+        """Return whether the node belongs to the cluster in ``directory``."""
         return self.cluster_directory == str(directory.resolve())
 
     def runs(self) -> bool:
-        """Tell whether any of the node's programs runs, or the process that starts and ends them."""
+        """Return whether the owner or any of the node's programs runs."""
         identities = [ProcessIdentity.read(Path(file)) for file in self.pid_files]
         identities.append(ProcessIdentity(**self.owner) if self.owner else None)
         return any(identity is not None and identity.alive() for identity in identities)
 
     def remove(self) -> None:
-        """Remove everything; each part that is not there is left out. The node's programs must have ended."""
+        """Remove everything that exists of the node, whose programs must have ended."""
         directory = Path(self.directory)
         kill_containers(containerd_socket())
         for place in (RUN_DIRECTORY, directory):
@@ -70,7 +74,7 @@ class Footprint:
         restore_sysctls(self.settings)
 
     def _remove_strays(self, directory: Path) -> None:
-        """Remove what kubelet and CNI keep at places of their own choice."""
+        """Remove files of kubelet and CNI at places that cannot be configured."""
         for link in _CONTAINER_LOGS.glob("*.log"):
             if link.is_symlink() and link.readlink().is_relative_to(directory):
                 link.unlink()
@@ -85,15 +89,16 @@ class Footprint:
 
 
 def claim(footprint: Footprint) -> None:
-    """Take the machine for a node and note its kernel settings, after removing what a node that crashed left behind.
+    """Reserve the machine for a node, after removing what a crashed node left, and record its kernel settings.
 
-    Raises StateError if another node runs, or a real Kubernetes node.
+    Raises:
+        StateError: another container node runs, or the machine is a node of another Kubernetes cluster.
     """
     with _locked():
         if (other := current()) is not None:
             if other.runs():
                 raise StateError(
-                    f"cluster {other.cluster!r} runs a container node already, and a machine has room for one; wait "
+                    f"cluster {other.cluster!r} runs a container node already, and a machine can have only one; wait "
                     f"for it, or end it with `posefleet-lab down --directory {other.cluster_directory}`"
                 )
             _remove(other)
@@ -108,7 +113,7 @@ def claim(footprint: Footprint) -> None:
 
 
 def current() -> Footprint | None:
-    """Return what the machine is taken for, or what a crash left on it."""
+    """Return the record of the node on this machine, running or crashed, or None if there is none."""
     try:
         return Footprint(**json.loads((RUN_DIRECTORY / _CLAIM).read_text()))
     except FileNotFoundError:
@@ -116,19 +121,19 @@ def current() -> Footprint | None:
 
 
 def remove_footprint(directory: Path) -> None:
-    """Remove what the container node of the cluster in ``directory`` left, if there is one."""
+    """Remove everything of the container node of the cluster in ``directory``, if it has one."""
     if not has_container_node(directory):
         return
     with _locked():
-        # Asked again: the machine may have been taken for another cluster while this one waited.
+        # Another cluster may have reserved the machine while this process waited for the lock.
         if (found := current()) is not None and found.is_of(directory):
             _remove(found)
 
 
 def has_container_node(directory: Path) -> bool:
-    """Tell whether the machine is taken for the container node of the cluster in ``directory``."""
+    """Return whether the machine is reserved for the container node of the cluster in ``directory``."""
     if not os.access(RUN_DIRECTORY / _CLAIM, os.R_OK):
-        return False  # there is none, or it is root's and we are not
+        return False  # there is no record, or only root can read it
     found = current()
     return found is not None and found.is_of(directory)
 

@@ -1,4 +1,4 @@
-"""What a node changes in the running kernel, and how it is undone: mounts, pod cgroups, sysctls."""
+"""Changes that a node makes to the running kernel, and how they are undone: mounts, cgroups of pods, sysctls."""
 
 import os
 import shutil
@@ -26,14 +26,14 @@ _CHANGED = (
 
 
 def mounted_below(directory: Path) -> list[str]:
-    """Return the mount points in or below a directory, the latest first."""
+    """Return the mount points at or below a directory, the most recent first."""
     prefix = str(directory.resolve())
     points = [_unescape(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return [point for point in reversed(points) if point == prefix or point.startswith(f"{prefix}/")]
 
 
 def unmount_below(directory: Path) -> None:
-    """Unmount everything in or below a directory. Raises LabError for what stays."""
+    """Unmount everything at or below a directory. Raises LabError if something cannot be unmounted."""
     for attempt in range(_ROUNDS):
         for point in mounted_below(directory):
             succeeds("umount", *(["--lazy"] if attempt else []), point)
@@ -42,7 +42,7 @@ def unmount_below(directory: Path) -> None:
 
 
 def remove_tree(directory: Path) -> None:
-    """Delete a directory; never what is mounted below it, for which it raises LabError."""
+    """Delete a directory. Raises LabError, and deletes nothing, if anything is mounted at or below it."""
     if not directory.exists():
         return
     if left := mounted_below(directory):
@@ -55,22 +55,22 @@ def _unescape(path: str) -> str:
 
 
 def remove_pod_groups(root: Path = _CGROUPS) -> None:
-    """Remove the groups of pods, which are empty once their processes have ended; version 1 and 2."""
+    """Remove the cgroups of pods, of version 1 or 2, whose processes have ended."""
     for top in [root / _PODS, *root.glob(f"*/{_PODS}")]:
         for directory, _, _ in os.walk(top, topdown=False):
             try:
                 Path(directory).rmdir()
-            except OSError:  # a process is still on its way out, or the file system is version 1's files only
+            except OSError:  # a process has not quite ended, or the directory is not a cgroup
                 continue
 
 
 def saved_sysctls(root: Path = _SYSCTLS) -> dict[str, str]:
-    """Return the settings that a kubelet, kube-proxy or CNI plugin may change."""
+    """Return the current values of the settings that kubelet, kube-proxy or CNI plugins may change."""
     return {name: (root / name).read_text().strip() for name in _CHANGED if (root / name).exists()}
 
 
 def restore_sysctls(saved: Mapping[str, str], root: Path = _SYSCTLS) -> None:
-    """Put saved settings back where they differ."""
+    """Restore the saved values of settings that have changed."""
     for name, value in saved.items():
         if (root / name).read_text().strip() != value:
             (root / name).write_text(value)

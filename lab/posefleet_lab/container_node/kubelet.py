@@ -1,4 +1,4 @@
-"""The kubelet: it shows a certificate of the cluster's authority and asks the API server who may do what."""
+"""The kubelet. It serves with a certificate of the cluster's authority and lets the API server authorize requests."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def kubelet(binary: Path, directory: Path, name: str, address: str) -> Component
 def write_configuration(
     directory: Path, control_plane: ControlPlane, name: str, address: str, ports: tuple[int, int]
 ) -> None:
-    """Write the kubelet's configuration and credentials; ``ports`` are its API's and its health check's."""
+    """Write the kubelet's configuration and credentials; ``ports`` are those of its API and of its health check."""
     pki = directory / "pki"
     user = f"system:node:{name}"
     control_plane.authority.issue(user, ["system:nodes"], hosts=[address, name]).write(pki, "kubelet-serving")
@@ -66,5 +66,5 @@ def _configuration(directory: Path, address: str, ports: tuple[int, int]) -> dic
         "clusterDomain": "cluster.local",
         "resolvConf": "",
         "evictionHard": {},
-        "imageGCHighThresholdPercent": 100,  # nothing could pull an image again
+        "imageGCHighThresholdPercent": 100,  # a removed image could not be pulled again
     }

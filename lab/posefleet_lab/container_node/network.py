@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StateError
-from ..system_programs import is_there, run, succeeds
+from ..system_programs import is_installed, run, succeeds
 
 BRIDGE = "posefleet0"
 _FIRST_SUBNET = IPv4Network("10.244.0.0/24")
@@ -21,8 +21,10 @@ _PROXY_PREFIX = "KUBE-"
 
 @dataclass(frozen=True)
 class PodNetwork:
-    """A bridge and its subnet. All of a node's servers listen on the ``gateway``, and nothing beyond this machine
-    can reach it; nor can pods reach what is beyond this machine, for nothing is masqueraded."""
+    """A bridge with a subnet for pods. All servers of the node listen on its address on this machine, ``gateway``.
+
+    Other machines cannot reach the subnet, and pods cannot reach other machines, because nothing is masqueraded.
+    """
 
     bridge: str
     subnet: IPv4Network
@@ -33,10 +35,10 @@ class PodNetwork:
         return str(next(self.subnet.hosts()))
 
     def create(self, service_network: str) -> None:
-        """Make the bridge with its address, and the way to Services through it."""
+        """Create the bridge with its address and the route to Services. Raises StateError if the bridge exists."""
         if succeeds("ip", "link", "show", self.bridge):
             raise StateError(
-                f"there is a network interface {self.bridge} already, and not of a lab that runs; "
+                f"the network interface {self.bridge} exists already and belongs to no running lab; "
                 f"remove it with `ip link delete {self.bridge}`"
             )
         run("ip", "link", "add", self.bridge, "type", "bridge")
@@ -46,10 +48,10 @@ class PodNetwork:
         _accept_traffic(self.bridge)
         if not _BRIDGE_FILTER.exists():
             run("modprobe", "br_netfilter")
-        _BRIDGE_FILTER.write_text("1")  # else answers of pods on the same bridge bypass kube-proxy's rules
+        _BRIDGE_FILTER.write_text("1")  # otherwise replies between pods on the bridge bypass kube-proxy's rules
 
     def remove(self) -> None:
-        """Remove the bridge and all rules; does nothing where there are none."""
+        """Remove the bridge and all packet filter rules that exist."""
         remove_packet_filter_rules(self.bridge)
         if succeeds("ip", "link", "show", self.bridge):
             run("ip", "link", "delete", self.bridge)
@@ -85,13 +87,13 @@ def _routed() -> list[IPv4Network]:
 
 
 def _accept_traffic(bridge: str) -> None:
-    """Let pods reach each other and this machine, whatever the policies of FORWARD and INPUT are."""
+    """Let pods reach each other and this machine, whatever the default policies of FORWARD and INPUT are."""
     for chain, direction in (("INPUT", "-i"), ("FORWARD", "-i"), ("FORWARD", "-o")):
         run("iptables", "-w", "-I", chain, direction, bridge, "-j", "ACCEPT")
 
 
 def has_proxy_rules() -> bool:
-    """Tell whether a kube-proxy has rules on this machine."""
+    """Return whether a kube-proxy has rules on this machine."""
     return any(rule.startswith("-N KUBE-SERVICES") for rule in _rules("iptables", "nat"))
 
 
@@ -109,7 +111,7 @@ def _remove_from(program: str, table: str, bridge: str) -> None:
         words = shlex.split(rule)
         if words[0] == "-A" and words[1] not in chains and _is_ours(words, bridge):
             run(program, "-w", "-t", table, "-D", *words[1:])
-    for option in ("-F", "-X"):  # a chain can go when no rule names it
+    for option in ("-F", "-X"):  # chains must be empty before they are deleted
         for chain in chains:
             run(program, "-w", "-t", table, option, chain)
 
@@ -120,6 +122,6 @@ def _is_ours(words: list[str], bridge: str) -> bool:
 
 
 def _rules(program: str, table: str) -> list[str]:
-    """Return a table's rules, none where the kernel does not have it."""
+    """Return the rules of a table, which are none if the kernel does not have the table."""
     listing = (program, "-w", "-t", table, "-S")
-    return run(*listing).splitlines() if is_there(program) and succeeds(*listing) else []
+    return run(*listing).splitlines() if is_installed(program) and succeeds(*listing) else []

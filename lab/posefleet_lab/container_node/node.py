@@ -1,4 +1,4 @@
-"""The container node as a whole: what starts in which order, and how it ends."""
+"""The container node: its programs, the order in which they start, and its end."""
 
 import urllib.request
 from collections.abc import Callable
@@ -23,10 +23,10 @@ _LONGEST_SOCKET_PATH = 107
 class ContainerNode:
     """A real kubelet with containerd, kube-proxy and CoreDNS on this machine, which must run as root.
 
-    Everything listens on the bridge of ``network`` or on loopback. NetworkPolicies are accepted and not
-    enforced, and host ports are not served: the bridge plugin knows neither. ``gpus`` are pretended, as
-    an extended resource that no device stands behind. Call ``prepare`` before the control plane starts, for
-    that listens on the bridge too; ``network`` and all else is removed by ``remove_footprint``.
+    All servers listen on the bridge of ``network`` or on loopback. The CNI plugin supports neither NetworkPolicies,
+    which are accepted and not enforced, nor host ports. ``gpus`` is the number of ``nvidia.com/gpu`` that the node
+    pretends to have. Call ``prepare`` before the control plane starts, because the API server also listens on the
+    bridge. ``remove_footprint`` removes the bridge and everything else that the node creates.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ContainerNode:
         return [self._containerd, self._dns, self._proxy, self._kubelet]
 
     def prepare(self, cluster: str, cluster_directory: Path) -> None:
-        """Take the machine for this node of ``cluster`` and make its bridge. Raises StateError if it is taken."""
+        """Reserve the machine for this node and create its bridge. Raises StateError if the machine is in use."""
         self._check_socket_paths()
         footprint = Footprint(
             cluster=cluster,
@@ -70,7 +70,7 @@ class ContainerNode:
         self.network.create(SERVICE_NETWORK)
 
     def start(self) -> None:
-        """Start everything and return when pods can be scheduled to the node."""
+        """Start all programs and return when pods can be scheduled to the node."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._write_configurations()
         self._containerd.start()
@@ -86,18 +86,18 @@ class ContainerNode:
         self._kubelet.wait_until(self._is_ready, "ready", _NODE_SECONDS)
 
     def stop(self) -> None:
-        """Stop the programs; containers, mounts and network stay for ``remove_footprint``."""
+        """Stop the programs. Containers, mounts and network stay until ``remove_footprint``."""
         for component in reversed(self.components):
             component.stop()
 
     def restart(self, *, crash: bool = False) -> None:
-        """Stop or kill the kubelet and start it again; containers run on."""
+        """Stop the kubelet, with SIGKILL if ``crash``, and start it again. Containers keep running."""
         self._kubelet.kill() if crash else self._kubelet.stop()
         self._kubelet.start()
         self._kubelet.wait_until(self._is_ready, "ready", _NODE_SECONDS)
 
     def pids(self, namespace: str, pod: str, container: str | None = None) -> list[int]:
-        """Return the processes of a pod's containers on this machine, each container's main process first."""
+        """Return the pids of a pod's containers on this machine, the main process of each container first."""
         return containerd.pids(namespace, pod, container)
 
     def load_archive(self, archive: Path) -> None:
@@ -109,7 +109,7 @@ class ContainerNode:
         containerd.load_image(name)
 
     def publish(self, namespace: str, name: str, port: int, target: int) -> None:
-        """Give a server that listens on the bridge the name ``<name>.<namespace>`` in the cluster."""
+        """Make a server that listens on port ``target`` of the bridge reachable as ``<name>.<namespace>:<port>``."""
         metadata = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         self._control_plane.apply(f"/api/v1/namespaces/{namespace}", metadata)
         for path, manifest in service_with_endpoints(namespace, name, self.network.gateway, [Port(name, port, target)]):
@@ -136,7 +136,7 @@ class ContainerNode:
             self._control_plane.apply(path, manifest)
 
     def _describe(self) -> None:
-        """Label the node as a worker, and give it the pretended GPUs."""
+        """Label the node as a worker and set its number of pretended GPUs."""
         path = f"/api/v1/nodes/{self.name}"
         self._control_plane.merge(path, {"metadata": {"labels": {"node-role.kubernetes.io/worker": ""}}})
         if self._gpus:

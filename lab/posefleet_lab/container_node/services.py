@@ -29,7 +29,7 @@ _COREFILE = """\
 
 @dataclass(frozen=True)
 class Port:
-    """A Service's port and the one on which the program listens."""
+    """A port of a Service and the port ``target`` on which its server listens."""
 
     name: str
     port: int
@@ -40,7 +40,7 @@ class Port:
 def service_with_endpoints(
     namespace: str, name: str, address: str, ports: Sequence[Port], *, cluster_ip: str | None = None
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return a Service without a selector and its EndpointSlice, each with its path in the API."""
+    """Return a Service for a server at ``address`` and its EndpointSlice, each with its API path."""
     spec: dict[str, Any] = {
         "ports": [{"name": port.name, "port": port.port, "protocol": port.protocol} for port in ports]
     }
@@ -71,18 +71,18 @@ def service_with_endpoints(
 
 
 def dns(binary: Path, directory: Path) -> Component:
-    """Return the program."""
+    """Return the CoreDNS program."""
     return Component("dns", [str(binary), "dns", "-conf", str(directory / "Corefile")], directory)
 
 
 def write_dns_configuration(directory: Path, control_plane: ControlPlane, address: str, ready_port: int) -> None:
-    """Write the Corefile and the kubeconfig."""
+    """Write CoreDNS's Corefile, with the ``address`` on which it listens, and its kubeconfig."""
     user = control_plane.client_kubeconfig(_DNS_USER, [], directory / "pki" / "dns.kubeconfig")
     (directory / "Corefile").write_text(_COREFILE.format(address=address, ready_port=ready_port, kubeconfig=user))
 
 
 def dns_objects(address: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return what the API server must hold: CoreDNS's rights and its Service, each with its path."""
+    """Return the objects that CoreDNS needs, each with its API path: its RBAC and the Service ``kube-dns``."""
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     api = "rbac.authorization.k8s.io"
     metadata = {"name": _DNS_USER}
@@ -107,7 +107,7 @@ def dns_objects(address: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def service_proxy(binary: Path, directory: Path, name: str) -> Component:
-    """Return the program of the node ``name``."""
+    """Return the kube-proxy program of the node ``name``."""
     options = [f"--config={directory / 'proxy.yaml'}", f"--hostname-override={name}"]
     return Component("proxy", [str(binary), "proxy", *options], directory)
 
@@ -115,7 +115,7 @@ def service_proxy(binary: Path, directory: Path, name: str) -> Component:
 def write_proxy_configuration(
     directory: Path, control_plane: ControlPlane, network: PodNetwork, ports: tuple[int, int]
 ) -> None:
-    """Write kube-proxy's configuration and kubeconfig; ``ports`` are its health check's and its metrics'."""
+    """Write kube-proxy's configuration and kubeconfig; ``ports`` are those of its health check and its metrics."""
     user = directory / "pki" / "proxy.kubeconfig"
     control_plane.client_kubeconfig("system:kube-proxy", [], user)
     configuration = {

@@ -17,17 +17,18 @@ from .credentials import CertificateAuthority, KeyPair, kubeconfig_with_certific
 SERVICE_NETWORK = "10.96.0.0/16"
 _SERVICE_HOSTS = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1")
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
-# The API server waits longer than this for watches that nobody ends.
+# The API server would wait longer than this for open watches to end.
 _RESTART_GRACE_SECONDS = 2.0
 _START_ORDER = ("etcd", "apiserver", "controller-manager", "scheduler")
 
 
 class ControlPlane:
-    """A Kubernetes control plane whose every file lies in one directory.
+    """A Kubernetes control plane with all its files in one directory.
 
-    ``kubeconfig`` is the path of an administrator's kubeconfig once ``start`` has returned. The API server
-    listens on ``address``, all else on loopback; pods find it by the Service ``kubernetes`` unless it is loopback.
-    ``apiserver_options`` are added to its command, such as those of an audit log.
+    Once ``start`` has returned, ``kubeconfig`` is the path of the administrator's kubeconfig. The API server listens
+    on ``address`` and the other programs on loopback. Unless ``address`` is a loopback address, pods find the API
+    server through the Service ``kubernetes``. ``apiserver_options`` are added to its command line, for example for an
+    audit log.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class ControlPlane:
         return list(self._components.values())
 
     def start(self) -> None:
-        """Start everything and return when the API server, the controllers and the scheduler are ready."""
+        """Start all programs and return when the API server, the controllers and the scheduler are ready."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._write_credentials()
         for name in _START_ORDER:
@@ -66,28 +67,28 @@ class ControlPlane:
             self._wait_ready(name)
 
     def restart(self, name: str, *, crash: bool = False) -> None:
-        """Stop one component and start it again on its port; ``crash`` stops it with SIGKILL."""
+        """Stop one program and start it again on its port. With ``crash`` it is stopped by SIGKILL."""
         self.stop_component(name, crash=crash)
         self.start_component(name)
 
     def stop_component(self, name: str, *, crash: bool = False) -> None:
-        """Stop one component and leave the others running."""
+        """Stop one program and leave the others running."""
         component = self._component(name)
         component.kill() if crash else component.stop(_RESTART_GRACE_SECONDS)
 
     def start_component(self, name: str) -> None:
-        """Start a stopped component again and wait until it is ready."""
+        """Start a stopped program again and wait until it is ready."""
         self._component(name)
         self._start(name)
         self._wait_ready(name)
 
     def stop(self) -> None:
-        """Stop everything, the API server's clients first."""
+        """Stop all programs, the clients of the API server first."""
         for component in reversed(self.components):
             component.stop()
 
     def get(self, path: str) -> dict[str, Any] | None:
-        """Return an object of the API as its administrator sees it; None if there is none, or no answer."""
+        """Return an object of the API, or None if it does not exist or the API server does not answer."""
         try:
             with self._opener().open(f"{self.server}{path}", timeout=5) as response:
                 found: dict[str, Any] = json.load(response)
@@ -153,7 +154,7 @@ class ControlPlane:
         return answers
 
     def _opener(self) -> urllib.request.OpenerDirector:
-        """Return an HTTPS client with the administrator's certificate, whatever proxies the user has."""
+        """Return an HTTPS client with the administrator's certificate that ignores the user's proxies."""
         context = ssl.create_default_context(cadata=self.authority.certificate.decode())
         context.load_cert_chain(self._pki / "admin.crt", self._pki / "admin.key")
         https = urllib.request.HTTPSHandler(context=context)
@@ -228,9 +229,9 @@ class ControlPlane:
         ]
 
     def _controller_manager(self) -> list[str]:
-        # With the default of 20 requests a second it makes 14 pods a second.
+        # The default of 20 requests a second would limit it to 14 new pods a second.
         return [
-            *self._client_of_the_api("controller-manager"),
+            *self._api_client_options("controller-manager"),
             "--kube-api-qps=1000",
             "--kube-api-burst=2000",
             f"--service-account-private-key-file={self._pki}/service-accounts.key",
@@ -239,9 +240,9 @@ class ControlPlane:
         ]
 
     def _scheduler(self) -> list[str]:
-        return [*self._client_of_the_api("scheduler"), "--kube-api-qps=1000", "--kube-api-burst=2000"]
+        return [*self._api_client_options("scheduler"), "--kube-api-qps=1000", "--kube-api-burst=2000"]
 
-    def _client_of_the_api(self, name: str) -> list[str]:
+    def _api_client_options(self, name: str) -> list[str]:
         config = self._pki / f"{name}.kubeconfig"
         return [
             f"--kubeconfig={config}",

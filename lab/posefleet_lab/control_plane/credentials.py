@@ -25,7 +25,7 @@ class KeyPair:
     key: bytes
 
     def write(self, directory: Path, name: str) -> tuple[Path, Path]:
-        """Write ``name.crt`` and ``name.key``, the key for its owner alone, and return their paths."""
+        """Write ``name.crt`` and ``name.key``, which only its owner can read, and return their paths."""
         directory.mkdir(parents=True, exist_ok=True)
         certificate, key = directory / f"{name}.crt", directory / f"{name}.key"
         certificate.write_bytes(self.certificate)
@@ -35,7 +35,7 @@ class KeyPair:
 
 
 class CertificateAuthority:
-    """Signs the serving and client certificates of one cluster; lives in memory only."""
+    """A certificate authority, kept in memory, that signs the serving and client certificates of one cluster."""
 
     def __init__(self, now: datetime.datetime | None = None) -> None:
         self._now = now or datetime.datetime.now(datetime.UTC)
@@ -45,13 +45,13 @@ class CertificateAuthority:
 
     @property
     def certificate(self) -> bytes:
-        """Return the authority's certificate in PEM, which clients verify servers with."""
+        """Return the authority's certificate in PEM, with which clients verify servers."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(self, common_name: str, organizations: Sequence[str] = (), hosts: Sequence[str] = ()) -> KeyPair:
-        """Issue a certificate for a client, and for a server where ``hosts`` are given.
+        """Issue a client certificate, which is also a serving certificate for ``hosts`` if there are any.
 
-        ``common_name`` is the user and ``organizations`` are the groups that the API server sees.
+        The API server takes ``common_name`` for the user and ``organizations`` for the groups of the user.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations]
@@ -118,7 +118,7 @@ def _host(host: str) -> x509.GeneralName:
 def kubeconfig_with_certificate(
     server: str, authority: bytes, user: str, pair: KeyPair, namespace: str = "default"
 ) -> str:
-    """Return a kubeconfig whose user shows a client certificate."""
+    """Return the text of a kubeconfig whose user has a client certificate."""
     return _kubeconfig(
         server,
         authority,
@@ -129,7 +129,7 @@ def kubeconfig_with_certificate(
 
 
 def kubeconfig_with_token(server: str, authority: bytes, user: str, token: str, namespace: str = "default") -> str:
-    """Return a kubeconfig whose user shows a bearer token."""
+    """Return the text of a kubeconfig whose user has a bearer token."""
     return _kubeconfig(server, authority, user, {"token": token}, namespace)
 
 

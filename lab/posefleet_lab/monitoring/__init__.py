@@ -1,4 +1,4 @@
-"""Prometheus and Alertmanager of the Debian packages, beside a cluster."""
+"""Prometheus and Alertmanager, from their Debian packages, for one cluster."""
 
 from .servers import Monitoring, MonitoringOptions, Sample
 

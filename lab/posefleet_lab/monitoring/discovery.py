@@ -27,8 +27,13 @@ def prometheus_configuration(
 ) -> dict[str, Any]:
     """Return Prometheus's configuration.
 
-    ``pods_file`` is what ``discovery`` writes, ``alertmanager`` a host and port; ``pod_labels`` gives for a series'
-    label the pod's label from which it comes. Labels that a program gives its series itself win over those of its pod.
+    A label that a program sets on a series takes precedence over the label from its pod.
+
+    Args:
+        pods_file: the file that ``follow`` writes.
+        alertmanager: host and port of Alertmanager.
+        rule_files: files with rules; the last component of a path may be a glob.
+        pod_labels: maps each label to add to series to the label of the pod from which its value comes.
     """
     return {
         "global": {"scrape_interval": _INTERVAL, "scrape_timeout": _INTERVAL, "evaluation_interval": _INTERVAL},
@@ -46,7 +51,7 @@ def prometheus_configuration(
 
 
 def alertmanager_configuration() -> dict[str, Any]:
-    """Return Alertmanager's configuration: it groups alerts at once and tells nobody."""
+    """Return a configuration of Alertmanager that groups alerts immediately and notifies nobody."""
     route = {"receiver": "nobody", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s"}
     return {"route": route, "receivers": [{"name": "nobody"}]}
 
@@ -68,7 +73,7 @@ def _from_pod(label: str, pod_label: str) -> dict[str, Any]:
 
 
 def targets(pods: Iterable[Manifest]) -> list[dict[str, Any]]:
-    """Return a target for each pod that has an address, as Prometheus's file discovery reads it."""
+    """Return one target for each pod that has an address, in the format of Prometheus's file discovery."""
     return [
         {"targets": [pod["status"]["podIP"]], "labels": _labels(pod)}
         for pod in pods
@@ -77,12 +82,12 @@ def targets(pods: Iterable[Manifest]) -> list[dict[str, Any]]:
 
 
 def sanitized(name: str) -> str:
-    """Return a label's name with what Prometheus allows in one."""
+    """Replace characters that Prometheus does not allow in the name of a label by underscores."""
     return re.sub(r"[^a-zA-Z0-9_]", "_", name)
 
 
 async def follow(kubeconfig: str, file: Path) -> None:
-    """Keep the file up to date until cancelled."""
+    """Follow the API server and keep the file up to date until cancelled."""
     api = await Api.connect(kubeconfig)
     dirty = asyncio.Event()
     note = lambda _pod: dirty.set()  # noqa: E731
@@ -94,7 +99,7 @@ async def follow(kubeconfig: str, file: Path) -> None:
         fresh.replace(file)
         await dirty.wait()
         dirty.clear()
-        await asyncio.sleep(_BURST_SECONDS)  # a burst of changes is one file
+        await asyncio.sleep(_BURST_SECONDS)  # write one file for a burst of changes
     await following
 
 
@@ -113,7 +118,7 @@ def _labels(pod: Manifest) -> dict[str, str]:
 
 
 def main() -> None:
-    """Follow the cluster of a kubeconfig."""
+    """Follow the cluster of the kubeconfig named on the command line."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     asyncio.run(follow(sys.argv[1], Path(sys.argv[2])))
 

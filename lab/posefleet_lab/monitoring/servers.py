@@ -23,14 +23,14 @@ _SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Sample:
-    """One series' labels and its value now."""
+    """The labels of one series and its current value."""
 
     labels: dict[str, str]
     value: float
 
 
 def answer(url: str, **parameters: str) -> Any:
-    """Return the JSON that a server answers. Raises LabError with the server's own words."""
+    """Send a GET request and return the decoded JSON. Raises LabError with the server's error message."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     address = f"{url}?{urlencode(parameters)}" if parameters else url
     try:
@@ -43,7 +43,7 @@ def answer(url: str, **parameters: str) -> Any:
 
 
 def samples(url: str, expression: str) -> list[Sample]:
-    """Return what a PromQL expression gives now, an instant vector or a scalar. Raises LabError."""
+    """Evaluate a PromQL expression to an instant vector or a scalar. Raises LabError."""
     data = answer(f"{url}/api/v1/query", query=expression)["data"]
     if data["resultType"] == "scalar":
         return [Sample({}, float(data["result"][1]))]
@@ -52,17 +52,22 @@ def samples(url: str, expression: str) -> list[Sample]:
 
 @dataclass(frozen=True)
 class MonitoringOptions:
-    """Prometheus's ``rule_files``, which may end in a glob, and for a series' label the pod's label it comes from."""
+    """Options of Prometheus.
+
+    Args:
+        rule_files: files with rules; the last component of a path may be a glob.
+        pod_labels: maps each label to add to series to the label of the pod from which its value comes.
+    """
 
     rule_files: Sequence[Path] = ()
     pod_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Monitoring:
-    """Prometheus, which scrapes annotated pods of a cluster every two seconds, and Alertmanager.
+    """Alertmanager, and a Prometheus that scrapes annotated pods of a cluster every two seconds.
 
-    A pod asks for it by the annotations ``prometheus.io/scrape: "true"``, ``prometheus.io/port`` and
-    ``prometheus.io/path``. Its series carry the labels ``namespace`` and ``pod``.
+    Pods are scraped if they have the annotation ``prometheus.io/scrape: "true"``; ``prometheus.io/port`` and
+    ``prometheus.io/path`` say where. Their series get the labels ``namespace`` and ``pod``.
     """
 
     def __init__(self, directory: Path, kubeconfig: Path, options: MonitoringOptions) -> None:
@@ -82,7 +87,7 @@ class Monitoring:
         return [self._discovery, self._alertmanager, self._prometheus]
 
     def start(self) -> None:
-        """Start everything and return when it answers."""
+        """Start all programs and return when both servers answer."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         host = self.alertmanager_url.removeprefix("http://")
         options = self._options
@@ -95,16 +100,16 @@ class Monitoring:
         self._prometheus.wait_until(_answers(f"{self.url}/api/v1/status/runtimeinfo"), "ready")
 
     def stop(self) -> None:
-        """Stop everything."""
+        """Stop all programs."""
         for component in reversed(self.components):
             component.stop()
 
     def query(self, expression: str) -> list[Sample]:
-        """Return what a PromQL expression gives now. Raises LabError, with Prometheus's words for a wrong one."""
+        """Evaluate a PromQL expression now. Raises LabError with Prometheus's message if the expression is invalid."""
         return samples(self.url, expression)
 
     def targets(self) -> list[dict[str, Any]]:
-        """Return what is scraped, each with ``labels``, ``health`` and ``lastError``."""
+        """Return the targets that are scraped, each with ``labels``, ``health`` and ``lastError``."""
         found: list[dict[str, Any]] = answer(f"{self.url}/api/v1/targets", state="active")["data"]["activeTargets"]
         return found
 
@@ -114,7 +119,7 @@ class Monitoring:
         return [rule for group in groups for rule in group["rules"]]
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Return the alerts that Alertmanager holds, each with ``labels`` and ``annotations``."""
+        """Return the active alerts of Alertmanager, each with ``labels`` and ``annotations``."""
         found: list[dict[str, Any]] = answer(f"{self.alertmanager_url}/api/v2/alerts")
         return found
 

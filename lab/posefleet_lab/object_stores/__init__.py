@@ -1,4 +1,4 @@
-"""Real object stores behind one class: MinIO and SeaweedFS."""
+"""Object stores of two vendors, MinIO and SeaweedFS, with one interface."""
 
 from pathlib import Path
 
@@ -14,7 +14,11 @@ __all__ = ["VENDORS", "Credentials", "MinioStore", "ObjectStore", "SeaweedStore"
 
 
 def object_store(vendor: str, directory: Path, report: Report = quiet, address: str = "127.0.0.1") -> ObjectStore:
-    """Return a stopped store of the vendor ``minio`` or ``seaweedfs`` that keeps its data in ``directory``."""
+    """Return a store, not yet started, that keeps its data in ``directory``.
+
+    Raises:
+        LabError: ``vendor`` is neither ``minio`` nor ``seaweedfs``.
+    """
     if vendor == "minio":
         return MinioStore(directory, report, address)
     if vendor == "seaweedfs":

@@ -1,4 +1,4 @@
-"""What the stores have in common: ports, credentials, start, stop and buckets."""
+"""The interface and the common parts of all object stores: ports, credentials, start, stop and buckets."""
 
 import secrets
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from ..ports import free_port
 
 @dataclass(frozen=True)
 class Credentials:
-    """An access key and its secret; neither shows in a repr, and so in no log."""
+    """An access key and its secret key, both left out of the repr so that they do not appear in logs."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -30,7 +30,7 @@ class Credentials:
 class ObjectStore(ABC):
     """An S3 server on an ``address`` of this machine.
 
-    Its data directory and its port outlive ``stop``: start it again and all is there.
+    ``stop`` keeps its data and its port, so that a store that is started again has the same address and content.
     """
 
     vendor: ClassVar[str]
@@ -65,7 +65,7 @@ class ObjectStore(ABC):
         return Component(self.vendor, self._command(), self.directory, self._variables())
 
     def start(self) -> None:
-        """Start the server and return when it answers; start it again after ``stop`` or ``kill``."""
+        """Start the server, also after ``stop`` or ``kill``, and return when it answers S3 requests."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._prepare()
         self._component.start()
@@ -80,7 +80,7 @@ class ObjectStore(ABC):
         self._component.kill()
 
     def client(self, credentials: Credentials | None = None, *, retries: int = 3) -> Minio:
-        """Return an S3 client, of the administrator unless ``credentials`` say otherwise."""
+        """Return an S3 client with ``credentials``, by default those of the administrator."""
         chosen = credentials or self.credentials
         pool = PoolManager(timeout=Timeout(connect=5, read=60), retries=Retry(retries, backoff_factor=0.2))
         host = self.endpoint.removeprefix("http://")
@@ -94,13 +94,13 @@ class ObjectStore(ABC):
         )
 
     def create_bucket(self, name: str) -> None:
-        """Create a bucket unless it is there."""
+        """Create a bucket unless it exists."""
         client = self.client()
         if not client.bucket_exists(name):
             client.make_bucket(name)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables with which AWS's tools and SDKs find the store."""
+        """Return the environment variables by which AWS's tools and SDKs find the store."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -110,7 +110,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def read_only_user(self, bucket: str) -> Credentials:
-        """Create a user who may list and read one bucket and write nowhere."""
+        """Create a user who can list and read one bucket and cannot write."""
 
     @abstractmethod
     def _command(self) -> list[str]:
@@ -121,10 +121,10 @@ class ObjectStore(ABC):
         return {}
 
     def _prepare(self) -> None:  # noqa: B027 - most servers expect nothing
-        """Make what the server expects to find at its start."""
+        """Create the files that the server needs when it starts."""
 
     def _ready(self) -> bool:
-        """Tell whether the server takes S3 requests."""
+        """Return whether the server takes S3 requests."""
         try:
             self.client(retries=0).list_buckets()
         except Exception:  # noqa: BLE001, RUF100 - whatever it is, it is not ready

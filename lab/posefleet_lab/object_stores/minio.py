@@ -1,4 +1,4 @@
-"""The real MinIO server, built from its Go module."""
+"""MinIO, built from its Go module."""
 
 import secrets
 from pathlib import Path
@@ -13,7 +13,7 @@ from .base import Credentials, ObjectStore
 
 
 class MinioStore(ObjectStore):
-    """A MinIO server on one directory, with its web console at ``console``."""
+    """A MinIO server with one data directory and a web console at ``console``."""
 
     vendor = "minio"
 
@@ -24,7 +24,7 @@ class MinioStore(ObjectStore):
         self.console = f"http://127.0.0.1:{self._console_port}"
 
     def read_only_user(self, bucket: str) -> Credentials:
-        """Create a user who may list and read ``bucket``."""
+        """Create a user who can list and read ``bucket``."""
         user, policy = Credentials.generate(), f"read-{bucket}-{secrets.token_hex(3)}"
         admin = self._admin()
         admin.user_add(user.access_key, user.secret_key)

@@ -1,4 +1,4 @@
-"""SeaweedFS from its Python wheel: a second vendor, so that the store's users stay with plain S3."""
+"""SeaweedFS, from its Python wheel. It shows whether code that uses a store relies on anything specific to MinIO."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ class SeaweedStore(ObjectStore):
     """One process with SeaweedFS's master, volume server, filer and S3 gateway."""
 
     vendor = "seaweedfs"
-    stop_grace_seconds = 2.0  # it waits for connections that its own parts keep open
+    stop_grace_seconds = 2.0  # it would wait for connections between its own parts
 
     def __init__(self, directory: Path, report: Report = quiet, address: str = "127.0.0.1") -> None:
         super().__init__(directory, address)
@@ -29,7 +29,7 @@ class SeaweedStore(ObjectStore):
         self._identities = [_identity("admin", self.credentials, ["Admin", "Read", "Write", "List", "Tagging"])]
 
     def read_only_user(self, bucket: str) -> Credentials:
-        """Create a user who may list and read ``bucket``; the server reads its users at the start, so it restarts."""
+        """Create a user who can list and read ``bucket``, and restart a running server, which reads users at start."""
         user = Credentials.generate()
         self._identities.append(_identity(user.access_key, user, [f"Read:{bucket}", f"List:{bucket}"]))
         self._write_identities()
@@ -76,7 +76,7 @@ class SeaweedStore(ObjectStore):
         return super()._ready() and self._has_volume_server()
 
     def _has_volume_server(self) -> bool:
-        """Tell whether the master knows the volume server; before that no object can be read."""
+        """Return whether the master has registered the volume server, without which no object can be read."""
         url = f"http://{self.address}:{self._ports['master'][0]}/dir/status"
         answer = PoolManager().request("GET", url, retries=False, timeout=2)
         return bool(answer.json()["Topology"].get("Max"))

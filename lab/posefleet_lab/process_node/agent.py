@@ -18,7 +18,7 @@ from .pods.worker import PodWorker
 from .registration import Registration
 from .sandbox.hosts_files import NameDirectory
 from .sandbox.sandbox import NodeServices, pod_directory
-from .sandbox.volumes import ClusterObjects, forget_memory
+from .sandbox.volumes import ClusterObjects, free_memory
 from .server import KubeletServer
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Agent:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
-        """Return the worker of a pod by its name."""
+        """Return the worker of a pod, or None if the pod is not on this node."""
         for worker in self._workers.values():
             if key_of(worker.pod) == f"{namespace}/{name}":
                 return worker
@@ -47,7 +47,7 @@ class Agent:
         server = KubeletServer(config, self.find)
         registration = Registration(self._node.api, config)
         selector = {"fieldSelector": f"spec.nodeName={config.name}"}
-        pods = Reflector(self._node.api, "/api/v1/pods", selector, self._changed, self._gone)
+        pods = Reflector(self._node.api, "/api/v1/pods", selector, self._changed, self._removed)
         await server.start()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -73,9 +73,9 @@ class Agent:
         task = self._tasks[uid] = asyncio.create_task(worker.run(), name=key_of(pod))
         task.add_done_callback(lambda done: self._ended(uid, done))
 
-    def _gone(self, pod: Manifest) -> None:
+    def _removed(self, pod: Manifest) -> None:
         if worker := self._workers.get(uid_of(pod)):
-            worker.gone()
+            worker.removed()
 
     def _ended(self, uid: str, task: "asyncio.Task[None]") -> None:
         self._workers.pop(uid, None)
@@ -84,26 +84,26 @@ class Agent:
             _log.error("pod %s", task.get_name(), exc_info=task.exception())
 
     def _remove_leftovers(self) -> None:
-        """Delete the files of pods that went away while no agent ran."""
+        """Delete the files of pods that were removed while no agent ran."""
         base = self._node.config.directory
         kept = {pod_directory(base, worker.pod).name for worker in self._workers.values()}
         for directory in (base / "pods").glob("*"):
             if directory.name not in kept:
                 shutil.rmtree(directory, ignore_errors=True)
-                forget_memory(directory.name.rpartition("_")[2])
+                free_memory(directory.name.rpartition("_")[2])
 
     async def _kill_all(self) -> None:
-        """End every process and free its memory; the pods' statuses stay as they are, as when a machine fails."""
+        """Kill all containers and free their memory. The status of pods stays as it is, as if the machine failed."""
         uids = list(self._workers)
         for worker in self._workers.values():
-            worker.containers.hurry(0)
+            worker.containers.shorten_grace_period(0)
         for task in self._tasks.values():
             task.cancel()
         tasks = list(self._tasks.values())
         if tasks:
             await asyncio.wait(tasks, timeout=_KILL_SECONDS)
         for uid in uids:
-            forget_memory(uid)
+            free_memory(uid)
 
 
 async def run_agent(config: NodeConfig) -> None:

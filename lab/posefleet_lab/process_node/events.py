@@ -28,7 +28,7 @@ class _Occurrence:
 
 
 class EventRecorder:
-    """Posts events in the order of their making, without holding up the pod they are about."""
+    """Posts events in the order in which they are recorded, in the background."""
 
     def __init__(self, api: Api, node: str) -> None:
         self._api, self._node = api, node
@@ -44,7 +44,7 @@ class EventRecorder:
         self._queue.put_nowait(_Occurrence(pod, "Warning", reason, message, container))
 
     async def run(self) -> None:
-        """Post until cancelled. An event that the API server refuses is lost, as a kubelet's is."""
+        """Post events until cancelled. An event that the API server refuses is dropped, as by a kubelet."""
         while True:
             occurrence = await self._queue.get()
             try:
@@ -54,7 +54,7 @@ class EventRecorder:
             self._queue.task_done()
 
     async def drain(self, timeout_seconds: float) -> None:
-        """Wait until all recorded events are posted, but no longer than this."""
+        """Wait until all recorded events have been posted, but at most ``timeout_seconds``."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._queue.join()

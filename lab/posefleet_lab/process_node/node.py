@@ -18,8 +18,8 @@ _NOT_READY = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
 class ProcessNode:
     """A node whose containers are processes of this machine.
 
-    ``cpus`` and ``memory_bytes`` are what the scheduler may give away, by default what the machine
-    has; ``gpus`` are pretended.
+    ``cpus`` and ``memory_bytes`` are what the node offers to the scheduler, by default what the machine has. ``gpus``
+    is the number of ``nvidia.com/gpu`` that it pretends to have.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ProcessNode:
         )
         command = [sys.executable, "-m", "posefleet_lab.process_node.agent", str(directory / "node.json")]
         self._prepared = False
-        # A Kubernetes client that is killed leaves its certificates behind where temporary files go.
+        # A Kubernetes client that is killed leaves certificates in the directory for temporary files.
         self._scratch = directory / "tmp"
         environment = {"PYTHONPATH": str(GO_MODULES), "TMPDIR": str(self._scratch)}
         self._component = Component(name, command, directory, environment)
@@ -74,23 +74,20 @@ class ProcessNode:
         self._component.wait_until(self._is_ready, "ready")
 
     def stop(self) -> None:
-        """Stop the agent; every container's processes end with it."""
+        """Stop the agent, and with it the processes of all containers."""
         self._component.stop()
 
     def kill(self) -> None:
-        """End the agent with SIGKILL; every container's processes end with it."""
+        """Stop the agent with SIGKILL, and with it the processes of all containers."""
         self._component.kill()
 
     def restart(self, *, crash: bool = False) -> None:
-        """Stop or kill the agent and start it again; its pods are those of a machine that was restarted."""
+        """Stop the agent, with SIGKILL if ``crash``, and start it again. Pods see a machine that was restarted."""
         self.kill() if crash else self.stop()
         self.start()
 
     def pids(self, namespace: str, pod: str, container: str | None = None) -> list[int]:
-        """Return the processes of a pod's containers on this machine, each container's main process first.
-
-        For tests that kill one of them.
-        """
+        """Return the pids of a pod's containers on this machine, the main process of each container first."""
         pattern = f"{namespace}_{pod}_*/containers/{container or '*'}/launch.json"
         launched = {str(file) for file in (self.directory / "pods").glob(pattern)}
         found: list[int] = []
@@ -124,7 +121,7 @@ def _arguments(process: Path) -> list[str]:
     try:
         return (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
-        return []  # it ended while we looked
+        return []  # the process ended meanwhile
 
 
 def _image(image: Image | Path) -> Image:

@@ -11,10 +11,10 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Image:
-    """A virtual environment in the place of an image.
+    """A virtual environment that process nodes use as an image.
 
-    ``user`` is the image's USER, as which containers run unless their securityContext says
-    otherwise. ``entrypoint`` runs where a container has no command.
+    ``user`` is the image's USER, with whose uid containers run unless their securityContext names another.
+    ``entrypoint`` is the command of containers that have none. ``variables`` are added to the image's ENV.
     """
 
     environment: Path
@@ -23,7 +23,7 @@ class Image:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def env(self) -> dict[str, str]:
-        """Return the image's ENV: the virtual environment's programs first on the PATH."""
+        """Return the image's ENV, in which the programs of the virtual environment come first on the PATH."""
         return {
             "PATH": f"{self.environment}/bin:{_SYSTEM_PATH}",
             "VIRTUAL_ENV": str(self.environment),
@@ -31,7 +31,7 @@ class Image:
         }
 
     def kept_paths(self) -> list[str]:
-        """Return what must stay visible below any volume: the environment, its Python, editable sources."""
+        """Return the paths that no volume may hide: the virtual environment, its Python and editable sources."""
         base = [str(self.environment), *_base_python(self.environment), *_editable_sources(self.environment)]
         return list(dict.fromkeys(base))
 
@@ -41,12 +41,12 @@ class Image:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Image":
-        """Read what ``to_data`` returned."""
+        """Create an image from the output of ``to_data``."""
         return cls(Path(data["environment"]), tuple(data["entrypoint"]), int(data["user"]), dict(data["variables"]))
 
 
 def image_id(image: Image) -> str:
-    """Return a stand-in for the image's digest reference in a container's status."""
+    """Return the image id for a container's status. It has the form of a digest reference but no real digest."""
     return f"lab.local/{image.environment.name}@sha256:{'0' * 64}"
 
 
@@ -69,7 +69,7 @@ def _editable_sources(environment: Path) -> Iterable[str]:
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """A node's name, what it pretends to have, and where its files lie."""
+    """The name of a process node, the resources that it offers, and its files."""
 
     name: str
     kubeconfig: str
@@ -88,11 +88,11 @@ class NodeConfig:
 
     @property
     def ready_file(self) -> Path:
-        """Return the file that the agent makes once the node is registered."""
+        """Return the file that the agent creates once the node is registered."""
         return self.directory / "ready"
 
     def allocatable(self) -> dict[str, str]:
-        """Return what the scheduler may give to pods."""
+        """Return the resources that the scheduler can give to pods, as Kubernetes quantities."""
         resources = {
             "cpu": str(self.cpus),
             "memory": str(self.memory_bytes),
@@ -110,7 +110,7 @@ class NodeConfig:
 
     @classmethod
     def read(cls, path: Path) -> "NodeConfig":
-        """Read what ``write`` wrote."""
+        """Read a file that ``write`` has written."""
         data: dict[str, Any] = json.loads(path.read_text())
         data["directory"] = Path(data["directory"])
         data["images"] = {name: Image.from_data(image) for name, image in data["images"].items()}

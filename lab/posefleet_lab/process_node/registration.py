@@ -26,14 +26,14 @@ VERSION = "v1.34.4-posefleet-lab"
 
 
 class Registration:
-    """Registers the node and keeps it alive."""
+    """Creates the Node object of a process node and reports its status."""
 
     def __init__(self, api: Api, config: NodeConfig) -> None:
         self._api, self._config = api, config
         self._ready_since = now()
 
     async def register(self) -> None:
-        """Create the Node, or take over the one that is there, and report it ready."""
+        """Create the Node, or take over an existing one of the same name, and report it as ready."""
         try:
             await until_reachable(lambda: self._api.create("/api/v1/nodes", self._node()))
         except ApiError as error:
@@ -43,7 +43,7 @@ class Registration:
         await until_reachable(self._report)
 
     async def heartbeat(self) -> None:
-        """Renew the Lease until cancelled; the node controller marks the node unreachable without it."""
+        """Renew the Lease until cancelled. Without it the node controller marks the node as unreachable."""
         while True:
             await asyncio.sleep(_RENEW_SECONDS)
             try:

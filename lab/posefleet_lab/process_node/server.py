@@ -16,7 +16,7 @@ FindPod = Callable[[str, str], PodWorker | None]
 
 
 class KubeletServer:
-    """Serves container logs to clients with a certificate of the cluster's authority."""
+    """Serves container logs to clients that have a certificate of the cluster's authority."""
 
     def __init__(self, config: NodeConfig, find_pod: FindPod) -> None:
         self._config, self._find_pod = config, find_pod
@@ -62,7 +62,7 @@ class KubeletServer:
 
 
 def _log_of(worker: PodWorker, name: str, *, previous: bool) -> tuple[Path, asyncio.Event]:
-    """Return a container's log file and the event that says that nothing more will be written to it."""
+    """Return the log file of a container and the event that is set when the log is complete."""
     runner = worker.containers.runner(name)
     pod = worker.pod["metadata"]["name"]
     if runner is None:

@@ -1,1 +1,1 @@
-"""The programs that the lab runs: built from Go modules or taken from Python wheels, once."""
+"""The programs that the lab runs, each built once from a Go module or installed once from a Python wheel."""

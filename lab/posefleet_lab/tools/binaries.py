@@ -1,4 +1,4 @@
-"""Each program of the lab, by name."""
+"""The path of each program of the lab, which is built or downloaded if the cache does not have it."""
 
 import re
 import shutil
@@ -10,12 +10,12 @@ from types import MappingProxyType
 from . import golang, wheels
 from .build_once import Report, quiet
 
-#: The first promtool that knows what the rules use.
+#: The first version of promtool that supports everything that the chart's rules use.
 OLDEST_PROMTOOL = (2, 42)
 
 
 def kubelab(report: Report = quiet) -> Path:
-    """Return the binary with the Kubernetes control plane."""
+    """Return the binary with the Kubernetes control plane, kubelet, kube-proxy and CoreDNS."""
     version = golang.required_version("kubelab", "k8s.io/kubernetes")
     major, minor, _ = version.removeprefix("v").split(".")
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
@@ -39,7 +39,7 @@ def weed(report: Report = quiet) -> Path:
 
 
 def helm(report: Report = quiet) -> Path:
-    """Return Helm, which takes a cluster for as new as its own client where it cannot ask."""
+    """Return Helm. Without a cluster it assumes the Kubernetes version of its own client library."""
     source = "helm.sh/helm/v3"
     _, minor, _ = golang.required_version("helm", "k8s.io/client-go").split(".")
     variables = {f"{source}/internal/version.version": golang.required_version("helm", source)}
@@ -54,14 +54,14 @@ def kubeconform(report: Report = quiet) -> Path:
 
 
 def promtool(report: Report = quiet) -> Path:
-    """Return promtool: from the PATH if it is new enough, else built without the discovery of any cloud."""
+    """Return promtool from the PATH if it is new enough, or else one built without service discovery."""
     found = shutil.which("promtool")
     if found and _promtool_version(found) >= OLDEST_PROMTOOL:
         return Path(found)
     return golang.build("promtool", "github.com/prometheus/prometheus/cmd/promtool", report, tags=["remove_all_sd"])
 
 
-#: What ``posefleet-lab tool`` gives the path of.
+#: The programs whose path ``posefleet-lab tool`` prints.
 TOOLS: Mapping[str, Callable[[Report], Path]] = MappingProxyType(
     {"helm": helm, "kubeconform": kubeconform, "kubectl": kubectl, "promtool": promtool}
 )

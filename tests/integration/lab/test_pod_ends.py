@@ -1,4 +1,4 @@
-"""How pods end: exit codes, signals, grace, memory, deadlines, messages."""
+"""The end of pods: exit codes, signals, grace periods, memory limits, deadlines, termination messages."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def test_a_pod_that_exits_with_0_succeeds(kube, namespace):
     eventually(lambda: set(pod.event_reasons()) >= {"Scheduled", "Pulled", "Created", "Started"}, "events")
 
 
-# Kubernetes makes one dollar of two.
+# Kubernetes replaces $$ by $.
 @pytest.mark.parametrize(("script", "code"), [("exit 78", 78), ("sh -c 'kill -KILL $$$$'", 137), ("exit 75", 75)])
 def test_a_failing_pod_keeps_its_exit_code(kube, namespace, script, code):
     end = a_pod(script).create(kube, namespace).ended("Failed")
@@ -132,7 +132,7 @@ def _logs(pod):
 
 
 def _exit_codes_until_gone(core, pod):
-    """The exit codes that a watcher of the pod sees before it is gone."""
+    """Return the exit codes that a watch of the pod shows before the pod is removed."""
     from kubernetes import watch
 
     codes = set()

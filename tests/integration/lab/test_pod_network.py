@@ -1,4 +1,4 @@
-"""Addresses and names of pods."""
+"""Addresses and names of pods on a process node."""
 
 import pytest
 from kubernetes import client

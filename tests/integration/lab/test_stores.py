@@ -1,4 +1,4 @@
-"""Both object stores do what the product needs of a store."""
+"""Both object stores support everything that posefleet needs of a store."""
 
 import io
 

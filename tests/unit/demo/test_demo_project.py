@@ -1,3 +1,5 @@
+"""Views of an animal, read from the names of its keypoints."""
+
 from pathlib import Path
 
 from posefleet_demo.project import keypoints_of, views_by_name

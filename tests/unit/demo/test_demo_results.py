@@ -1,3 +1,5 @@
+"""Errors of predictions against the true poses of a synthetic project."""
+
 import math
 from pathlib import Path
 

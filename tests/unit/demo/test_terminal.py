@@ -1,4 +1,4 @@
-"""The demo follows its job, and does not wait for one that nobody looks after."""
+"""The demo follows its job to the end, and stops if the operator has ended."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from posefleet_lab.errors import ComponentError
 
 
 class Kubectl:
-    """Answers with one phase after the other."""
+    """A ``kubectl`` that shows the job in one phase after the other."""
 
     def __init__(self, *phases: str) -> None:
         self._phases = list(phases)
@@ -23,7 +23,7 @@ class Kubectl:
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "_POLL_SECONDS", 0.0)
 
 
@@ -32,7 +32,7 @@ def test_a_job_is_followed_to_its_end():
     assert job["status"]["phase"] == "Succeeded"
 
 
-def test_a_job_whose_operator_has_ended_is_not_waited_for():
+def test_the_demo_does_not_wait_for_a_job_whose_operator_has_ended():
     looks = iter([None, None])
 
     def require_operator() -> None:

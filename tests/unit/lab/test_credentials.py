@@ -21,7 +21,7 @@ def test_certificates_verify_against_their_authority(tmp_path):
 
 
 def handshake(directory: Path, name: str) -> bool:
-    """Tell whether a client that trusts ca.crt accepts the server ``name`` at 127.0.0.1."""
+    """Return whether a client that trusts ca.crt accepts the server ``name`` at 127.0.0.1."""
     client_context = ssl.create_default_context(cafile=str(directory / "ca.crt"))
     client_context.verify_flags |= ssl.VERIFY_X509_STRICT
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -12,13 +12,13 @@ from support.preconditions import SKIP_E2E, stop_or_skip
 REPOSITORY = Path(__file__).parents[3]
 WITHOUT_CONTAINERD = """
 from posefleet_lab import system_programs
-system_programs.is_there = lambda program: program not in {"containerd", "ctr", "runc"}
+system_programs.is_installed = lambda program: program not in {"containerd", "ctr", "runc"}
 system_programs.os.geteuid = lambda: 0
 """
 
 
 def run_e2e_without_containerd(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run end-to-end tests with their own conftest, on what looks like a machine without containerd and runc."""
+    """Run end-to-end tests with their real conftest, as if this machine had no containerd and no runc."""
     (tmp_path / "without_containerd.py").write_text(WITHOUT_CONTAINERD)
     inherited = {name: value for name, value in os.environ.items() if name != SKIP_E2E}
     command = [sys.executable, "-m", "pytest", "-p", "without_containerd", "-p", "no:cacheprovider"]

@@ -24,7 +24,7 @@ def test_images_are_given_by_name_and_directory():
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
-    """What would have been built."""
+    """The arguments of each build, none of which takes place."""
     asked: list[dict] = []
 
     def build(module, package, report, variables=None, tags=()):
@@ -71,5 +71,5 @@ def test_helm_takes_its_clients_kubernetes_for_the_clusters(builds, capsys):
 def test_an_unknown_program_is_answered_with_those_there_are(capsys):
     with pytest.raises(SystemExit):
         main(["tool", "kustomize"])
-    told = capsys.readouterr().err
-    assert all(name in told for name in binaries.TOOLS)
+    error = capsys.readouterr().err
+    assert all(name in error for name in binaries.TOOLS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from posefleet_lab.monitoring.discovery import prometheus_configuration, targets
 
 
-def test_prometheus_is_told_of_pods_as_its_own_discovery_would():
+def test_targets_have_the_labels_of_prometheus_s_own_discovery():
     metadata = {"namespace": "lab", "name": "pod", "labels": {"posefleet.io/job": "reaching"}}
     pod = {
         "metadata": {**metadata, "annotations": {"prometheus.io/scrape": "true"}},

@@ -7,7 +7,7 @@ from posefleet_lab.errors import LabError
 from posefleet_lab.system_programs import Requirements, explain, require, system_path
 
 
-def test_everything_that_is_missing_is_told_at_once(monkeypatch):
+def test_everything_that_is_missing_is_listed_at_once(monkeypatch):
     monkeypatch.setattr(system_programs.platform, "system", lambda: "Darwin")
     monkeypatch.setattr(system_programs.os, "geteuid", lambda: 1000)
     node = Requirements("the node", {"no-such-a": "package-b", "/no/such": "package-a", "sh": "dash"})

@@ -1,5 +1,7 @@
 """An API server of dicts, for what writes to it; it fails and conflicts when told to."""
 
+from copy import deepcopy
+
 from posefleet_operator.cluster.client import ApiError, Kind
 from posefleet_operator.cluster.objects import Manifest
 
@@ -10,6 +12,8 @@ class FakeCluster:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Manifest] = {}
         self.writes: list[str] = []
+        #: Kind, name, uid and whether dependents go first, of every delete.
+        self.deletes: list[tuple[str, str, str, bool]] = []
         self.version = 100
         #: What the next requests fail with.
         self.failures: list[ApiError] = []
@@ -19,7 +23,7 @@ class FakeCluster:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         self._fail()
-        return self._held(kind, name)
+        return deepcopy(self._held(kind, name, namespace))
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         self._fail()
@@ -45,8 +49,9 @@ class FakeCluster:
         return self._store("apply", kind, manifest)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str = "", foreground: bool = False) -> None:
+        self.deletes.append((kind.kind, name, uid, foreground))
         self._fail()
-        self._held(kind, name)
+        self._held(kind, name, namespace)
         del self.objects[kind.kind, name]
         self.writes.append(f"delete {kind.kind} {name}")
 
@@ -56,10 +61,11 @@ class FakeCluster:
         metadata = {**manifest["metadata"], "resourceVersion": str(self.version)}
         self.objects[manifest["kind"], metadata["name"]] = {**manifest, "metadata": metadata}
 
-    def _held(self, kind: Kind, name: str) -> Manifest:
-        if (kind.kind, name) not in self.objects:
+    def _held(self, kind: Kind, name: str, namespace: str = "") -> Manifest:
+        held = self.objects.get((kind.kind, name))
+        if held is None or (namespace and held["metadata"]["namespace"] != namespace):
             raise ApiError(404, "NotFound", name)
-        return self.objects[kind.kind, name]
+        return held
 
     def _compare(self, held: Manifest, manifest: Manifest) -> None:
         if held["metadata"]["resourceVersion"] != manifest["metadata"].get("resourceVersion"):

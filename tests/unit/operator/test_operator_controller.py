@@ -119,6 +119,11 @@ async def test_a_task_that_is_being_woken_stops(turns_of_the_loop) -> None:
     async with asyncio.timeout(5):
         await controller.stop()
 
+    assert [task for task in asyncio.all_tasks() if task.get_name().startswith("job ")] == []
+    done = len(recorder.done)
+    await asyncio.sleep(0.01)
+    assert len(recorder.done) == done
+
 
 async def test_rank_0_of_a_running_attempt_is_asked_for_its_progress() -> None:
     controller, _ = a_controller(a_job().running_attempt(2))

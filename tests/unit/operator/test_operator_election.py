@@ -1,11 +1,19 @@
 """Who may act, and who may not."""
 
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from posefleet_operator.cluster.client import ApiError
+from posefleet_operator.cluster import election as election_module
+from posefleet_operator.cluster.client import ApiError, Kind
 from posefleet_operator.cluster.election import Election, NotLeading
+from posefleet_operator.cluster.objects import Manifest
 from unit.operator.builders import SETTINGS
 from unit.operator.fake_cluster import FakeCluster
 
@@ -95,3 +103,250 @@ async def test_a_lost_race_is_no_lead() -> None:
 
     assert not await tries(first)
     assert not first.leading
+
+
+class SlowCluster(FakeCluster):
+    """An API server that takes some time to answer a write."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock, self.seconds = clock, 0.0
+
+    async def replace(self, kind: Kind, manifest: Manifest) -> Manifest:
+        self.clock.seconds += self.seconds
+        return await super().replace(kind, manifest)
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        self.clock.seconds += self.seconds
+        return await super().create(kind, manifest)
+
+
+@pytest.mark.parametrize("renewals", [0, 1])
+async def test_a_lease_counts_from_when_it_was_asked_for_and_not_from_the_answer(renewals: int) -> None:
+    clock = Clock()
+    cluster = SlowCluster(clock)
+    election = Election(cluster, replace(SETTINGS, identity="first"), clock)
+    for _ in range(renewals):
+        await tries(election)
+    cluster.seconds, sent_at = 3.0, clock.seconds
+    assert await tries(election)
+
+    clock.seconds = sent_at + 7.9
+    assert election.leading
+    clock.seconds = sent_at + 8.0
+    assert not election.leading
+
+
+async def test_a_slow_leader_and_its_rival_never_lead_at_the_same_time() -> None:
+    clock = Clock()
+    cluster = SlowCluster(clock)
+    first, second = (Election(cluster, replace(SETTINGS, identity=name), clock) for name in ("first", "second"))
+    cluster.seconds = 3.0
+    await tries(first)
+    cluster.seconds = 0.0
+    assert not await tries(second)
+    for _ in range(200):
+        clock.seconds += 0.1
+        await tries(second)
+        assert not (first.leading and second.leading)
+    assert second.leading
+
+
+async def test_a_lease_that_somebody_else_holds_is_lost_at_once() -> None:
+    cluster, clock, first, _ = two_candidates()
+    await tries(first)
+    cluster.objects["Lease", "posefleet-operator"]["spec"] |= {"holderIdentity": "second", "renewTime": "later"}
+    clock.seconds += 1
+
+    assert not await tries(first)
+    assert not first.leading
+    with pytest.raises(NotLeading):
+        first.require()
+
+
+async def test_a_lease_says_who_holds_it_since_when_and_for_how_long() -> None:
+    cluster, clock, first, second = two_candidates()
+    await tries(first)
+    acquired = dict(cluster.objects["Lease", "posefleet-operator"]["spec"])
+    assert (acquired["holderIdentity"], acquired["leaseDurationSeconds"], acquired["leaseTransitions"]) == (
+        "first", 10, 1,
+    )  # fmt: skip
+    await tries(first)
+    renewed = dict(cluster.objects["Lease", "posefleet-operator"]["spec"])
+    assert (renewed["acquireTime"], renewed["leaseTransitions"]) == (acquired["acquireTime"], 1)
+    assert renewed["renewTime"] > acquired["renewTime"]
+
+    await tries(second)
+    clock.seconds += 11
+    assert await tries(second)
+    taken = cluster.objects["Lease", "posefleet-operator"]["spec"]
+    assert (taken["holderIdentity"], taken["leaseTransitions"]) == ("second", 2)
+    assert taken["acquireTime"] == taken["renewTime"] > renewed["acquireTime"]
+
+
+async def test_a_release_leaves_the_lease_of_somebody_else_alone() -> None:
+    cluster, _, first, second = two_candidates()
+    await second.release()
+    assert cluster.objects == {}
+
+    await tries(first)
+    cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] = "second"
+    await first.release()
+    assert cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] == "second"
+
+
+async def test_a_release_that_fails_ends_the_lead_all_the_same() -> None:
+    cluster, _, first, _ = two_candidates()
+    await tries(first)
+    cluster.failures = [ApiError(500, "InternalError", "no etcd")]
+    await first.release()
+
+    assert not first.leading
+
+
+async def test_an_error_of_the_api_server_other_than_not_found_creates_no_lease() -> None:
+    cluster, _, first, _ = two_candidates()
+    cluster.failures = [ApiError(500, "InternalError", "no etcd")]
+
+    assert not await tries(first)
+    assert cluster.objects == {}
+
+
+async def test_an_answer_that_takes_too_long_is_given_up() -> None:
+    class StuckCluster(FakeCluster):
+        async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    election = Election(StuckCluster(), replace(SETTINGS, lease_seconds=0.1), Clock())
+    async with asyncio.timeout(5):
+        assert not await tries(election)
+
+
+class Sleeps:
+    """In the place of ``asyncio.sleep``: lets a clock run, and does something on the way."""
+
+    def __init__(self, clock: Clock, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.clock, self.meanwhile, self.seconds = clock, meanwhile, list[float]()
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        self.clock.seconds += seconds
+        self.meanwhile()
+
+
+async def test_a_candidate_asks_again_every_fifth_of_the_lease_until_it_has_it(monkeypatch) -> None:
+    _, clock, first, second = two_candidates()
+    await first.acquire()
+    sleeps = Sleeps(clock)
+    monkeypatch.setattr(election_module.asyncio, "sleep", sleeps)
+    await second.acquire()
+
+    assert second.leading
+    assert sleeps.seconds == [2.0] * 6  # 12 s: the first time at which more than 10 s have passed
+
+
+async def test_a_leader_renews_every_fifth_of_the_lease_until_somebody_else_has_it(monkeypatch) -> None:
+    cluster, clock, first, _ = two_candidates()
+    await first.acquire()
+
+    def interfere() -> None:
+        if clock.seconds > 1030:
+            cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] = "second"
+
+    sleeps = Sleeps(clock, interfere)
+    monkeypatch.setattr(election_module.asyncio, "sleep", sleeps)
+    await first.renew_until_lost()
+
+    assert sleeps.seconds == [2.0] * 16
+    assert not first.leading
+
+
+async def test_a_request_may_take_two_fifths_of_the_lease(monkeypatch) -> None:
+    limits = []
+
+    def timeout(seconds: float) -> AbstractAsyncContextManager[None]:
+        limits.append(seconds)
+        return nullcontext()
+
+    _, _, first, _ = two_candidates()
+    monkeypatch.setattr(election_module.asyncio, "timeout", timeout)
+    await tries(first)
+    assert limits == [pytest.approx(4.0)]
+
+
+async def test_a_leader_passes() -> None:
+    _, _, first, _ = two_candidates()
+    await tries(first)
+    first.require()
+
+
+async def test_a_released_lease_has_no_holder_and_is_released_once() -> None:
+    cluster, _, first, second = two_candidates()
+    await tries(first)
+    await first.release()
+    assert cluster.objects["Lease", "posefleet-operator"]["spec"]["holderIdentity"] == ""
+
+    cluster.failures = [ApiError(500, "InternalError", "nobody is to be asked")]
+    await first.release()
+    await second.release()
+    assert len(cluster.failures) == 1
+
+
+async def test_a_lease_that_is_gone_cannot_be_released() -> None:
+    cluster, _, first, _ = two_candidates()
+    await tries(first)
+    cluster.objects.clear()
+    await first.release()
+
+    assert cluster.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "waits"),
+    [
+        ({"holderIdentity": None}, 0.0),
+        ({"holderIdentity": ""}, 0.0),
+        ({"holderIdentity": "other", "renewTime": "then"}, 0.0),
+        ({"holderIdentity": "other", "renewTime": "then", "leaseDurationSeconds": 10}, 10.0),
+    ],
+)
+async def test_a_lease_is_free_without_a_holder_and_after_its_duration(spec: Manifest, waits: float) -> None:
+    cluster, clock, first, _ = two_candidates()
+    metadata = {"name": "posefleet-operator", "namespace": "default"}
+    cluster.put({"kind": "Lease", "metadata": metadata, "spec": spec})
+    held = bool(spec["holderIdentity"])
+    assert await tries(first) is not held
+    clock.seconds += waits
+    if held:
+        assert await tries(first) is False
+        clock.seconds += 0.001
+        assert await tries(first) is True
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (ApiError(409, "Conflict", ""), logging.DEBUG),
+        (ApiError(410, "Gone", ""), logging.WARNING),
+        (TimeoutError(), logging.WARNING),
+    ],
+)
+async def test_a_lost_race_is_no_reason_to_complain(error: Any, level: int, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    cluster, _, first, _ = two_candidates()
+    cluster.failures = [error]
+
+    assert await tries(first) is False
+    assert [record.levelno for record in caplog.records] == [level]
+
+
+async def test_the_lease_is_an_object_that_other_tools_understand() -> None:
+    cluster, _, first, _ = two_candidates()
+    await tries(first)
+    lease = cluster.objects["Lease", "posefleet-operator"]
+
+    assert (lease["apiVersion"], lease["kind"]) == ("coordination.k8s.io/v1", "Lease")
+    assert (lease["metadata"]["name"], lease["metadata"]["namespace"]) == ("posefleet-operator", "default")
+    renewed = datetime.strptime(lease["spec"]["renewTime"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - renewed).total_seconds()) < 60

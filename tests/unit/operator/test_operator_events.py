@@ -1,8 +1,11 @@
 """Kubernetes events derived from two statuses of a job."""
 
+import re
 from dataclasses import replace
 
-from posefleet_api.status import Condition, Status
+import pytest
+
+from posefleet_api.status import Attempt, Condition, Preparation, Progress, Status
 from posefleet_operator import reasons
 from posefleet_operator.plan import JobEvent
 from posefleet_operator.policies.events import event_manifest, events_between
@@ -33,3 +36,152 @@ def test_a_job_whose_data_are_wrong_tells_it_once() -> None:
     new = Status(phase="Failed", completion_time="2026-01-01T00:00:00Z", conditions=[wrong, failed])
 
     assert [event.reason.name for event in events_between(Status(), new)] == ["InvalidInput"]
+
+
+def conditions(*given: tuple[str, str, str]) -> list[Condition]:
+    return [
+        Condition.model_validate(
+            {"type": kind, "status": status, "reason": reason, "message": f"{reason}!", "lastTransitionTime": "then"}
+        )
+        for kind, status, reason in given
+    ]
+
+
+def told(old: Status, new: Status) -> list[tuple[str, str, str, str]]:
+    return [(e.reason.severity, e.reason.name, e.message, e.identity) for e in events_between(old, new)]
+
+
+def tried(tries: int, *given: tuple[str, str, str], **changes: object) -> Status:
+    return Status(preparation=Preparation(tries=tries, **changes), conditions=conditions(*given))
+
+
+def test_the_start_of_a_try_is_reported_once_and_not_during_an_outage() -> None:
+    started = ("Normal", "PrepareStarted", "the data are being checked and prepared", "prepare-2")
+    assert told(tried(1), tried(2)) == [started]
+    assert told(tried(2), tried(2)) == []
+    assert told(tried(1), tried(2, unreachable=1)) == []
+
+
+def test_prepared_data_are_reported_with_every_warning() -> None:
+    new = tried(2, ("Prepared", "True", "Prepared"), warnings=["row 4", "row 5"])
+    expected = [
+        ("Normal", "Prepared", "Prepared!", "prepared-2"),
+        ("Warning", "DataWarning", "row 4", "data-warning-2-0"),
+        ("Warning", "DataWarning", "row 5", "data-warning-2-1"),
+    ]
+    assert told(tried(2, ("Prepared", "False", "Preparing")), new) == expected
+    assert told(tried(2), new) == expected
+    assert told(new, new) == []
+
+
+@pytest.mark.parametrize("reason", ["Preparing", "PodsStarting", "WaitingForQueue", "DataChanged"])
+def test_the_usual_course_of_a_preparation_is_not_reported(reason: str) -> None:
+    assert told(tried(1), tried(1, ("Prepared", "False", reason))) == []
+
+
+@pytest.mark.parametrize("reason", ["PrepareFailed", "SlowStart", "StoppingOldPods", "Refused", "NodeLost"])
+def test_what_holds_a_preparation_up_is_reported_when_it_changes(reason: str) -> None:
+    new = tried(3, ("Prepared", "False", reason))
+    expected = [("Warning", reason, f"{reason}!", f"not-prepared-3-{reason}")]
+    assert told(tried(3), new) == expected
+    assert told(tried(3, ("Prepared", "False", "Preparing")), new) == expected
+    assert told(new, new) == []
+
+
+def attempted(number: int, *given: tuple[str, str, str], progress: Progress | None = None, **changes: object) -> Status:
+    attempt = Attempt(number=number, start_time="then", **changes)
+    return Status(attempt=number, attempts=[attempt], conditions=conditions(*given), progress=progress)
+
+
+def test_an_attempt_is_reported_from_its_start_to_its_end() -> None:
+    started, running = attempted(2), attempted(2, running_time="now")
+    ended = attempted(2, running_time="now", outcome="Stalled", reason="Stalled", message="no step")
+    assert told(Status(), started) == [("Normal", "AttemptStarted", "attempt 2 started", "started-2")]
+    assert told(started, running) == [("Normal", "AttemptRunning", "all pods of attempt 2 run", "running-2")]
+    assert told(running, running) == []
+    assert told(running, ended) == [("Warning", "AttemptStalled", "attempt 2: Stalled: no step", "ended-2")]
+    assert told(ended, ended) == []
+    assert [identity for *_, identity in told(Status(), ended)] == ["started-2", "running-2", "ended-2"]
+
+
+def test_only_new_warnings_of_an_attempt_are_reported() -> None:
+    old, new = attempted(2, warnings=["a"]), attempted(2, warnings=["a", "b", "c"])
+    assert told(old, new) == [
+        ("Warning", "TrainingWarning", "b", "warning-2-1"),
+        ("Warning", "TrainingWarning", "c", "warning-2-2"),
+    ]
+    assert [identity for *_, identity in told(Status(), old)] == ["started-2", "warning-2-0"]
+
+
+def test_what_keeps_an_attempt_from_running_is_reported_when_somebody_has_to_act() -> None:
+    waiting = attempted(2, ("Running", "False", "PodsStarting"))
+    stuck = attempted(2, ("Running", "False", "Unschedulable"))
+    expected = [("Warning", "Unschedulable", "Unschedulable!", "trouble-2-Unschedulable")]
+    assert told(waiting, stuck) == expected
+    assert told(attempted(2), stuck) == expected
+    assert told(stuck, stuck) == told(stuck, waiting) == []
+    assert told(waiting, attempted(2, ("Running", "False", "Refused"))) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"), [("train", "Training"), ("predict", "Predicting"), ("report", "Reporting")]
+)
+def test_stages_of_an_attempt_are_reported(stage: str, reason: str) -> None:
+    at = attempted(2, progress=Progress.model_validate({"stage": stage}))
+    expected = [("Normal", reason, f"attempt 2 has reached the stage {stage}", f"stage-2-{stage}")]
+    assert told(attempted(2), at) == expected
+    assert told(attempted(2, progress=Progress(stage="prepare")), at) == expected
+    assert told(at, at) == told(at, attempted(2, progress=Progress(stage="prepare"))) == []
+    assert told(attempted(2), at.model_copy(update={"completion_time": "now"})) == []
+
+
+def test_a_suspension_and_its_end_are_reported_once() -> None:
+    none, suspending = attempted(2), attempted(2, ("Suspended", "False", "Suspending"))
+    suspended, resumed = (attempted(2, ("Suspended", *rest)) for rest in (("True", "Suspended"), ("False", "Resumed")))
+    assert told(none, suspended) == [("Normal", "Suspended", "Suspended!", "suspended-True-")]
+    assert told(suspending, suspended) == [("Normal", "Suspended", "Suspended!", "suspended-True-then")]
+    assert told(suspended, resumed) == [("Normal", "Resumed", "Resumed!", "suspended-False-then")]
+    assert told(none, suspending) == told(suspending, resumed) == told(suspended, none) == []
+
+
+def finished(phase: str, *given: tuple[str, str, str]) -> Status:
+    status = attempted(2, *given).model_copy(update={"phase": phase, "completion_time": "now"})
+    return status.model_copy(update={"preparation": Preparation(tries=3)})
+
+
+def test_the_end_of_a_job_is_reported_once() -> None:
+    before = attempted(2).model_copy(update={"preparation": Preparation(tries=3)})
+    good = finished("Succeeded", ("Succeeded", "True", "Completed"), ("Failed", "False", "Error"))
+    bad = finished("Failed", ("Succeeded", "False", "Completed"), ("Failed", "True", "AttemptsExhausted"))
+    assert told(before, good) == [("Normal", "Succeeded", "Completed!", "finished-3-2")]
+    assert told(before, bad) == [("Warning", "AttemptsExhausted", "AttemptsExhausted!", "finished-3-2")]
+    assert told(good, good) == told(before, before) == []
+    assert told(before, finished("Failed")) == []
+
+
+def test_an_event_is_an_object_that_kubectl_shows_beside_its_job() -> None:
+    event = event_manifest(a_job().seen(), JobEvent(reasons.SLOW_START, "pod x is slow", "x"), "o" * 200, order=7)
+
+    assert event["metadata"]["namespace"] == "lab"
+    assert re.fullmatch(r"reaching\.[0-9a-f]{16}", event["metadata"]["name"])
+    del event["metadata"]
+    assert event == {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "eventTime": "2026-01-31T12:00:00.000007Z",
+        "type": "Warning",
+        "reason": "SlowStart",
+        "action": "SlowStart",
+        "note": "pod x is slow",
+        "regarding": {
+            "apiVersion": "posefleet.io/v1alpha1",
+            "kind": "PoseTrainingJob",
+            "namespace": "lab",
+            "name": "reaching",
+            "uid": "uid-1",
+            "resourceVersion": "7",
+        },
+        "reportingController": "posefleet.io/operator",
+        "reportingInstance": "o" * 128,
+    }
+    assert event_manifest(a_job().seen(), JobEvent(reasons.TRAINING, "", "x"), "o")["note"] == "Training"

@@ -1,16 +1,19 @@
 """Performing a plan, in the order that makes a kill harmless."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.client import ApiError
 from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.executor import Executor, Refused
 from posefleet_operator.observation import Observation
+from posefleet_operator.plan import Plan, Reference
 from posefleet_operator.reconcile import reconcile
-from unit.operator.builders import JobBuilder, a_job
+from unit.operator.builders import NOW, JobBuilder, a_job
 from unit.operator.fake_cluster import FakeCluster
 
 KEY = ("lab", "reaching")
@@ -157,3 +160,40 @@ async def test_a_job_made_before_an_edit_is_not_taken_for_the_one_that_is_wanted
         await bench.reconcile()
 
     assert bench.seen().status.attempt is None
+
+
+async def test_jobs_are_deleted_with_their_pods_first_and_only_if_they_are_the_ones_that_were_seen() -> None:
+    job = a_job().with_policy(maxAttempts=9, backoffSeconds=0).after_attempts("Failed", "Failed", "Failed")
+    bench = Bench(job)
+    running = ChildJob.read(job.attempt_manifest(3))
+    plan = Plan(bench.seen().status, NOW, 1)
+    plan.delete_job(running)
+    plan.delete += [Reference("ConfigMap", "reaching-a1"), Reference("PoseTrainingJob", "reaching", "uid-1")]
+    bench.cluster.put(job.attempt_manifest(3))
+    bench.cluster.put({"kind": "ConfigMap", "metadata": {"name": "reaching-a1", "namespace": "lab"}})
+    await bench.executor.execute(bench.seen(), plan, write_status=False)
+
+    assert bench.cluster.deletes == [
+        ("Job", "reaching-a3", "uid-of-reaching-a3", True),
+        ("ConfigMap", "reaching-a1", "", False),
+        ("PoseTrainingJob", "reaching", "uid-1", False),
+    ]
+
+
+@pytest.mark.parametrize(("status", "raised"), [(404, False), (409, False), (403, True), (500, True), (0, True)])
+async def test_a_delete_of_what_is_gone_or_another_object_is_no_error(status: int, raised: bool) -> None:
+    bench = Bench(a_job().prepared())
+    plan = Plan(bench.seen().status, NOW, 1)
+    plan.delete.append(Reference("Service", "reaching-a1"))
+    bench.cluster.failures = [ApiError(status, "Reason", "message")]
+    with pytest.raises(ApiError) if raised else nullcontext():
+        await bench.executor.execute(bench.seen(), plan, write_status=False)
+
+
+async def test_a_status_is_written_only_when_that_is_asked_for() -> None:
+    bench = Bench(a_job().prepared())
+    seen = bench.seen()
+    await bench.executor.execute(seen, reconcile(seen), write_status=False)
+
+    assert bench.seen().status.attempt is None
+    assert ("Job", "reaching-a1") in bench.cluster.objects

@@ -197,3 +197,33 @@ def test_a_finished_job_whose_pods_were_not_seen_is_waited_for_a_while() -> None
     job = ChildJob.read(finished_job(a_job().attempt_manifest(1), "Failed", seconds_ago=1))
     assert not gang_has_ended(job, [], NOW)
     assert gang_has_ended(job, [], NOW + timedelta(seconds=20))
+
+
+FAILED = rank(0).ended(1, seconds_ago=5)
+STORE = rank(1).ended(69, seconds_ago=5)
+STOPPED = rank(1).ended(75, seconds_ago=5)
+
+
+@pytest.mark.parametrize(
+    ("pods", "outcome", "reason"),
+    [
+        ((FAILED, STOPPED.deleted()), "Failed", "Error"),
+        ((FAILED, STOPPED), "Preempted", "Preempted"),
+        ((FAILED, STOPPED.deleted().disrupted()), "Preempted", "EvictionByEvictionAPI"),
+        ((FAILED, STORE), "Preempted", "StoreUnreachable"),
+        ((rank(0).ended(75, seconds_ago=5).deleted(), STORE), "Preempted", "StoreUnreachable"),
+        ((rank(0).ended(75, seconds_ago=5), STORE), "Preempted", "Preempted"),
+        ((rank(0).ended(75, seconds_ago=5).disrupted(), STORE), "Preempted", "EvictionByEvictionAPI"),
+    ],
+)
+def test_of_pods_that_end_in_the_same_second_the_one_that_explains_most_is_the_cause(
+    pods: tuple[PodBuilder, ...], outcome: str, reason: str
+) -> None:
+    assert gang(*pods) == (outcome, reason)
+    assert gang(*reversed(pods)) == (outcome, reason)
+
+
+def test_of_equal_endings_that_of_the_lowest_rank_is_reported() -> None:
+    said = [TerminationMessage(reason="Error", message=f"rank {number} broke") for number in range(3)]
+    pods = [rank(number).ended(1, said[number], seconds_ago=5).seen for number in (2, 0, 1)]
+    assert ending_of_gang(pods, 3, job_gone=False).message == "rank 0 broke"

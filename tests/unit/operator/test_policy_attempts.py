@@ -1,9 +1,12 @@
 """The budget, the pauses and the costs of attempts."""
 
+import pytest
+
 from posefleet_api.resources import FailurePolicy
 from posefleet_api.status import Attempt, Checkpoint, Preparation
 from posefleet_operator.policies.attempts import (
     counts_against_budget,
+    exponential_backoff,
     gpu_seconds,
     queue_seconds,
     seconds_before_next,
@@ -92,3 +95,58 @@ def test_steps_after_the_last_checkpoint_were_of_no_use() -> None:
     assert useful_share(attempt, checkpoint) == 0.5
     assert useful_share(attempt, None) == 0
     assert useful_share(attempt.model_copy(update={"outcome": "Succeeded"}), None) == 1
+
+
+@pytest.mark.parametrize("reason", ["PodDeleted", "JobDeleted", "StoreUnreachable"])
+def test_what_is_likely_to_recur_is_followed_after_a_pause_although_nothing_counts(reason: str) -> None:
+    assert seconds_before_next(attempts("Preempted", reason=reason), POLICY) == 10
+
+
+@pytest.mark.parametrize("reason", ["Preempted", "PodLost", "QueuePreempted", "EvictionByEvictionAPI", "NodeLost"])
+def test_other_preemptions_that_got_somewhere_are_followed_at_once(reason: str) -> None:
+    assert seconds_before_next(attempts("Preempted", reason=reason), POLICY) == 0
+
+
+@pytest.mark.parametrize("reason", ["Suspended", "Replaced"])
+def test_what_the_author_asked_for_neither_waits_nor_lengthens_a_pause(reason: str) -> None:
+    assert seconds_before_next(attempts("Preempted", reason=reason, steps=0), POLICY) == 0
+    mixed = [*attempts("Preempted", reason=reason, steps=0), *attempts("Preempted", steps=0)]
+    assert seconds_before_next(mixed, POLICY) == 10
+
+
+def test_a_row_of_failures_ends_with_any_other_outcome() -> None:
+    assert seconds_before_next(attempts("Failed", "Stalled", "Failed"), POLICY) == 40
+    assert seconds_before_next(attempts("Failed", "Succeeded", "Failed", "Failed"), POLICY) == 20
+
+
+def test_an_attempt_without_steps_made_no_progress() -> None:
+    def preempted(start: int | None, end: int | None) -> float:
+        (attempt,) = attempts("Preempted")
+        return seconds_before_next([attempt.model_copy(update={"start_step": start, "end_step": end})], POLICY)
+
+    assert [preempted(None, None), preempted(5, 5), preempted(5, None), preempted(5, 4)] == [10] * 4
+    assert [preempted(None, 1), preempted(5, 6)] == [0, 0]
+
+
+def test_backoff_doubles_up_to_its_limit() -> None:
+    assert [exponential_backoff(3, times, 20) for times in (1, 2, 3, 4, 5)] == [3, 6, 12, 20, 20]
+    assert exponential_backoff(30, 1, 20) == exponential_backoff(30, 9, 20) == 30
+    assert exponential_backoff(0, 9) == 0
+    assert exponential_backoff(1e-9, 40) == 1e-9 * 2**32
+
+
+def test_failed_tries_wait_as_failed_attempts_do_and_outages_come_first() -> None:
+    assert [seconds_before_next_try(Preparation(failures=n), POLICY) for n in range(4)] == [0, 10, 20, 40]
+    assert seconds_before_next_try(Preparation(failures=3, unreachable=1), POLICY) == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "checkpoint", "share"),
+    [(100, 200, 150, 0.5), (100, 200, 90, 0.0), (100, 200, 250, 1.0), (None, 200, 50, 0.25), (100, 100, 100, 0.0),
+     (100, 101, 101, 1.0), (100, None, 150, 0.0), (100, 200, 100, 0.0)],
+)  # fmt: skip
+def test_useful_are_the_steps_up_to_the_checkpoint(
+    start: int | None, end: int | None, checkpoint: int, share: float
+) -> None:
+    attempt = Attempt(number=1, start_time="", outcome="Failed", start_step=start, end_step=end)
+    assert useful_share(attempt, Checkpoint(uri="", step=checkpoint, time="", sha256="")) == share

@@ -1,6 +1,9 @@
 """Deadline, time to live and kept attempts of a job."""
 
-from posefleet_operator.policies.lifecycle import number_to_delete, seconds_to_live, seconds_until_deadline
+import pytest
+
+from posefleet_api.status import Condition, Status
+from posefleet_operator.policies.lifecycle import number_to_delete, phase_of, seconds_to_live, seconds_until_deadline
 from unit.operator.builders import NOW
 
 
@@ -18,3 +21,36 @@ def test_a_time_to_live_counts_from_the_end() -> None:
     assert seconds_to_live("2026-01-31T11:59:00Z", 100, NOW) == 40
     assert seconds_to_live("2026-01-31T11:00:00Z", 100, NOW) == 0
     assert seconds_to_live("2026-01-31T11:00:00Z", None, NOW) is None
+
+
+def a_condition(kind: str, status: str) -> Condition:
+    return Condition.model_validate({"type": kind, "status": status, "reason": "Any", "lastTransitionTime": ""})
+
+
+@pytest.mark.parametrize(
+    ("conditions", "attempt_exists", "suspend", "phase"),
+    [
+        ([], False, False, "Pending"),
+        ([("Prepared", "False")], False, False, "Preparing"),
+        ([("Prepared", "Unknown")], False, False, "Preparing"),
+        ([("Prepared", "True")], False, False, "Pending"),
+        ([("Prepared", "True"), ("Running", "False")], True, False, "Queued"),
+        ([("Prepared", "True")], True, False, "Queued"),
+        ([("Prepared", "True"), ("Running", "True")], True, False, "Running"),
+        ([("Running", "True"), ("Suspended", "True")], True, True, "Suspended"),
+        ([("Running", "True"), ("Suspended", "False")], True, True, "Running"),
+        ([("Suspended", "True")], False, False, "Pending"),
+        ([("Suspended", "True"), ("Prepared", "False")], False, False, "Preparing"),
+    ],
+)
+def test_the_phase_follows_from_the_conditions(
+    conditions: list[tuple[str, str]], attempt_exists: bool, suspend: bool, phase: str
+) -> None:
+    status = Status(conditions=[a_condition(*pair) for pair in conditions])
+    assert phase_of(status, attempt_exists, suspend) == phase
+
+
+def test_a_job_without_a_start_or_an_end_has_no_deadline_and_no_time_to_live() -> None:
+    assert seconds_until_deadline(None, 100, NOW) is None
+    assert seconds_to_live(None, 100, NOW) is None
+    assert seconds_to_live("2026-01-31T12:00:00Z", 0, NOW) == 0

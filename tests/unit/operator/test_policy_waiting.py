@@ -1,10 +1,17 @@
 """Why pods do not run yet."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from posefleet_api.constants import COMPONENT_PREPARE
+from posefleet_api.dataset import Storage
+from posefleet_operator import reasons
 from posefleet_operator.cluster.child_jobs import ChildJob
-from posefleet_operator.policies.waiting import why_waiting
-from unit.operator.builders import NOW, a_job, a_pod
+from posefleet_operator.plan import Waiting
+from posefleet_operator.policies.waiting import overdue_pods, waiting_for_pods, what_blocks_creation, why_waiting
+from unit.operator.builders import NOW, JobBuilder, PodBuilder, a_job, a_pod, finished_job
 
 
 def test_pods_that_take_long_are_named() -> None:
@@ -13,3 +20,114 @@ def test_pods_that_take_long_are_named() -> None:
     assert why_waiting(job, [a_pod().seen], 1, None, NOW).reason.name == "PodsStarting"
     assert "kubectl describe pod reaching-a1-0-x" in why_waiting(job, [a_pod().seen], 1, None, late).message
     assert "kubectl describe job reaching-a1" in why_waiting(job, [], 1, None, late).message
+
+
+def waits(*pods: PodBuilder, nodes: int = 1, seconds: float = 0, **storage: str) -> Waiting:
+    """Why these pods wait so many seconds after ``NOW``; they were created 60 s before it."""
+    job = ChildJob.read(a_job().attempt_manifest(1))
+    store = Storage.model_validate({"endpoint": "https://minio:9000", **storage}) if storage else None
+    return why_waiting(job, [pod.seen for pod in pods], nodes, store, NOW + timedelta(seconds=seconds))
+
+
+def test_pods_are_slow_after_two_minutes() -> None:
+    assert waits(a_pod(), seconds=59).reason == reasons.PODS_STARTING
+    assert waits(a_pod(), seconds=60).reason == reasons.SLOW_START
+    assert waits(seconds=59).reason == reasons.PODS_STARTING
+    assert waits(seconds=60).reason == reasons.SLOW_START
+    assert waits(a_pod().running(), seconds=600).reason == reasons.PODS_STARTING
+    assert waits(a_pod().ended(1), seconds=600).reason == reasons.PODS_STARTING
+
+
+def test_the_pods_that_run_are_counted_and_looked_at_again_in_ten_seconds() -> None:
+    job = a_job().with_gpus(1, nodes=3)
+    waiting = waits(a_pod(job, rank=0).running(), a_pod(job, rank=1).running(), a_pod(job, rank=2), nodes=3)
+    assert (waiting.message, waiting.requeue_seconds) == ("2 of 3 pods run", 10)
+    assert waits(a_pod(), seconds=60).requeue_seconds == 30
+
+
+def test_a_deleted_pod_is_overdue_a_minute_after_its_grace_period() -> None:
+    assert overdue_pods([a_pod().running().deleted(179).seen], NOW) == ()
+    overdue = a_pod().running().deleted(180).seen
+    assert overdue_pods([overdue, a_pod().ended(75).deleted(999).seen], NOW) == (overdue,)
+    waiting = waits(a_pod().running().deleted(180))
+    assert (waiting.reason, waiting.requeue_seconds) == (reasons.WAITING_FOR_OLD_PODS, 5)
+    assert "pod reaching-a1-0-x" in waiting.message
+
+
+def test_at_most_four_old_pods_are_named() -> None:
+    waiting = waiting_for_pods(list("abcdef"), ())
+    assert waiting.reason == reasons.STOPPING_OLD_PODS
+    assert waiting.message == "waiting for a, b, c, d; the next ones start when these have ended"
+
+
+@pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"])
+def test_an_image_that_cannot_be_had_is_explained_with_the_kubelets_reason(reason: str) -> None:
+    waiting = waits(a_pod().waiting(reason, "no such image"))
+    assert waiting.reason.name == reason
+    assert waiting.message == (
+        "pod reaching-a1-0-x cannot get its image: no such image; "
+        "correct the operator's trainer image, or podTemplate.imagePullSecrets"
+    )
+
+
+@pytest.mark.parametrize("reason", ["CreateContainerConfigError", "CreateContainerError"])
+def test_a_container_that_cannot_be_created_is_explained_with_the_kubelets_reason(reason: str) -> None:
+    waiting = waits(a_pod().waiting(reason, "it broke"))
+    assert waiting.reason.name == reason
+    assert waiting.message == (
+        "pod reaching-a1-0-x cannot start: it broke; create what is missing, and it starts by itself"
+    )
+
+
+def test_a_pod_that_no_node_takes_is_explained_in_the_schedulers_words() -> None:
+    assert waits(a_pod().unschedulable("0/3 nodes are available.")).message == (
+        "no node takes pod reaching-a1-0-x: 0/3 nodes are available; it starts as soon as a node has room; "
+        "otherwise change spec.resources or the queue"
+    )
+
+
+def test_volumes_are_missing_only_where_an_authority_is_mounted_and_after_ten_seconds() -> None:
+    with_authority = {"caSecret": "lab-ca"}
+    assert waits(a_pod().unready(10), **with_authority).reason == reasons.VOLUMES_MISSING
+    assert waits(a_pod().unready(9), **with_authority).reason == reasons.PODS_STARTING
+    assert waits(a_pod().unready(10), credentialsSecret="lab-s3").reason == reasons.PODS_STARTING
+    assert waits(a_pod().unready(10)).reason == reasons.PODS_STARTING
+    assert waits(a_pod().running(), **with_authority).reason == reasons.PODS_STARTING
+
+
+def blocked(job: JobBuilder) -> Waiting | None:
+    return what_blocks_creation(job.seen())
+
+
+def test_nothing_blocks_a_job_whose_former_pods_have_ended() -> None:
+    job = a_job().after_attempts("Preempted")
+    finished = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(75).manifest)
+    assert blocked(job) is None
+    assert blocked(finished) is None
+
+
+def test_a_former_job_blocks_until_it_has_finished() -> None:
+    job = a_job().after_attempts("Preempted")
+    waiting = blocked(job.with_child(job.attempt_manifest(1)))
+    assert waiting is not None
+    assert (waiting.reason, waiting.message[:27]) == (reasons.STOPPING_OLD_PODS, "waiting for Job reaching-a1")
+
+
+def test_what_the_preparation_left_does_not_block() -> None:
+    job = a_job().prepared()
+    preparing = a_pod(job, 1, component=COMPONENT_PREPARE).running()
+    assert blocked(job.with_child(job.prepare_manifest(1)).with_pod(preparing.manifest)) is None
+
+
+def test_a_refusal_is_tried_again_and_missing_defaults_are_waited_for() -> None:
+    refused = blocked(replace(a_job().prepared(), refusal="the API server refuses Job x: quota"))
+    assert refused is not None
+    assert (refused.reason, refused.requeue_seconds) == (reasons.REFUSED, 30)
+    assert refused.message == (
+        "the API server refuses Job x: quota; "
+        "correct spec.podTemplate or spec.resources, or ask whoever runs the cluster"
+    )
+    incomplete = blocked(a_job().with_spec(storage=None).prepared())
+    assert incomplete is not None
+    assert (incomplete.reason, incomplete.requeue_seconds) == (reasons.INCOMPLETE, None)
+    assert incomplete.message.endswith("(the operator's trainer defaults have changed)")

@@ -158,3 +158,15 @@ def test_an_attempt_job_without_a_status_entry_is_adopted() -> None:
     assert plan.status.attempt == 1
     assert plan.status.attempts[0].gpus == 2
     assert plan.status.attempts[0].logs == "s3://lab-results/reaching/attempts/1/"
+
+
+def test_the_message_of_rank_0_has_precedence_over_those_of_other_ranks() -> None:
+    job = a_job().with_gpus(1, nodes=3).running_attempt(1)
+    for rank in range(3):
+        said = TerminationMessage(reason="Preempted", progress=Progress(stage="train", step=10 + rank))
+        job = job.with_pod(a_pod(job, 1, rank).ended(75, said).manifest)
+    plan = reconcile(job.with_child(finished_job(job.attempt_manifest(1), "Failed", pods=3)).seen())
+
+    assert plan.status.progress is not None
+    assert plan.status.progress.step == 10
+    assert plan.status.attempts[0].end_step == 10

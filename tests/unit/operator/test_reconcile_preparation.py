@@ -1,11 +1,14 @@
 """A reconcile for every turn of a preparation."""
 
+from dataclasses import replace
+
 from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.outcomes import TerminationMessage
+from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.plan import find_condition
 from posefleet_operator.reconcile import reconcile
-from unit.operator.builders import a_job, a_pod, ago, finished_job
-from unit.operator.plans import kinds, message_of, reasons, reconciled
+from unit.operator.builders import JobBuilder, a_job, a_pod, ago, finished_job
+from unit.operator.plans import condition_of, deletions, kinds, message_of, reasons, reconciled
 
 
 def test_a_new_job_gets_a_prepare_job_and_no_gpu() -> None:
@@ -105,3 +108,55 @@ def test_a_try_on_a_node_that_is_gone_is_followed_by_another() -> None:
     assert gone.status.preparation.end_time is not None
     assert gone.status.preparation.failures == 0
     assert kinds(reconcile(gone.seen(ago(-60))))[-1] == ("Job", "reaching-prepare-2")
+
+
+def ended_try(job: JobBuilder, exit_code: int) -> JobBuilder:
+    """The job after its current try has ended with this exit code."""
+    number = job.status.preparation.tries
+    pod = a_pod(job, number, component=COMPONENT_PREPARE).ended(exit_code)
+    return reconciled(job.with_child(finished_job(job.prepare_manifest(number), "Failed")).with_pod(pod.manifest))
+
+
+def next_try(job: JobBuilder) -> JobBuilder:
+    """The job after its next try was created."""
+    return reconciled(replace(job, child_jobs=(), pods=(), status=job.status.model_copy(
+        update={"preparation": job.status.preparation.model_copy(update={"end_time": to_timestamp(ago(900))})}
+    )))  # fmt: skip
+
+
+def test_outages_in_a_row_and_failures_are_counted_separately() -> None:
+    job = ended_try(next_try(ended_try(reconciled(a_job()), 69)), 69)
+    assert (job.status.preparation.failures, job.status.preparation.unreachable) == (0, 2)
+
+    job = ended_try(next_try(job), 1)
+    assert (job.status.preparation.tries, job.status.preparation.failures) == (3, 1)
+    assert job.status.preparation.unreachable == 0
+
+    job = ended_try(next_try(job), 1)
+    assert (job.status.preparation.failures, job.status.preparation.unreachable) == (2, 0)
+    plan = reconcile(job.seen())
+    assert condition_of(plan, "Prepared") == ("False", "PrepareFailed")
+
+    job = ended_try(next_try(job), 1)
+    assert job.status.phase == "Failed"
+    failed = find_condition(job.status.conditions, "Failed")
+    assert failed is not None
+    assert (failed.reason, failed.message[:28]) == ("PrepareFailed", "3 tries failed, the last wit")
+
+
+def test_a_try_whose_pod_does_not_exist_yet_is_replaced_when_its_author_changes_it() -> None:
+    job = reconciled(a_job())
+    job = job.with_child(job.prepare_manifest(1)).edited(resources={"memoryPerNode": "8Gi"})
+    plan = reconcile(job.seen())
+
+    assert deletions(plan) == [("Job", "reaching-prepare-1")]
+    assert plan.status.preparation.fingerprint == ""
+
+
+def test_warnings_of_the_preparation_are_bounded() -> None:
+    job = reconciled(a_job())
+    said = TerminationMessage(reason="Prepared", message="done", warnings=[f"w{n}" for n in range(100)])
+    pod = a_pod(job, 1, component=COMPONENT_PREPARE).ended(0, said)
+    plan = reconcile(job.with_child(finished_job(job.prepare_manifest(1), "Complete")).with_pod(pod.manifest).seen())
+
+    assert plan.status.preparation.warnings == [f"w{n}" for n in range(64)]

@@ -6,6 +6,7 @@ import pytest
 
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import Progress
+from posefleet_operator.plan import find_condition
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import a_job, a_pod, a_report, ago, deleted_object
 from unit.operator.plans import condition_of, deletions, kinds, message_of, reasons, reconciled
@@ -142,3 +143,33 @@ def test_a_suspension_that_a_lost_node_holds_up_says_so() -> None:
     assert condition_of(plan, "Suspended") == ("False", "Suspending")
     assert "pod reaching-a1-0-x" in message_of(plan, "Suspended")
     assert "kubectl delete --force" in message_of(plan, "Suspended")
+
+
+def test_a_resume_while_the_gang_still_ends_does_not_hide_why_it_ended() -> None:
+    suspending = reconciled(a_job().with_spec(suspend=True).running_attempt(1))
+    resumed = suspending.with_spec(suspend=False)
+    resumed = resumed.with_child(deleted_object(resumed.attempt_manifest(1)))
+    plan = reconcile(resumed.seen())
+    assert condition_of(plan, "Suspended") == ("False", "Suspending")
+
+    ended = reconciled(resumed).without_children().with_pod(a_pod(resumed).ended(75).deleted().manifest)
+    plan = reconcile(ended.seen())
+    assert plan.status.attempts[0].reason == "Suspended"
+
+    plan = reconcile(reconciled(ended).seen())
+    assert condition_of(plan, "Suspended") == ("False", "Resumed")
+    assert message_of(plan, "Suspended") == "spec.suspend is false"
+
+
+def test_a_job_that_was_never_suspended_has_no_such_condition() -> None:
+    plan = reconcile(a_job().running_attempt(1).seen())
+
+    assert find_condition(plan.status.conditions, "Suspended") is None
+
+
+def test_a_resume_is_reported_once() -> None:
+    job = a_job().prepared().with_condition("Suspended", "False", "Resumed")
+    before = find_condition(job.status.conditions, "Suspended")
+    plan = reconcile(job.seen())
+
+    assert find_condition(plan.status.conditions, "Suspended") == before

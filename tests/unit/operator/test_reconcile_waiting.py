@@ -170,3 +170,27 @@ def test_a_gang_that_waits_for_a_pod_on_a_lost_node_says_how_to_let_it_go() -> N
     assert condition_of(plan, "Running") == ("False", "WaitingForOldPods")
     assert "pod reaching-a1-1-x" in message_of(plan, "Running")
     assert "kubectl delete --force" in message_of(plan, "Running")
+
+
+def test_a_gang_whose_pods_still_end_is_not_yet_preempted_by_its_queue() -> None:
+    job = a_job().with_spec(queue="lab-queue").running_attempt(1)
+    plan = reconcile(job.with_child(suspended_job(job.attempt_manifest(1))).seen())
+
+    assert plan.status.attempts[0].outcome == ""
+    assert plan.status.phase == "Running"
+
+
+def test_a_gang_that_its_queue_has_not_admitted_yet_was_not_preempted() -> None:
+    job = reconciled(a_job().with_spec(queue="lab-queue").prepared())
+    plan = reconcile(job.with_child(suspended_job(job.attempt_manifest(1))).seen())
+
+    assert plan.status.attempts[0].outcome == ""
+    assert condition_of(plan, "Running") == ("False", "WaitingForQueue")
+
+
+def test_a_finished_job_whose_pods_are_not_seen_yet_is_looked_at_again_soon() -> None:
+    job = a_job().running_attempt(1)
+    plan = reconcile(replace(job, pods=()).with_child(finished_job(job.attempt_manifest(1), "Failed")).seen())
+
+    assert plan.status.attempts[0].outcome == ""
+    assert plan.requeue_after == 2

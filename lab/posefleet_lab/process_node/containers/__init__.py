@@ -1,1 +1,1 @@
-"""Single containers: their processes, states, logs and probes."""
+"""The containers of a process node: their processes, states, logs and probes."""

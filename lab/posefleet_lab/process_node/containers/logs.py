@@ -1,4 +1,4 @@
-"""What a container writes for others to read: its logs and its termination message.
+"""The logs and termination messages of containers.
 
 Logs have the line format of the container runtime interface: ``<time> <stream> F <text>``, or P instead of F for a line
 that continues.
@@ -24,7 +24,7 @@ _LOG_LIMIT_LINES = 80
 
 @dataclass(frozen=True)
 class LogOptions:
-    """What ``kubectl logs`` asks for."""
+    """The options of ``kubectl logs``."""
 
     follow: bool = False
     tail_lines: int | None = None
@@ -34,7 +34,7 @@ class LogOptions:
 
     @classmethod
     def from_query(cls, query: dict[str, str]) -> "LogOptions":
-        """Read the kubelet's query parameters."""
+        """Parse the query parameters of the kubelet's API."""
         since = parse_timestamp(query["sinceTime"]) if query.get("sinceTime") else None
         if query.get("sinceSeconds"):
             since = now() - timedelta(seconds=int(query["sinceSeconds"]))
@@ -48,7 +48,7 @@ class LogOptions:
 
 
 async def copy_stream(reader: asyncio.StreamReader, stream: str, log: BinaryIO) -> None:
-    """Write what a container writes to ``stdout`` or ``stderr`` into its log until it ends."""
+    """Copy a container's ``stdout`` or ``stderr`` into its log until the stream ends."""
     pending = b""
     while chunk := await reader.read(_LONGEST_LINE_BYTES):
         *lines, pending = (pending + chunk).split(b"\n")
@@ -68,7 +68,7 @@ def _write(log: BinaryIO, stream: str, line: bytes, *, whole: bool) -> None:
 
 
 def render(line: bytes, options: LogOptions) -> bytes | None:
-    """Return a log line as it is shown, None if it is older than what was asked for."""
+    """Return a line of a log as ``kubectl logs`` shows it, or None if it is older than ``options.since``."""
     moment, _, rest = line.partition(b" ")
     _, _, rest = rest.partition(b" ")
     mark, _, text = rest.partition(b" ")
@@ -79,7 +79,7 @@ def render(line: bytes, options: LogOptions) -> bytes | None:
 
 
 def last_lines(file: Path, count: int) -> list[str]:
-    """Return the last lines of a log as the container wrote them."""
+    """Return the last ``count`` lines of a log as the container wrote them."""
     if not file.exists():
         return []
     with file.open("rb") as log:
@@ -90,7 +90,7 @@ def last_lines(file: Path, count: int) -> list[str]:
 
 
 async def read_log(file: Path, options: LogOptions, ended: asyncio.Event) -> AsyncIterator[bytes]:
-    """Yield a log as asked; with ``follow`` until ``ended`` is set and all of it was read."""
+    """Yield the lines of a log. With ``follow``, wait for new lines until ``ended`` is set and all have been read."""
     with file.open("rb") as log:
         left = options.limit_bytes
         for line in _history(log, options):
@@ -133,9 +133,11 @@ async def _wait(ended: asyncio.Event) -> None:
 
 
 def termination_message(file: Path, policy: str, exit_code: int, log_lines: list[str]) -> str:
-    """Return the message file's content, or with FallbackToLogsOnError the log's end of a failed container.
+    """Return the termination message of a container.
 
-    Bounded as by a kubelet: the last 4096 bytes of the file, 80 lines and 2048 bytes of the log.
+    This is the end of ``file`` or, if it is empty, the policy is FallbackToLogsOnError and the container failed, the
+    end of the log. The limits are those of a kubelet: 4096 bytes of the file; 80 lines and 2048 bytes of the log.
+
     """
     message = _read(file)
     if not message and policy == "FallbackToLogsOnError" and exit_code != 0:

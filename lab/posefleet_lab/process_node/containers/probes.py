@@ -1,4 +1,4 @@
-"""Startup, liveness and readiness probes: how they ask, and what follows from the answers."""
+"""Startup, liveness and readiness probes: how containers are probed, and what follows from the results."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ _BODY_BYTES = 10 * 1024
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """One answer of a probe; ``detail`` says what was wrong."""
+    """The result of one probe. ``detail`` says why it failed."""
 
     healthy: bool
     detail: str = ""
@@ -24,7 +24,7 @@ class ProbeResult:
 
 @dataclass
 class Threshold:
-    """Turns single answers into a verdict: so many in a row."""
+    """Counts consecutive results until there are enough for a verdict."""
 
     success: int
     failure: int
@@ -32,7 +32,7 @@ class Threshold:
     _run: int = 0
 
     def observe(self, *, healthy: bool) -> bool | None:
-        """Return True or False when the answers in a row reach their threshold, else None."""
+        """Return the verdict, healthy or not, if consecutive results have reached the threshold, or else None."""
         self._run = self._run + 1 if healthy == self._healthy else 1
         self._healthy = healthy
         return healthy if self._run >= (self.success if healthy else self.failure) else None
@@ -40,27 +40,27 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Probe:
-    """A probe of a container as its pod's spec says."""
+    """The settings of a probe, as in the spec of the pod."""
 
     spec: Manifest
 
     @property
     def period_seconds(self) -> int:
-        """Return the time between two answers."""
+        """Return the time between two probes."""
         return int(self.spec.get("periodSeconds") or 10)
 
     @property
     def timeout_seconds(self) -> int:
-        """Return how long an answer may take."""
+        """Return how long a probe may take."""
         return int(self.spec.get("timeoutSeconds") or 1)
 
     @property
     def initial_delay_seconds(self) -> int:
-        """Return how long after the container's start the first answer is asked for."""
+        """Return the time between the start of the container and the first probe."""
         return int(self.spec.get("initialDelaySeconds") or 0)
 
     def threshold(self) -> Threshold:
-        """Return a new count of answers."""
+        """Return a new count of results with the thresholds of this probe."""
         return Threshold(int(self.spec.get("successThreshold") or 1), int(self.spec.get("failureThreshold") or 3))
 
 
@@ -69,21 +69,21 @@ Execute = Callable[[list[str], float], Awaitable[tuple[int, str]]]
 
 @dataclass(frozen=True)
 class Prober:
-    """Asks one container. ``execute`` runs a command inside it and returns exit code and output."""
+    """Probes one container. ``execute`` runs a command in it and returns exit code and output."""
 
     address: str
     container: Manifest
     execute: Execute
 
-    async def ask(self, probe: Probe) -> ProbeResult:
-        """Ask once; what takes longer than the probe's timeout is a failure."""
+    async def probe_once(self, probe: Probe) -> ProbeResult:
+        """Probe once. A probe that takes longer than its timeout fails."""
         try:
             async with asyncio.timeout(probe.timeout_seconds):
-                return await self._ask(probe)
+                return await self._probe(probe)
         except TimeoutError:
             return ProbeResult(healthy=False, detail=f"timed out after {probe.timeout_seconds} s")
 
-    async def _ask(self, probe: Probe) -> ProbeResult:
+    async def _probe(self, probe: Probe) -> ProbeResult:
         if "exec" in probe.spec:
             code, output = await self.execute(probe.spec["exec"]["command"], probe.timeout_seconds)
             return ProbeResult(healthy=code == 0, detail=output)
@@ -91,7 +91,7 @@ class Prober:
             return await self._http(probe.spec["httpGet"])
         if "tcpSocket" in probe.spec:
             return await self._tcp(probe.spec["tcpSocket"])
-        return ProbeResult(healthy=False, detail="this node asks by exec, httpGet and tcpSocket alone")
+        return ProbeResult(healthy=False, detail="this node supports only exec, httpGet and tcpSocket probes")
 
     async def _http(self, action: Manifest) -> ProbeResult:
         host = action.get("host") or self.address
@@ -118,7 +118,7 @@ class Prober:
         return ProbeResult(healthy=True)
 
     def port(self, port: int | str) -> int:
-        """Return the number of a port that may be given by name."""
+        """Return the number of a port of the container that is given by number or name."""
         if isinstance(port, int) or port.isdigit():
             return int(port)
         named = {entry.get("name"): entry["containerPort"] for entry in self.container.get("ports") or []}
@@ -126,29 +126,29 @@ class Prober:
 
 
 class ProbedContainer(Protocol):
-    """A running container, as its probes need to know it."""
+    """What probes need of a running container."""
 
     container: Manifest
     record: ContainerRecord
 
     def readiness_changed(self) -> None:
-        """Take note that the record's readiness or startedness changed."""
+        """Handle a change of ``ready`` or ``started`` in the record."""
 
     def probe_failed(self, message: str) -> None:
-        """Take note of a probe's bad answer."""
+        """Handle the failure of one probe."""
 
     def unhealthy(self, problem: str) -> None:
-        """End the container: too many bad answers in a row."""
+        """End the container after too many consecutive failures of its liveness or startup probe."""
 
 
 class ContainerProbing:
-    """The probes of one run of a container."""
+    """Runs the probes of a container during one run of it."""
 
     def __init__(self, owner: ProbedContainer, prober: Prober) -> None:
         self._owner, self._prober = owner, prober
 
     async def run(self) -> None:
-        """Ask until cancelled; liveness and readiness wait for the startup probe."""
+        """Probe until cancelled. Liveness and readiness probes start when the startup probe has succeeded."""
         container, record = self._owner.container, self._owner.record
         if startup := container.get("startupProbe"):
             await self._watch("Startup", Probe(startup), until_healthy=True)
@@ -164,7 +164,7 @@ class ContainerProbing:
         threshold = probe.threshold()
         await asyncio.sleep(probe.initial_delay_seconds)
         while True:
-            result = await self._prober.ask(probe)
+            result = await self._prober.probe_once(probe)
             if not result.healthy:
                 self._owner.probe_failed(f"{kind} probe failed: {result.detail}")
             verdict = threshold.observe(healthy=result.healthy)
@@ -173,7 +173,7 @@ class ContainerProbing:
                     return
                 self._act(kind, healthy=verdict)
                 if kind != "Readiness" and not verdict:
-                    await _on_hold()
+                    await _wait_for_cancellation()
             await asyncio.sleep(probe.period_seconds)
 
     def _act(self, kind: str, *, healthy: bool) -> None:
@@ -185,6 +185,6 @@ class ContainerProbing:
             self._owner.unhealthy(f"failed {kind.lower()} probe")
 
 
-async def _on_hold() -> None:
-    """The container is being ended, which is done once; another run of it is asked anew."""
+async def _wait_for_cancellation() -> None:
+    """Stop probing a container that is being ended. Its next run has new probes."""
     await asyncio.get_running_loop().create_future()

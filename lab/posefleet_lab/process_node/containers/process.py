@@ -23,11 +23,11 @@ _MOUNT_POINT = "/etc/posefleet-lab-probe"
 
 
 class StartError(Exception):
-    """The container's program could not be started; the message is the launcher's."""
+    """The container's program could not be started. The message is the one from the launcher."""
 
 
 class ContainerProcess:
-    """One run of a container. ``pid`` is its main process on this machine."""
+    """One run of a container. ``pid`` is the pid of its main process on this machine."""
 
     def __init__(self, launcher: asyncio.subprocess.Process, pid: int, log_copy: "asyncio.Future[list[None]]") -> None:
         self.pid = pid
@@ -58,26 +58,26 @@ class ContainerProcess:
         if outcome != "started":
             await launcher.wait()
             await log_copy
-            raise StartError(detail or "the launcher ended without a word")
+            raise StartError(detail or "the launcher ended without a message")
         return cls(launcher, int(detail), log_copy)
 
     def terminate(self) -> None:
-        """SIGTERM to the main process alone."""
+        """Send SIGTERM to the main process only."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to everything in the container."""
+        """Send SIGKILL to all processes of the container."""
         self._signal(signal.SIGUSR2)
 
     async def wait(self) -> int:
-        """Return the exit code once everything in the container has ended and its log is written."""
+        """Wait until all processes of the container have ended and the log is complete, and return the exit code."""
         code = await self._launcher.wait()
         await self._log_copy
         return 128 - code if code < 0 else code
 
     @property
     def launcher_pid(self) -> int:
-        """Return the pid above everything in the container."""
+        """Return the pid of the launcher, the ancestor of all processes of the container."""
         return self._launcher.pid
 
     def _signal(self, number: signal.Signals) -> None:
@@ -108,9 +108,11 @@ async def _read_line(descriptor: int) -> str:
 
 
 async def execute(spec_file: Path, pid: int, command: list[str], timeout_seconds: float) -> tuple[int, str]:
-    """Run ``command`` beside the container's main process and return its exit code and output.
+    """Run the ``command`` of a probe or preStop hook in the container of ``pid``. Returns exit code and output.
 
-    Raises TimeoutError, after killing the command.
+    Raises:
+        TimeoutError: the command takes longer than ``timeout_seconds``. It is killed.
+
     """
     process = await asyncio.create_subprocess_exec(
         *_ENTER,
@@ -134,9 +136,9 @@ async def execute(spec_file: Path, pid: int, command: list[str], timeout_seconds
 
 
 async def until_over_limit(launcher_pid: int, limit_bytes: int) -> None:
-    """Return when the container's processes together hold more memory than its limit.
+    """Return when the processes of a container together use more memory than ``limit_bytes``.
 
-    A limit on address space would stop programs that only reserve memory, as CUDA and PyTorch do.
+    A limit on address space would not do, because programs such as CUDA and PyTorch reserve more than they use.
     """
     while True:
         pids = descendants(launcher_pid)
@@ -146,12 +148,12 @@ async def until_over_limit(launcher_pid: int, limit_bytes: int) -> None:
 
 
 def memory_bytes(pids: Iterable[int]) -> int:
-    """Return the private and shared memory of processes; what they share counts for each, so it is a bound."""
+    """Return an upper bound of the memory of processes, in which shared pages count once for each process."""
     return sum(_sum_of(Path(f"/proc/{pid}/status"), _COUNTED) for pid in pids)
 
 
 def exact_memory_bytes(pids: Iterable[int]) -> int:
-    """Return the same with shared pages counted once; slower."""
+    """Return the memory of processes with shared pages counted once. This is slower than ``memory_bytes``."""
     return sum(_sum_of(Path(f"/proc/{pid}/smaps_rollup"), _COUNTED_EXACTLY) for pid in pids)
 
 
@@ -159,12 +161,12 @@ def _sum_of(file: Path, fields: tuple[str, ...]) -> int:
     try:
         lines = file.read_text().splitlines()
     except OSError:
-        return 0  # it ended, or is not ours to look at
+        return 0  # the process has ended, or belongs to another user
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(fields))
 
 
 async def can_isolate() -> bool:
-    """Start a program with a root file system of its own, and see whether it sees it."""
+    """Return whether this machine allows containers with their own namespaces and root, by starting one."""
     with tempfile.TemporaryDirectory(prefix="posefleet-lab-") as directory:
         spec = _probe(Path(directory))
         try:

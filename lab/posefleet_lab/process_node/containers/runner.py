@@ -26,7 +26,7 @@ _START_FAILED = (
 
 @dataclass
 class ContainerRunner:
-    """Runs one container as its ``policy`` says: Always, OnFailure or Never."""
+    """Runs one container and restarts it according to ``policy``: Always, OnFailure or Never."""
 
     sandbox: PodSandbox
     container: Manifest
@@ -47,9 +47,9 @@ class ContainerRunner:
         return str(self.container["name"])
 
     async def run(self) -> None:
-        """Run the container until it is not to start again."""
+        """Run the container, and restart it, until it has ended and does not restart."""
         if isinstance(self.record.state, Terminated):
-            return  # it had ended for good before this agent took the pod over
+            return  # it had ended before this agent took over the pod
         backoff = Backoff()
         while True:
             begun = time.monotonic()
@@ -62,7 +62,7 @@ class ContainerRunner:
             await self._wait_for_restart(backoff.delay_after(time.monotonic() - begun))
 
     async def stop(self, grace_seconds: float) -> None:
-        """preStop, SIGTERM, and SIGKILL when the grace time is over; returns when it has ended, for good."""
+        """Run the preStop hook, send SIGTERM, and SIGKILL after the grace period. Returns once the container ended."""
         self._stopping = True
         async with self._starting:
             if self._process is None:
@@ -70,8 +70,8 @@ class ContainerRunner:
         self._event("Killing", f"Stopping container {self.name}")
         await self._end(grace_seconds)
 
-    def hurry(self, grace_seconds: float) -> None:
-        """Shorten the grace time of a stop under way."""
+    def shorten_grace_period(self, grace_seconds: float) -> None:
+        """Shorten the grace period of a stop that has begun."""
         if self._process is not None:
             asyncio.get_running_loop().call_later(grace_seconds, self._process.kill)
 
@@ -108,7 +108,7 @@ class ContainerRunner:
         await self._watch(self._process)
 
     async def _watch(self, process: ContainerProcess) -> None:
-        """Probe the running process, hold it to its memory limit, and record its end."""
+        """Probe the running process, enforce its memory limit, and record its end."""
         started = now()
         self.record.state = Running(started)
         self.record.started = "startupProbe" not in self.container
@@ -163,7 +163,7 @@ class ContainerRunner:
         self.record.restarts += 1
 
     async def _image(self) -> Image:
-        """Return the image once the table has it; until then the container waits as for a registry."""
+        """Return the image once the configuration has it. Until then the container waits as if for a registry."""
         name, backoff = str(self.container["image"]), Backoff()
         while True:
             image = self.sandbox.node.config.images.get(name)
@@ -181,7 +181,7 @@ class ContainerRunner:
             await asyncio.sleep(backoff.delay_after(0))
 
     async def _spec(self, image: Image) -> LaunchSpec:
-        """Return the launch specification once all that it names is there."""
+        """Return the launch specification once every object that it refers to exists."""
         while True:
             try:
                 return await self.sandbox.launch_spec(self.container, image, self.record.restarts)
@@ -196,17 +196,17 @@ class ContainerRunner:
         return ContainerProbing(self, prober)
 
     def readiness_changed(self) -> None:
-        """Take note that the record's readiness or startedness changed."""
+        """Report the new readiness, and let containers start that wait for this sidecar."""
         if self.record.started:
             self.started.set()
         self.sandbox.changed()
 
     def probe_failed(self, message: str) -> None:
-        """Record a probe's bad answer."""
+        """Record an event for the failure of one probe."""
         self._event("Unhealthy", message, warning=True)
 
     def unhealthy(self, problem: str) -> None:
-        """End the container after too many bad answers of its liveness or startup probe."""
+        """End the container after too many failures of its liveness or startup probe."""
         if self._stopping or self._process is None:
             return
         ending = "will be restarted" if self.policy != "Never" else "will be stopped"

@@ -13,31 +13,31 @@ _LOST_EXIT_CODE = 255
 
 @dataclass(frozen=True)
 class Waiting:
-    """Not started, or to be started again."""
+    """The container has not started yet, or waits to restart."""
 
     reason: str
     message: str = ""
 
     def to_manifest(self) -> Manifest:
-        """Return it as in a status."""
+        """Return the state as in a pod's status."""
         state = {"reason": self.reason, "message": self.message}
         return {"waiting": {key: value for key, value in state.items() if value}}
 
 
 @dataclass(frozen=True)
 class Running:
-    """Its main process runs."""
+    """The main process of the container runs."""
 
     started_at: datetime
 
     def to_manifest(self) -> Manifest:
-        """Return it as in a status."""
+        """Return the state as in a pod's status."""
         return {"running": {"startedAt": timestamp(self.started_at)}}
 
 
 @dataclass(frozen=True)
 class Terminated:
-    """Its main process ended; ``exit_code`` is 128 + n after signal n."""
+    """The main process has ended, with ``exit_code`` 128 + n after signal n."""
 
     exit_code: int
     reason: str
@@ -47,7 +47,7 @@ class Terminated:
     container_id: str = ""
 
     def to_manifest(self) -> Manifest:
-        """Return it as in a status."""
+        """Return the state as in a pod's status."""
         state: Manifest = {"exitCode": self.exit_code, "reason": self.reason}
         state["startedAt"] = timestamp(self.started_at) if self.started_at else None
         state["finishedAt"] = timestamp(self.finished_at) if self.finished_at else None
@@ -63,7 +63,7 @@ State = Waiting | Running | Terminated
 
 @dataclass
 class ContainerRecord:
-    """All that a pod's status says about one container."""
+    """Everything that a pod's status contains about one container."""
 
     name: str
     image: str
@@ -78,11 +78,11 @@ class ContainerRecord:
 
     @property
     def succeeded(self) -> bool:
-        """Tell whether it ended with exit code 0."""
+        """Return whether the container has ended with exit code 0."""
         return isinstance(self.state, Terminated) and self.state.exit_code == 0
 
     def to_manifest(self) -> Manifest:
-        """Return its ``containerStatuses`` entry."""
+        """Return the entry of ``containerStatuses``."""
         status: Manifest = {
             "name": self.name,
             "image": self.image,
@@ -99,18 +99,18 @@ class ContainerRecord:
 
 
 def should_restart(policy: str, exit_code: int) -> bool:
-    """Tell whether a container with this restart policy starts again after this exit code."""
+    """Return whether a container with this restart policy restarts after this exit code."""
     return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
 
 
 @dataclass
 class Backoff:
-    """A kubelet's restart delays: none, then 10 s doubled up to 5 minutes, forgotten after 10 quiet minutes."""
+    """The restart delays of a kubelet: 0, then 10 s doubled up to 5 minutes, and 0 again after a run of 10 minutes."""
 
     _next_seconds: float = 0.0
 
     def delay_after(self, ran_seconds: float) -> float:
-        """Return how long to wait before the next start of a container that ran this long."""
+        """Return the seconds to wait before the restart of a container that ran for ``ran_seconds``."""
         if ran_seconds >= _RESET_AFTER_SECONDS:
             self._next_seconds = 0.0
         delay = self._next_seconds
@@ -119,7 +119,7 @@ class Backoff:
 
 
 def new_records(pod: Manifest) -> tuple[list[ContainerRecord], list[ContainerRecord]]:
-    """Return the records of the init containers and of the containers of a pod that was just bound."""
+    """Return the records of the init containers and of the containers of a pod that has just been bound."""
     spec = pod["spec"]
     inits = spec.get("initContainers") or []
     waiting = Waiting("PodInitializing" if inits else "ContainerCreating")
@@ -127,14 +127,14 @@ def new_records(pod: Manifest) -> tuple[list[ContainerRecord], list[ContainerRec
 
 
 def was_started(pod: Manifest) -> bool:
-    """Tell whether a node agent had started containers of the pod before."""
+    """Return whether an agent has already started containers of the pod."""
     return any("waiting" not in status.get("state", {}) for status in _statuses(pod))
 
 
 def lost_records(pod: Manifest) -> tuple[list[ContainerRecord], list[ContainerRecord]]:
     """Return the records of a pod whose processes ended with the agent that ran them.
 
-    As after a restart of a machine: what ran ended with exit code 255 and reason Unknown.
+    As after a restart of a machine, containers that were running get exit code 255 and reason Unknown.
     """
     inits, mains = new_records(pod)
     before = {status["name"]: status for status in _statuses(pod)}
@@ -144,8 +144,8 @@ def lost_records(pod: Manifest) -> tuple[list[ContainerRecord], list[ContainerRe
     return inits, mains
 
 
-def bring_back(records: list[ContainerRecord], policy: str) -> None:
-    """Make lost containers ready to start again where the pod's restart policy says so."""
+def mark_for_restart(records: list[ContainerRecord], policy: str) -> None:
+    """Change ended containers to waiting where the pod's restart policy says that they restart."""
     for record in records:
         own = "Always" if record.sidecar else policy
         if isinstance(record.state, Terminated) and should_restart(own, record.state.exit_code):

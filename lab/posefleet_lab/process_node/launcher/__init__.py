@@ -1,6 +1,6 @@
-"""The launcher: a small process of its own around each container.
+"""The launcher: a small process that starts and supervises one container.
 
-It is to the process node what runc and its shim are to a kubelet: it makes the namespaces and
-mounts, starts the container's main process, forwards signals, and ends with its exit code. It
-imports the standard library alone, so that it starts in a few hundredths of a second.
+It does for the process node what runc and its shim do for a kubelet: it creates the namespaces and mounts, starts the
+container's main process, forwards signals, and exits with its exit code. It imports only the standard library and
+``posefleet_lab.processes``, so that it starts within a few hundredths of a second.
 """

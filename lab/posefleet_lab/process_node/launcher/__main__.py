@@ -1,8 +1,8 @@
-"""Start one container: ``python -m posefleet_lab.process_node.launcher SPEC REPORT_FD``.
+"""Starts one container: ``python -m posefleet_lab.process_node.launcher SPEC REPORT_FD``.
 
-Reports ``started <pid>`` or ``failed <message>`` in one line on the descriptor, then waits and ends
-with the container's exit code (128 + n after signal n). SIGTERM is passed on to the main process
-alone; SIGUSR2 kills everything in the container, and comes by itself when the node agent dies.
+The launcher writes one line, ``started <pid>`` or ``failed <message>``, to the file descriptor. Then it waits and exits
+with the container's exit code, which is 128 + n after signal n. It forwards SIGTERM to the main process only. SIGUSR2,
+which the kernel also sends when the node agent dies, makes it kill all processes of the container.
 """
 
 import os
@@ -51,7 +51,7 @@ def _enter_namespaces(spec: LaunchSpec) -> None:
 
 
 def _fork(spec: LaunchSpec, report: int) -> int:
-    """Fork the main process and tell the node its pid once its program runs."""
+    """Fork the main process, and report its pid to the agent once its program runs."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -65,7 +65,7 @@ def _fork(spec: LaunchSpec, report: int) -> int:
 
 
 def _become_container(spec: LaunchSpec, failure: int) -> None:
-    """Replace this process by the container's program; on failure write why and exit 128."""
+    """Replace this process by the container's program. On failure write the reason to ``failure`` and exit with 128."""
     try:
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()

@@ -1,4 +1,4 @@
-"""Run a command inside a running container: ``enter SPEC PID COMMAND...``, with the container's environment."""
+"""Runs a command in a running container with its environment: ``python -m ...launcher.enter SPEC PID COMMAND...``."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ def main() -> int:
         descriptors = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in _NAMESPACES]
         for descriptor in descriptors:
             libc.setns(descriptor)
-    child = os.fork()  # only a child is in the PID namespace
+    child = os.fork()  # only children enter the PID namespace
     if child == 0:
         _become(spec, command)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF

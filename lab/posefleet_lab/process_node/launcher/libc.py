@@ -1,4 +1,4 @@
-"""System calls that Python 3.11 has no function for."""
+"""System calls for which Python 3.11 has no function."""
 
 import ctypes
 import os
@@ -22,7 +22,7 @@ PR_SET_NO_NEW_PRIVS = 38
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 0x1
-_MOUNT_SETATTR = 442  # the same number on every architecture
+_MOUNT_SETATTR = 442  # the number is the same on every architecture
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -59,24 +59,24 @@ def prctl(option: int, value: int) -> None:
 
 
 def sethostname(name: str) -> None:
-    """Name this UTS namespace."""
+    """Set the host name of this UTS namespace."""
     encoded = name.encode()
     _check(_libc.sethostname(encoded, len(encoded)), "sethostname")
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """Mount a file system, or bind ``source`` where ``flags`` has MS_BIND."""
+    """Mount a file system, or bind-mount ``source`` if ``flags`` contains MS_BIND."""
     arguments = (source.encode(), target.encode(), kind.encode() or None, flags, data.encode() or None)
     _check(_libc.mount(*arguments), f"mount {source} at {target}")
 
 
 def bind(source: str, target: str) -> None:
-    """Show ``source`` and what is mounted below it at ``target``."""
+    """Bind-mount ``source``, with everything mounted below it, at ``target``."""
     mount(source, target, flags=MS_BIND | MS_REC)
 
 
 def make_read_only(target: str, *, recursive: bool = True) -> None:
-    """Refuse writes through the mount at ``target``; its other flags stay, as a user namespace demands."""
+    """Make the mount at ``target`` read-only and keep its other flags, which a user namespace may not clear."""
     attributes = _MountAttributes(set=_MOUNT_ATTR_RDONLY)
     flags = _AT_RECURSIVE if recursive else 0
     size = ctypes.sizeof(attributes)
@@ -87,7 +87,7 @@ def make_read_only(target: str, *, recursive: bool = True) -> None:
 
 
 def pivot_root(new_root: str) -> None:
-    """Make ``new_root`` the root of this mount namespace and let go of the old one."""
+    """Make ``new_root`` the root of this mount namespace and unmount the old root."""
     os.chdir(new_root)
     number = _PIVOT_ROOT[platform.machine()]
     _check(_libc.syscall(number, b".", b"."), "pivot_root")

@@ -1,4 +1,4 @@
-"""A container's program: how the node describes it, and how a process becomes it."""
+"""The specification of a container's process, and the replacement of the current process by the container's program."""
 
 import json
 import os
@@ -13,7 +13,7 @@ PASSED_ON = {signal.SIGTERM, signal.SIGUSR2}
 
 @dataclass(frozen=True)
 class Mount:
-    """A file or directory of the host that the container sees at ``path``."""
+    """A file or directory of the host that is mounted at ``path``."""
 
     path: str
     source: str
@@ -22,7 +22,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """One container's process and what it sees of the machine."""
+    """The process of one container, and what it sees of the machine. The agent passes it to the launcher in a file."""
 
     argv: list[str]
     env: dict[str, str]
@@ -38,21 +38,21 @@ class LaunchSpec:
     cgroup_files: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
-        """Write the file; it holds the container's environment, so only its owner may read it."""
+        """Write the file, which only its owner can read because it contains the container's environment."""
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, path: Path) -> "LaunchSpec":
-        """Read what ``write`` wrote."""
+        """Read a file that ``write`` has written."""
         data: dict[str, Any] = json.loads(path.read_text())
         data["mounts"] = [Mount(**mount) for mount in data["mounts"]]
         return cls(**data)
 
 
 def run_program(argv: Sequence[str], env: Mapping[str, str]) -> None:
-    """Replace this process by the program, found on the container's own PATH. Raises OSError."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and exec would pass that on
+    """Replace this process by the program, which is searched for on the PATH in ``env``. Raises OSError."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these signals, and the program would inherit that
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     program = argv[0]

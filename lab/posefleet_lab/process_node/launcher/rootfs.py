@@ -1,8 +1,8 @@
 """The container's root file system: the host's, with the pod's volumes mounted into it.
 
-An unprivileged user cannot make ``/etc/posefleet`` on the host, and should not. So the root is
-an empty tmpfs onto which the host's directories are bound one by one. A directory that must gain
-an entry the host lacks is made anew in the tmpfs, and its entries are bound in its place.
+An unprivileged user cannot create a mount point such as ``/etc/posefleet`` on the host, and should not. The root is
+therefore an empty tmpfs into which the directories of the host are bind-mounted. A directory that needs an additional
+entry is created in the tmpfs, and its entries are bind-mounted one by one.
 """
 
 import os
@@ -22,7 +22,7 @@ SHM_BYTES = 64 * 1024 * 1024
 
 
 def build_root(spec: LaunchSpec) -> None:
-    """Build the root at ``spec.root`` and move into it. Needs its own mount and PID namespaces."""
+    """Build the root at ``spec.root`` and move this process into it. Needs its own mount and PID namespaces."""
     root = spec.root
     libc.mount("none", "/", flags=libc.MS_REC | libc.MS_PRIVATE)
     libc.mount("tmpfs", root, "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "mode=755")
@@ -35,7 +35,7 @@ def build_root(spec: LaunchSpec) -> None:
     for entry in mounts:
         _mount_volume(root, entry)
     for path in spec.kept_paths:
-        _keep(root, path, mounts)
+        _uncover(root, path, mounts)
     _mount_proc(root)
     if spec.read_only_root:
         libc.make_read_only(root, recursive=False)
@@ -52,7 +52,7 @@ def _canonical(path: str) -> str:
 
 
 def _populate(host: Path, target: Path, mount_paths: Sequence[Path]) -> list[str]:
-    """Fill ``target`` with the host's entries of ``host``, leaving mount points; return what was bound."""
+    """Bind-mount the entries of ``host`` into ``target``, except mount points, and return the new mounts."""
     bound: list[str] = []
     names = {path.relative_to(host).parts[0] for path in mount_paths}
     present = {entry.name for entry in os.scandir(host)} if host.is_dir() else set()
@@ -67,7 +67,7 @@ def _populate_entry(host: Path, target: Path, mount_paths: Sequence[Path]) -> li
         target.mkdir(exist_ok=True)
         return []
     if host in mount_paths:
-        return []  # made when its volume is mounted, whose source says whether it is a file
+        return []  # created when its volume is mounted, as a file or directory like its source
     if mount_paths and not _all_exist(mount_paths):
         target.mkdir()
         return _populate(host, target, mount_paths)
@@ -86,7 +86,7 @@ def _bind_host_entry(host: Path, target: Path) -> list[str]:
         _make_mount_point(str(host), target)
         libc.bind(str(host), str(target))
     except OSError:
-        return []  # an entry this user may not see; it is absent from the container
+        return []  # this user may not access the entry, so the container does not have it
     return [str(target)]
 
 
@@ -106,14 +106,14 @@ def _mount_volume(root: str, entry: Mount) -> None:
         libc.make_read_only(str(target))
 
 
-def _keep(root: str, path: str, mounts: Sequence[Mount]) -> None:
-    """Bind ``path`` again where a volume hides it: a virtual environment below ``/tmp``, say."""
+def _uncover(root: str, path: str, mounts: Sequence[Mount]) -> None:
+    """Bind-mount ``path`` again if a volume hides it, such as a virtual environment below ``/tmp``."""
     if any(Path(path).is_relative_to(entry.path) and entry.source != path for entry in mounts):
         _mount_volume(root, Mount(path, path))
 
 
 def _mount_dev(root: str) -> None:
-    """A ``/dev`` like a container's: a few devices, the accelerators, and 64 MiB of shared memory."""
+    """Mount a ``/dev`` like that of a container: a few devices, accelerators, and 64 MiB of shared memory."""
     dev = Path(root, "dev")
     libc.mount("tmpfs", str(dev), "tmpfs", libc.MS_NOSUID, "mode=755")
     for entry in os.scandir("/dev"):
@@ -131,4 +131,4 @@ def _mount_proc(root: str) -> None:
     try:
         libc.mount("proc", target, "proc", libc.MS_NOSUID | libc.MS_NODEV)
     except PermissionError:
-        libc.bind("/proc", target)  # inside a container that hides parts of /proc, a new one is refused
+        libc.bind("/proc", target)  # the kernel refuses a new /proc inside a container that hides parts of its own

@@ -1,1 +1,1 @@
-"""Whole pods: the order of their containers, their status and their end."""
+"""The pods of a process node: the order of their containers, their status and their end."""

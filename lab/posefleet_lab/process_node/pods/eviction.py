@@ -1,4 +1,4 @@
-"""Reasons for which the node ends a whole pod: its deadline and the sizes of its emptyDirs."""
+"""Conditions under which the node ends a pod: its deadline and the size limits of its emptyDirs."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ _SIZE_CHECK_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Eviction:
-    """Why the node ends a pod."""
+    """The reason for which the node ends a pod, with conditions to add to its status."""
 
     reason: str
     message: str
@@ -21,7 +21,7 @@ class Eviction:
 
 
 async def until_deadline(pod: Manifest) -> Eviction:
-    """Return when the pod's activeDeadlineSeconds are over; never if it has none."""
+    """Return when the pod's activeDeadlineSeconds are over, or never if it has no deadline."""
     seconds = pod["spec"].get("activeDeadlineSeconds")
     if seconds is None:
         await asyncio.Event().wait()
@@ -30,7 +30,7 @@ async def until_deadline(pod: Manifest) -> Eviction:
 
 
 async def until_over_size_limit(sandbox: PodSandbox) -> Eviction:
-    """Return when an emptyDir holds more than its sizeLimit; never if none has a limit."""
+    """Return when an emptyDir exceeds its sizeLimit, or never if none has a limit."""
     limits = sandbox.volumes.size_limits()
     if not limits:
         await asyncio.Event().wait()
@@ -44,14 +44,14 @@ async def until_over_size_limit(sandbox: PodSandbox) -> Eviction:
 
 
 def used_bytes(directory: Path) -> int:
-    """Return the disk blocks below a directory, in bytes."""
+    """Return the disk space used by all files below a directory, in bytes."""
     total = 0
     for folder, _, files in os.walk(directory):
         for name in files:
             try:
                 total += Path(folder, name).lstat().st_blocks * 512
             except OSError:
-                continue  # deleted while we looked
+                continue  # the file was deleted meanwhile
     return total
 
 

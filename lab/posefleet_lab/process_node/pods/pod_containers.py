@@ -11,7 +11,7 @@ from ..sandbox.sandbox import PodSandbox
 
 @dataclass
 class PodContainers:
-    """Runs a pod's containers from the first init container to the last end."""
+    """Runs the containers of a pod, from the first init container to the end of the last container."""
 
     sandbox: PodSandbox
     inits: list[ContainerRunner]
@@ -19,7 +19,7 @@ class PodContainers:
 
     @classmethod
     def of(cls, sandbox: PodSandbox, inits: list[ContainerRecord], mains: list[ContainerRecord]) -> "PodContainers":
-        """Return runners for the records of a pod's containers."""
+        """Create a runner for each record of a pod's init containers and containers."""
         spec = sandbox.pod["spec"]
         policy = spec.get("restartPolicy") or "Always"
         of_inits = [
@@ -33,7 +33,7 @@ class PodContainers:
         return cls(sandbox, of_inits, of_mains)
 
     async def run(self) -> None:
-        """Return when no container runs or will run again. Sidecars end after the containers."""
+        """Run all containers until none runs or will restart. Sidecars are stopped after the other containers."""
         sidecars: list[asyncio.Task[None]] = []
         try:
             if await self._initialize(sidecars):
@@ -44,23 +44,23 @@ class PodContainers:
                 task.cancel()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Stop the containers, then the sidecars, within one grace time."""
+        """Stop the containers, then the sidecars, all within one grace period."""
         deadline = asyncio.get_running_loop().time() + grace_seconds
         await asyncio.gather(*(runner.stop(grace_seconds) for runner in [*self.mains, *self._plain_inits()]))
         left = max(0.0, deadline - asyncio.get_running_loop().time())
         await asyncio.gather(*(runner.stop(left) for runner in self._sidecars()))
 
-    def hurry(self, grace_seconds: float) -> None:
-        """Shorten the grace time of a stop under way."""
+    def shorten_grace_period(self, grace_seconds: float) -> None:
+        """Shorten the grace period of a stop that has begun."""
         for runner in [*self.inits, *self.mains]:
-            runner.hurry(grace_seconds)
+            runner.shorten_grace_period(grace_seconds)
 
     def runner(self, name: str) -> ContainerRunner | None:
-        """Return the container's runner."""
+        """Return the runner of the container ``name``, or None if the pod has no such container."""
         return next((runner for runner in [*self.inits, *self.mains] if runner.name == name), None)
 
-    def forget_unstarted(self) -> None:
-        """Record containers that never ran, and now never will, as a kubelet does when a pod ends."""
+    def fail_unstarted(self) -> None:
+        """Record containers that have not started as failed, as a kubelet does when a pod ends."""
         message = "The container could not be located when the pod was terminated"
         for runner in self.mains:
             if isinstance(runner.record.state, Waiting):

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 def phase(
     restart_policy: str, inits: Sequence[ContainerRecord], mains: Sequence[ContainerRecord], *, ending: bool = False
 ) -> str:
-    """Return the phase. ``ending`` says that the pod is being deleted and its containers will not come back."""
+    """Return the phase of a pod. ``ending`` says that its containers do not restart, since the pod is being deleted."""
     if ending:
         return _ended(mains)
     if any(_failed(record) for record in inits if not record.sidecar) and restart_policy == "Never":
@@ -25,7 +25,7 @@ def phase(
     if not _initialized(inits, mains):
         return "Pending"
     if any(record.sidecar and isinstance(record.state, Running) for record in inits):
-        restart_policy = "Always"  # as long as one runs, so does the pod
+        restart_policy = "Always"  # the pod runs as long as a sidecar does
     return _phase_of_mains(restart_policy, mains)
 
 
@@ -38,9 +38,9 @@ def conditions(
     *,
     mounted: bool = True,
 ) -> list[Manifest]:
-    """Return the kubelet's conditions; each keeps its transition time while its status stays.
+    """Return the conditions that a kubelet sets. A condition whose status is unchanged keeps its transition time.
 
-    ``mounted`` says that the pod's volumes are there.
+    ``mounted`` says that the volumes of the pod are set up.
     """
     ended, completed = phase in {"Succeeded", "Failed"}, phase == "Succeeded"
     sidecars = [record for record in inits if record.sidecar]
@@ -69,7 +69,7 @@ def conditions(
 
 
 def _initialized(inits: Sequence[ContainerRecord], mains: Sequence[ContainerRecord]) -> bool:
-    """Tell whether the containers may start. Once one has, sidecars that end or start again change nothing."""
+    """Return whether the containers may start. This stays true once one has started, even if sidecars end."""
     if any(record.last or not isinstance(record.state, Waiting) for record in mains):
         return True
     return all(record.started if record.sidecar else record.succeeded for record in inits)
@@ -112,7 +112,7 @@ def _with_transition(entry: Manifest, before: Manifest | None, now: datetime) ->
 
 @dataclass
 class PodState:
-    """What the node knows of a pod that runs here."""
+    """The state of a pod on this node, from which its status is derived."""
 
     address: str
     started: datetime
@@ -125,7 +125,7 @@ class PodState:
     extra_conditions: list[Manifest] = field(default_factory=list)
 
     def to_status(self, pod: Manifest, moment: datetime) -> Manifest:
-        """Return the status as a kubelet would write it."""
+        """Return the status of the pod at ``moment``, as a kubelet would write it."""
         policy = pod["spec"].get("restartPolicy") or "Always"
         stage = "Failed" if self.reason else phase(policy, self.inits, self.mains, ending=self.ending)
         status: Manifest = {
@@ -149,7 +149,7 @@ class PodState:
 
 
 class StatusWriter:
-    """Writes one pod's status by patches, so that conditions set by others stay."""
+    """Writes the status of one pod by patches, which keep conditions that others have set."""
 
     def __init__(self, api: Api, state: PodState) -> None:
         self._api, self._state = api, state
@@ -160,13 +160,13 @@ class StatusWriter:
         self.pod: Manifest = {}
 
     def changed(self) -> None:
-        """Say that the status may differ now."""
+        """Request that the status be written if it has changed."""
         if not self._gone:
             self._clean.clear()
             self._dirty.set()
 
     async def run(self) -> None:
-        """Write until cancelled, or until the pod is gone from the API server."""
+        """Write each change until cancelled, or until the pod no longer exists in the API server."""
         while True:
             await self._dirty.wait()
             self._dirty.clear()
@@ -182,7 +182,7 @@ class StatusWriter:
                 self._clean.set()
 
     async def flushed(self) -> None:
-        """Wait until what changed so far is written, or the pod is gone."""
+        """Wait until all changes so far have been written, or the pod no longer exists."""
         await self._clean.wait()
 
     async def _write(self) -> None:
@@ -190,7 +190,7 @@ class StatusWriter:
         if status == self._written:
             return
         path = f"/api/v1/namespaces/{namespace_of(self.pod)}/pods/{name_of(self.pod)}/status"
-        # podIPs merge by address: without this a new address would join the old one.
+        # A strategic merge would add a new address to podIPs and keep the old one.
         addresses = [{"$patch": "replace"}, *status["podIPs"]]
         body = {"metadata": {"uid": uid_of(self.pod)}, "status": {**status, "podIPs": addresses}}
         answer = await until_reachable(lambda: self._api.patch(path, body))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...api_client import ApiError, until_reachable
 from ...manifests import Manifest, key_of, name_of, namespace_of, now, parse_timestamp, uid_of
-from ..containers.states import bring_back, lost_records, new_records, was_started
+from ..containers.states import lost_records, mark_for_restart, new_records, was_started
 from ..sandbox.sandbox import NodeServices, PodSandbox
 from ..sandbox.volumes import VolumeError
 from .eviction import Eviction, until_deadline, until_over_size_limit
@@ -22,7 +22,7 @@ _VOLUME_REFRESH_SECONDS = 10.0
 
 
 class PodWorker:
-    """Runs one pod. ``update`` and ``gone`` tell it what the API server says of the pod."""
+    """Runs one pod. ``update`` and ``removed`` pass on changes of the pod in the API server."""
 
     def __init__(self, node: NodeServices, pod: Manifest) -> None:
         self.pod = pod
@@ -38,22 +38,22 @@ class PodWorker:
         self.finished = asyncio.Event()
 
     def update(self, pod: Manifest) -> None:
-        """Take note of a newer version of the pod."""
+        """Handle a newer version of the pod."""
         before, self.pod = self.pod, pod
         self.sandbox.pod = self._writer.pod = pod
         if pod["metadata"].get("deletionTimestamp"):
             if self._deleted.is_set() and _grace(pod) < _grace(before):
-                self.containers.hurry(_grace(pod))
+                self.containers.shorten_grace_period(_grace(pod))
             self._deleted.set()
 
-    def gone(self) -> None:
-        """Take note that the pod is no longer in the API server: nothing of it may stay."""
+    def removed(self) -> None:
+        """End the pod at once, because it no longer exists in the API server."""
         self.pod["metadata"]["deletionGracePeriodSeconds"] = 0
-        self.containers.hurry(0)
+        self.containers.shorten_grace_period(0)
         self._deleted.set()
 
     async def run(self) -> None:
-        """Run the pod to its end, then wait for its deletion and take it away."""
+        """Run the pod to its end, wait for its deletion, and remove it."""
         writer = asyncio.create_task(self._writer.run())
         self.update(self.pod)
         try:
@@ -67,7 +67,7 @@ class PodWorker:
             self._node.names.unsubscribe(self.pod)
 
     async def _run_containers(self) -> None:
-        """Run until the containers end, the pod is deleted, or the node must end it."""
+        """Run until the containers end, the pod is deleted, or the node evicts it."""
         self.sandbox.prepare()
         work = asyncio.create_task(self._live())
         watchers = [self._spawn(until_over_size_limit(self.sandbox)), self._spawn(until_deadline(self.pod))]
@@ -80,7 +80,7 @@ class PodWorker:
                 grace = 0
         if not work.done():
             await self.containers.stop(grace)
-            self.containers.forget_unstarted()
+            self.containers.fail_unstarted()
             self._state.ending = True
         for task in [work, deleted, *watchers]:
             task.cancel()
@@ -91,7 +91,7 @@ class PodWorker:
 
     async def _live(self) -> None:
         self._writer.changed()
-        if was_started(self.pod) and not self._comes_back():
+        if was_started(self.pod) and not self._restarts():
             return
         await self._set_up_volumes()
         self._state.mounted = True
@@ -102,15 +102,15 @@ class PodWorker:
         finally:
             refresh.cancel()
 
-    def _comes_back(self) -> bool:
-        """Bring back the containers of a pod that an earlier agent ran, where the restart policy says so."""
+    def _restarts(self) -> bool:
+        """Mark the containers that an earlier agent ran for restart. Returns False if the pod ends instead."""
         policy = self.pod["spec"].get("restartPolicy") or "Always"
         if policy == "Never":
-            self.containers.forget_unstarted()
+            self.containers.fail_unstarted()
             self._state.ending = True
             return False
-        bring_back(self._state.inits, "OnFailure")
-        bring_back(self._state.mains, policy)
+        mark_for_restart(self._state.inits, "OnFailure")
+        mark_for_restart(self._state.mains, policy)
         return True
 
     async def _set_up_volumes(self) -> None:
@@ -124,7 +124,7 @@ class PodWorker:
             return
 
     async def _refresh_volumes(self) -> None:
-        """Bring ConfigMaps, Secrets and tokens of a running pod up to date."""
+        """Update ConfigMaps, Secrets and tokens in the volumes of a running pod."""
         while True:
             await asyncio.sleep(_VOLUME_REFRESH_SECONDS)
             try:
@@ -143,7 +143,7 @@ class PodWorker:
             self._state.reason, self._state.message = "NodeAgentError", f"the lab's node agent failed: {outcome!r}"
 
     async def _remove(self) -> None:
-        """Take the pod off the API server and its files off this machine."""
+        """Remove the pod from the API server and its files from this machine."""
         path = f"/api/v1/namespaces/{namespace_of(self.pod)}/pods/{name_of(self.pod)}"
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid_of(self.pod)}}
         try:

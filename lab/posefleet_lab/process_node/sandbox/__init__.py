@@ -1,1 +1,1 @@
-"""What the containers of one pod see of this machine."""
+"""The sandbox of a pod: its directory, volumes, names and environment, as its containers see them."""

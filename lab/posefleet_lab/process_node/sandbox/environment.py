@@ -22,9 +22,9 @@ _FIELDS = {
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace ``$(NAME)`` by its value; an unknown name stays as it is, and ``$$`` is one dollar.
+    """Replace each ``$(NAME)`` by its value, as Kubernetes does in commands, arguments and variables.
 
-    So ``$$(NAME)`` gives a literal ``$(NAME)``.
+    References to unknown names are left as they are. ``$$`` becomes ``$``, so ``$$(NAME)`` gives a literal ``$(NAME)``.
     """
 
     def replacement(match: re.Match[str]) -> str:
@@ -36,7 +36,7 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 
 
 def field_value(pod: Manifest, path: str) -> str:
-    """Return the field of a pod that a ``fieldRef`` names. Raises ValueError for one that there is not."""
+    """Return the field of a pod that a ``fieldRef`` names. Raises ValueError for an unsupported field."""
     if path in _FIELDS:
         part, key = _FIELDS[path]
         return str(pod.get(part, {}).get(key, ""))
@@ -52,7 +52,10 @@ def field_value(pod: Manifest, path: str) -> str:
 
 
 def resource_value(container: Manifest, reference: Manifest, allocatable: Mapping[str, str]) -> str:
-    """Return the resource that a ``resourceFieldRef`` names; an absent limit is what the node has."""
+    """Return the resource that a ``resourceFieldRef`` names. An absent limit counts as what the node offers.
+
+    Raises ValueError for an unsupported resource.
+    """
     kind, _, resource = str(reference["resource"]).partition(".")
     if kind not in {"limits", "requests"}:
         raise ValueError(f"unsupported container resource: {reference['resource']}")
@@ -64,11 +67,11 @@ def resource_value(container: Manifest, reference: Manifest, allocatable: Mappin
 
 
 class ConfigError(Exception):
-    """A container cannot be created yet: something that its configuration names is missing."""
+    """A container cannot be created yet, because something that its configuration refers to is missing."""
 
 
 class ObjectReader(Protocol):
-    """Where ConfigMaps and Secrets come from; both as text by key, None where there is no such object."""
+    """Reads ConfigMaps and Secrets as bytes by key. Returns None for an object that does not exist."""
 
     async def config_map(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """Return the data of a ConfigMap."""
@@ -87,7 +90,7 @@ class EnvironmentBuilder:
     base: Mapping[str, str] = field(default_factory=dict)
 
     async def build(self, container: Manifest) -> dict[str, str]:
-        """Return the variables of a container. Raises ConfigError in a kubelet's words."""
+        """Return the variables of a container. Raises ConfigError with the message that a kubelet gives."""
         variables: dict[str, str] = {}
         for source in container.get("envFrom") or []:
             variables |= await self._from_source(source)
@@ -152,7 +155,7 @@ _TITLES = {"configMapKeyRef": "ConfigMap", "secretKeyRef": "Secret"}
 
 
 def user_and_group(pod: Manifest, container: Manifest, image: Image) -> tuple[int, int]:
-    """Return uid and gid. Raises ConfigError where ``runAsNonRoot`` forbids the user, as a kubelet does."""
+    """Return the uid and gid of a container. Raises ConfigError if ``runAsNonRoot`` forbids the user."""
     of_pod = pod["spec"].get("securityContext") or {}
     of_container = container.get("securityContext") or {}
 

@@ -25,7 +25,7 @@ _ACTIVE = "status.phase!=Succeeded,status.phase!=Failed"
 
 @dataclass(frozen=True)
 class Entry:
-    """One name's address; ``namespace`` is where its short forms are understood."""
+    """The address of a name. Pods in ``namespace`` can also use its short forms."""
 
     address: str
     name: str
@@ -74,9 +74,9 @@ def addresses(entries: Iterable[Entry], namespace: str) -> Mapping[str, str]:
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Replace a file's content in place, for it is bound into running containers.
+    """Replace the content of a file in place, because the file is bind-mounted into running containers.
 
-    The new text is written over the old before the rest is cut, so a reader never misses a name.
+    The new text overwrites the old one before the file is truncated, so that a reader never sees an empty file.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
     try:
@@ -130,7 +130,7 @@ class _Subscriber:
 
 
 class NameDirectory:
-    """Knows all Services and all pods with addresses, and writes the names into hosts files."""
+    """Follows all Services and all pods with addresses, and writes their names into hosts files."""
 
     def __init__(self, api: Api) -> None:
         self._services = Reflector(api, "/api/v1/services", {}, self._changed, self._changed)
@@ -146,26 +146,26 @@ class NameDirectory:
             tasks.create_task(self._rewrite_all())
 
     async def synced(self) -> None:
-        """Wait until all Services and pods were listed once."""
+        """Wait until all Services and pods have been listed once."""
         await self._services.synced.wait()
         await self._pods.synced.wait()
 
     def subscribe(self, pod: Manifest, address: str, file: Path) -> None:
-        """Write the hosts file of a pod now and whenever a name changes."""
+        """Write the hosts file of a pod now and whenever a name or address changes."""
         subscriber = _Subscriber(pod, address, file)
         self._subscribers[uid_of(pod)] = subscriber
         self._write(subscriber, self.entries())
 
     def unsubscribe(self, pod: Manifest) -> None:
-        """Leave the pod's hosts file alone from now on."""
+        """Stop updating the hosts file of a pod."""
         self._subscribers.pop(uid_of(pod), None)
 
     def entries(self) -> list[Entry]:
-        """Return all names that Services give to pods now."""
+        """Return all names that Services currently give to pods."""
         return cluster_entries(self._services.objects.values(), self._pods.objects.values())
 
     def addresses(self, namespace: str) -> Mapping[str, str]:
-        """Return the address of each name that a pod in ``namespace`` can use now."""
+        """Return the current address of each name that a pod in ``namespace`` can use."""
         return addresses(self.entries(), namespace)
 
     def _changed(self, _manifest: Manifest) -> None:
@@ -178,7 +178,7 @@ class NameDirectory:
             entries = self.entries()
             for subscriber in list(self._subscribers.values()):
                 self._write(subscriber, entries)
-            await asyncio.sleep(0.05)  # a burst of changes is one rewrite
+            await asyncio.sleep(0.05)  # rewrite once for a burst of changes
 
     @staticmethod
     def _write(subscriber: _Subscriber, entries: list[Entry]) -> None:

@@ -1,7 +1,7 @@
-"""Files of a volume, replaced all at once as a kubelet replaces them.
+"""Updates all files of a volume at the same moment, as a kubelet does.
 
-The files lie in a directory of their own; ``..data`` points to it, and each file of the volume is a
-link through ``..data``. One rename of that link shows all new files together.
+Each version of the files has its own directory, to which the link ``..data`` points, and each file of the volume is a
+link through ``..data``. Renaming a new link to ``..data`` replaces all files at once.
 """
 
 import shutil
@@ -15,14 +15,14 @@ _DATA = "..data"
 
 @dataclass(frozen=True)
 class ProjectedFile:
-    """A file's content and mode."""
+    """The content and mode of a file."""
 
     content: bytes
     mode: int = 0o644
 
 
 def write_files(directory: Path, files: Mapping[str, ProjectedFile]) -> bool:
-    """Make the volume show exactly ``files``, by path relative to it; return whether anything changed."""
+    """Make ``files``, by path relative to the volume, its only files. Returns whether anything changed."""
     directory.mkdir(parents=True, exist_ok=True)
     if _current(directory) == dict(files):
         return False

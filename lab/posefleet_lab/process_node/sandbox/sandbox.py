@@ -27,7 +27,7 @@ _NAMES_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class NodeServices:
-    """The node's configuration and its connections."""
+    """The configuration and connections of a node, which all its pods share."""
 
     config: NodeConfig
     api: Api
@@ -39,7 +39,7 @@ class NodeServices:
     isolated: bool
 
     def service_variables(self) -> dict[str, str]:
-        """Return the variables by which a pod finds the API server."""
+        """Return the environment variables by which a pod finds the API server."""
         address = urlsplit(self.server)
         host, port = str(address.hostname), str(address.port)
         return {
@@ -51,7 +51,16 @@ class NodeServices:
 
 
 def translate(text: str, paths: Mapping[str, str], names: Mapping[str, str]) -> str:
-    """Replace whole paths (and what lies below them) and whole host names in a text."""
+    """Replace paths and host names in a text for a container that runs without its own mount namespace.
+
+    Such a container sees the files of this machine under their own names. A path at which it expects a volume, and the
+    name of another pod, are therefore replaced by the path on this machine and by the address.
+
+    Args:
+        text: one argument or variable of the container.
+        paths: maps each mount path to the path on this machine. Paths below a mount path are replaced too.
+        names: maps each host name to an address. Only whole names are replaced.
+    """
     if paths:
         text = _replace(text, paths, r"(?<![A-Za-z0-9_./-])(?:{})" + r"(?=$|[/:,;\s\"'])")
     if names:
@@ -60,7 +69,7 @@ def translate(text: str, paths: Mapping[str, str], names: Mapping[str, str]) -> 
 
 
 def names_of_service(text: str, service: str, namespace: str) -> set[str]:
-    """Return the names in a text that a Service gives, or will give, to pods in ``namespace``."""
+    """Return the names in a text that have the form of a pod's name behind ``service``, as used in ``namespace``."""
     suffix = rf"{re.escape(service)}(?:\.{re.escape(namespace)}(?:\.svc(?:\.cluster\.local)?)?)?"
     return set(re.findall(rf"(?<![A-Za-z0-9_.-])[a-z0-9][a-z0-9-]*\.{suffix}{_END_OF_NAME}", text))
 
@@ -72,13 +81,13 @@ def _replace(text: str, table: Mapping[str, str], pattern: str) -> str:
 
 
 def pod_directory(base: Path, pod: Manifest) -> Path:
-    """Return where a pod's files lie below the node's directory."""
+    """Return the directory of a pod's files in the node's directory ``base``."""
     return base / "pods" / f"{namespace_of(pod)}_{name_of(pod)}_{uid_of(pod)}"
 
 
 @dataclass
 class PodSandbox:
-    """A pod's address, directory and volumes. ``changed`` is called when its status may differ."""
+    """The address, directory and volumes of a pod. ``changed`` is called when the pod's status may have changed."""
 
     node: NodeServices
     pod: Manifest
@@ -97,32 +106,32 @@ class PodSandbox:
         return PodVolumes(pod, directory, self.node.objects, self.node.config.allocatable())
 
     def prepare(self) -> None:
-        """Make the directory and the hosts file."""
+        """Create the directory and the hosts file."""
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "root").mkdir(exist_ok=True)
         (self.directory / "hostname").write_text(hostname_of(self.pod) + "\n")
         self.node.names.subscribe(self.pod, self.address, self.directory / "hosts")
 
     def addressed_pod(self) -> Manifest:
-        """Return the pod with its addresses, which the downward API may ask for before the API server knows them."""
+        """Return the pod with its addresses, which the downward API may need before the API server has them."""
         addresses = {"podIP": self.address, "podIPs": [{"ip": self.address}], "hostIP": HOST_IP}
         status = {**(self.pod.get("status") or {}), **addresses, "hostIPs": [{"ip": HOST_IP}]}
         return {**self.pod, "status": status}
 
     def log_file(self, container: str, run: int) -> Path:
-        """Return the log of a container's run; the first run is 0."""
+        """Return the log file of a run of a container, counted from 0."""
         return self._container_file(container, f"{run}.log")
 
     def termination_file(self, container: str, run: int) -> Path:
-        """Return the file that the container sees at its terminationMessagePath."""
+        """Return the file that is mounted at the container's terminationMessagePath."""
         return self._container_file(container, f"{run}.termination")
 
     def spec_file(self, container: str) -> Path:
-        """Return the launcher's instructions."""
+        """Return the file with the launch specification of a container."""
         return self._container_file(container, "launch.json")
 
     async def launch_spec(self, container: Manifest, image: Image, run: int) -> LaunchSpec:
-        """Return how to start a container. Raises ConfigError."""
+        """Return the launch specification of a container's run. Raises ConfigError or ApiError."""
         env = await self._environment(container, image)
         uid, gid = user_and_group(self.pod, container, image)
         context = container.get("securityContext") or {}
@@ -187,10 +196,10 @@ class PodSandbox:
         )
 
     async def _names_in(self, texts: Sequence[str]) -> Mapping[str, str]:
-        """Return all names and addresses of now, after a wait for names of the pod's own Service in ``texts``.
+        """Return the address of every known name, once the names of the pod's own Service in ``texts`` are known.
 
-        A gang starts as a whole, and its container's names are fixed when it starts: the Service and the peers'
-        addresses may still be on their way to this node.
+        The pods of a gang start together, and their translated names cannot change later, so this waits up to 10
+        seconds for the Service and for the addresses of the other pods.
         """
         namespace, service = namespace_of(self.pod), self.pod["spec"].get("subdomain")
         wanted = {name for text in texts for name in names_of_service(text, service, namespace)} if service else set()
@@ -216,7 +225,7 @@ def _argv(container: Manifest, image: Image, env: Mapping[str, str]) -> list[str
 
 
 def _inside(volume: Path, below: str) -> Path:
-    """Return a subPath of a volume, made if it is not there. Raises ConfigError for one that leaves it."""
+    """Return the subPath ``below`` of a volume, created if necessary. Raises ConfigError if it leaves the volume."""
     path = volume / below
     if not path.resolve().is_relative_to(volume.resolve()):
         raise ConfigError(f'failed to prepare subPath for volumeMount: "{below}" leaves the volume')

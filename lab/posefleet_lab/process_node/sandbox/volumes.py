@@ -16,17 +16,17 @@ _READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI")
 
 
 class VolumeError(Exception):
-    """A volume cannot be set up yet; the message is a kubelet's."""
+    """A volume cannot be set up yet. The message is the one that a kubelet gives."""
 
 
 class ClusterObjects:
-    """ConfigMaps and Secrets, read when they are needed."""
+    """Reads ConfigMaps, Secrets and service account tokens from the API server."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     async def config_map(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
-        """Return a ConfigMap's data, None if there is no such object."""
+        """Return the data of a ConfigMap by key, or None if it does not exist."""
         found = await self._get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
         if found is None:
             return None
@@ -34,14 +34,14 @@ class ClusterObjects:
         return text | {key: base64.b64decode(value) for key, value in (found.get("binaryData") or {}).items()}
 
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
-        """Return a Secret's data, None if there is no such object."""
+        """Return the data of a Secret by key, or None if it does not exist."""
         found = await self._get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
         if found is None:
             return None
         return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 
     async def token(self, pod: Manifest, audience: str, seconds: int) -> bytes:
-        """Return a service account token bound to the pod."""
+        """Return a token of the pod's service account that is bound to the pod and valid for ``seconds``."""
         account = pod["spec"].get("serviceAccountName") or "default"
         bound = {"kind": "Pod", "apiVersion": "v1", "name": name_of(pod), "uid": uid_of(pod)}
         spec = {"audiences": [audience] if audience else [], "expirationSeconds": seconds, "boundObjectRef": bound}
@@ -59,8 +59,8 @@ class ClusterObjects:
             raise
 
 
-def forget_memory(uid: str) -> None:
-    """Free the memory that the emptyDirs of a pod take."""
+def free_memory(uid: str) -> None:
+    """Free the memory of a pod's emptyDirs of medium Memory."""
     shutil.rmtree(_memory(uid), ignore_errors=True)
 
 
@@ -70,7 +70,7 @@ def _memory(uid: str) -> Path:
 
 @dataclass
 class PodVolumes:
-    """Sets up the volumes of one pod below ``directory``."""
+    """The volumes of one pod, in ``directory``."""
 
     pod: Manifest
     directory: Path
@@ -78,7 +78,7 @@ class PodVolumes:
     allocatable: Mapping[str, str]
 
     async def set_up(self) -> None:
-        """Make every volume, or bring its files up to date. Raises VolumeError."""
+        """Create every volume, or update its files. Raises VolumeError."""
         for volume in self.pod["spec"].get("volumes") or []:
             try:
                 await self._set_up(volume)
@@ -86,7 +86,7 @@ class PodVolumes:
                 raise VolumeError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}') from None
 
     def path(self, name: str) -> Path:
-        """Return where the volume ``name`` lies."""
+        """Return the directory or file of the volume ``name``."""
         volume = self._volume(name)
         if "hostPath" in volume:
             return Path(volume["hostPath"]["path"])
@@ -95,19 +95,19 @@ class PodVolumes:
         return self.directory / name
 
     def read_only(self, name: str) -> bool:
-        """Tell whether the volume's kind is never writable."""
+        """Return whether volumes of this kind are always read-only."""
         return any(kind in self._volume(name) for kind in _READ_ONLY_KINDS)
 
     def size_limits(self) -> dict[str, str]:
-        """Return the sizeLimit of each emptyDir that has one."""
+        """Return the sizeLimit, as a Kubernetes quantity, of each emptyDir that has one."""
         volumes = self.pod["spec"].get("volumes") or []
         limits = {volume["name"]: (volume.get("emptyDir") or {}).get("sizeLimit") for volume in volumes}
         return {name: str(limit) for name, limit in limits.items() if limit}
 
     def remove(self) -> None:
-        """Delete what was made; a hostPath stays."""
+        """Delete all volumes except those of type hostPath."""
         shutil.rmtree(self.directory, ignore_errors=True)
-        forget_memory(uid_of(self.pod))
+        free_memory(uid_of(self.pod))
 
     def _volume(self, name: str) -> Manifest:
         for volume in self.pod["spec"].get("volumes") or []:

@@ -13,7 +13,7 @@ from posefleet_lab.process_node.node_config import Image
 
 
 class Process:
-    """A process that ends when it is told to."""
+    """A process that ends when it is terminated or killed."""
 
     pid = launcher_pid = 1
 

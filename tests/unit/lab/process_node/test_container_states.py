@@ -7,8 +7,8 @@ import pytest
 from posefleet_lab.process_node.containers.states import (
     Backoff,
     Waiting,
-    bring_back,
     lost_records,
+    mark_for_restart,
     new_records,
     should_restart,
     was_started,
@@ -59,7 +59,7 @@ def test_what_ran_when_the_agent_ended_is_lost_with_code_255():
 
 def test_lost_containers_come_back_as_their_policy_says():
     _, records = lost_records(pod_left_behind("OnFailure", RUNNING, DONE))
-    bring_back(records, "OnFailure")
+    mark_for_restart(records, "OnFailure")
     assert isinstance(records[0].state, Waiting)
     assert (records[0].restarts, records[0].last.exit_code) == (3, 255)
     assert (records[1].restarts, records[1].state.exit_code) == (2, 0)

@@ -38,8 +38,8 @@ async def test_an_exec_probe_is_healthy_with_exit_code_0():
         return (0, "") if command == ["true"] else (1, "not yet")
 
     prober = a_prober(execute)
-    assert (await prober.ask(Probe({"exec": {"command": ["true"]}}))).healthy
-    failed = await prober.ask(Probe({"exec": {"command": ["false"]}}))
+    assert (await prober.probe_once(Probe({"exec": {"command": ["true"]}}))).healthy
+    failed = await prober.probe_once(Probe({"exec": {"command": ["false"]}}))
     assert (failed.healthy, failed.detail) == (False, "not yet")
 
 
@@ -47,7 +47,7 @@ async def test_a_slow_probe_fails():
     async def never(_command, _seconds):
         await asyncio.Event().wait()
 
-    result = await a_prober(never).ask(Probe({"exec": {"command": ["x"]}, "timeoutSeconds": 0.01}))
+    result = await a_prober(never).probe_once(Probe({"exec": {"command": ["x"]}, "timeoutSeconds": 0.01}))
     assert not result.healthy
 
 
@@ -63,14 +63,14 @@ async def test_http_statuses(status, healthy, unused_tcp_port):
     await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
     try:
         prober = a_prober(ports=[{"name": "http", "containerPort": unused_tcp_port}])
-        result = await prober.ask(Probe({"httpGet": {"path": "/healthz", "port": "http"}}))
+        result = await prober.probe_once(Probe({"httpGet": {"path": "/healthz", "port": "http"}}))
     finally:
         await runner.cleanup()
     assert result.healthy is healthy
 
 
 async def test_a_closed_port_is_unhealthy(unused_tcp_port):
-    result = await a_prober().ask(Probe({"tcpSocket": {"port": unused_tcp_port}}))
+    result = await a_prober().probe_once(Probe({"tcpSocket": {"port": unused_tcp_port}}))
     assert not result.healthy
     assert str(unused_tcp_port) in result.detail
 
@@ -83,7 +83,7 @@ class Record:
 
 @dataclass
 class Owner:
-    """A container that takes note of what it is told."""
+    """A container that records what its probes report."""
 
     container: dict[str, Any]
     record: Record = field(default_factory=Record)
@@ -100,54 +100,54 @@ class Owner:
         self.ends.append(problem)
 
 
-class SickProber:
-    """No answer is a good one; counts them by what was asked."""
+class FailingProber:
+    """A prober whose probes all fail, which counts them by the name of the probe."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
 
-    async def ask(self, probe: Probe) -> ProbeResult:
+    async def probe_once(self, probe: Probe) -> ProbeResult:
         name = probe.spec["name"]
-        self.asked[name] = self.asked.get(name, 0) + 1
-        return ProbeResult(healthy=False, detail="sick")
+        self.counts[name] = self.counts.get(name, 0) + 1
+        return ProbeResult(healthy=False, detail="it fails")
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda _seconds: whole(0))
 
 
-async def probe_for_long(owner: Owner, prober: SickProber, other: str) -> None:
-    """Until the probe named ``other``, which nothing ends, was asked often; or for some turns of the loop."""
+async def probe_for_long(owner: Owner, prober: FailingProber, other: str) -> None:
+    """Probe until the probe ``other``, which never stops, has run 50 times, or for 1000 turns of the event loop."""
     task = asyncio.create_task(ContainerProbing(owner, prober).run())  # type: ignore[arg-type]
     for _ in range(1000):
-        if prober.asked.get(other, 0) >= 50:
+        if prober.counts.get(other, 0) >= 50:
             break
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_container_that_is_not_alive_is_ended_once(at_once):
+async def test_a_container_that_is_not_alive_is_ended_once(without_delays):
     probes = {"livenessProbe": {"name": "alive", "failureThreshold": 2}, "readinessProbe": {"name": "ready"}}
-    owner, prober = Owner(probes), SickProber()
+    owner, prober = Owner(probes), FailingProber()
     await probe_for_long(owner, prober, "ready")
     assert owner.ends == ["failed liveness probe"]
-    assert prober.asked["alive"] == 2
-    assert prober.asked["ready"] >= 50
+    assert prober.counts["alive"] == 2
+    assert prober.counts["ready"] >= 50
 
 
-async def test_a_container_that_does_not_start_is_ended_once_and_never_counts_as_started(at_once):
+async def test_a_container_that_does_not_start_is_ended_once_and_never_counts_as_started(without_delays):
     owner = Owner({"startupProbe": {"name": "started", "failureThreshold": 3}, "livenessProbe": {"name": "alive"}})
-    prober = SickProber()
+    prober = FailingProber()
     await probe_for_long(owner, prober, "alive")
     assert owner.ends == ["failed startup probe"]
-    assert prober.asked == {"started": 3}
+    assert prober.counts == {"started": 3}
     assert not owner.record.started
 
 
 async def test_a_probe_that_a_node_cannot_ask_fails_and_says_so():
-    answer = await Prober("127.0.0.1", {}, None).ask(Probe({"grpc": {"port": 9000}}))  # type: ignore[arg-type]
+    answer = await Prober("127.0.0.1", {}, None).probe_once(Probe({"grpc": {"port": 9000}}))  # type: ignore[arg-type]
     assert not answer.healthy
     assert "httpGet" in answer.detail

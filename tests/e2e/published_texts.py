@@ -1,4 +1,4 @@
-"""Everything that the cluster tells to whoever may look: where no secret may be found."""
+"""The texts that a cluster shows to its users: objects, logs and metrics, in which no secret may occur."""
 
 import json
 import urllib.request
@@ -10,15 +10,15 @@ Kubectl = Callable[..., str]
 _KINDS = "pods,jobs,configmaps,services,events,ptj,deployments,replicasets,leases,endpointslices"
 
 
-class Told:
-    """Collects texts as they come: a pod that is gone cannot be asked."""
+class PublishedTexts:
+    """Collects texts while pods exist, because the logs of a deleted pod cannot be read."""
 
     def __init__(self, cluster: Cluster, kubectl: Kubectl, namespaces: list[str]) -> None:
         self._cluster, self._kubectl, self._namespaces = cluster, kubectl, namespaces
         self.texts: dict[str, str] = {}
 
     def collect(self, moment: str) -> None:
-        """Read all objects but Secrets, all logs and all metrics as they are now."""
+        """Read the current objects except Secrets, all logs and all metrics; ``moment`` names them in results."""
         for namespace in self._namespaces:
             objects = self._kubectl("-n", namespace, "get", _KINDS, "-o", "json")
             self.texts[f"{moment}: objects of {namespace}"] = objects
@@ -34,5 +34,5 @@ class Told:
         self.texts[f"{moment}: log of {namespace}/{pod}"] = self._kubectl("-n", namespace, *command)
 
     def places_with(self, secret: str) -> list[str]:
-        """Where ``secret`` was told."""
+        """Return the names of the texts that contain ``secret``."""
         return [place for place, text in self.texts.items() if secret in text]
