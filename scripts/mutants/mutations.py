@@ -4,6 +4,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import libcst as cst
@@ -172,7 +173,11 @@ class _Changes(cst.CSTVisitor):
     def _in_function(self) -> bool:
         """Whether the code runs when a function is called; defaults of parameters are computed at import."""
         functions = sum(isinstance(node, cst.FunctionDef) for node in self._around)
-        return functions > sum(isinstance(node, cst.Parameters) for node in self._around)
+        defaults = (
+            isinstance(node, cst.FunctionDef) and isinstance(inner, cst.Parameters)
+            for node, inner in pairwise(self._around)
+        )
+        return functions > sum(defaults)
 
     def _holder(self, node: cst.CSTNode) -> cst.CSTNode:
         """The small statement that holds ``node``; in the head of a compound one the whole expression."""

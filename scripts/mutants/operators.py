@@ -85,7 +85,7 @@ def removed_statements(node: cst.BaseSmallStatement) -> Iterator[cst.CSTNode]:
         yield cst.Pass()
 
 
-def forced_conditions(node: cst.If | cst.While | cst.CompIf) -> Iterator[cst.CSTNode]:
+def forced_conditions(node: cst.If | cst.While | cst.CompIf) -> Iterator[cst.CompIf | cst.If | cst.While]:
     """A condition that always holds and one that never does; a ``while`` is not made endless."""
     test = _parenthesized(node.test)
     yield node.with_changes(test=cst.BooleanOperation(test, cst.And(), cst.Name("False")), **_space(node))

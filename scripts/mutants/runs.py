@@ -135,7 +135,8 @@ def fork(work: Callable[[], int], log: Path = Path(os.devnull)) -> int:
         os.dup2(output, 2)
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
         code = work()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     finally:
         os._exit(code)
 
