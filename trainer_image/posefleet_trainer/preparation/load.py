@@ -11,13 +11,9 @@ from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.prepared import Prepared, StoredFile
 from posefleet_trainer.dataset.project import wants_clips
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.output_folder import MANIFEST_KEY
+from posefleet_trainer.output_folder import MODEL_MANIFEST_KEY, PREPARED_POINTER_KEY
 from posefleet_trainer.preparation.records import read_record, request_hash
 from posefleet_trainer.store.cache import NodeCache
-
-#: In the output folder: which prepared data the job has. All its attempts use the same, even if the project folder
-#: changes meanwhile.
-POINTER_KEY = "prepared.json"
 
 
 class Pointer(ApiModel):
@@ -45,14 +41,14 @@ def load_prepared(context: Context) -> Prepared:
 
 
 def _read_pointer(context: Context) -> Pointer:
-    pointer = read_record(context.output, POINTER_KEY, Pointer)
+    pointer = read_record(context.output, PREPARED_POINTER_KEY, Pointer)
     if pointer is None:
         problem = "does not exist or is damaged, so that the data are not prepared"
     elif pointer.request != request_hash(context.job.spec):
         problem = "belongs to another manifest"
     else:
         return pointer
-    raise InvalidInput(f"{context.output.uri}{POINTER_KEY} {problem}; run the stage prepare first")
+    raise InvalidInput(f"{context.output.uri}{PREPARED_POINTER_KEY} {problem}; run the stage prepare first")
 
 
 #: Files at a time; each comes in ranges of its own.
@@ -103,4 +99,4 @@ def fetch_training_files(context: Context, prepared: Prepared) -> Fetched:
 
 def fetch_ahead(context: Context, prepared: Prepared) -> Fetched | None:
     """The same before training looks whether it is needed at all; None where a model says that it may not be."""
-    return None if context.output.find(MANIFEST_KEY) else fetch_training_files(context, prepared)
+    return None if context.output.find(MODEL_MANIFEST_KEY) else fetch_training_files(context, prepared)

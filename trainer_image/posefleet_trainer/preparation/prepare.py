@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.dataset.project import Project, read_project
+from posefleet_trainer.output_folder import PREPARED_POINTER_KEY
 from posefleet_trainer.preparation.checks import check_job
-from posefleet_trainer.preparation.load import POINTER_KEY, Pointer
+from posefleet_trainer.preparation.load import Pointer
 from posefleet_trainer.preparation.records import dataset_hash, have_blobs, read_record, request_hash, write_record
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.open import check_writable
@@ -39,7 +40,7 @@ def prepare(context: Context) -> Prepared:
     context.progress.conclusion = what_was_found(prepared, len(context.progress.report().warnings))
     _log.info("%s", context.progress.conclusion)
     pointer = Pointer(request=request_hash(context.job.spec), key=key)
-    write_record(context.output, POINTER_KEY, pointer)
+    write_record(context.output, PREPARED_POINTER_KEY, pointer)
     context.progress.update(100.0)
     return prepared
 
