@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image as Header
 
 from posefleet_trainer.dataset.formats.labels import LabelRow, LabelTable
-from posefleet_trainer.dataset.prepared import Frame, FrameSet
+from posefleet_trainer.dataset.prepared import FrameSet, LabelledFrame
 from posefleet_trainer.dataset.project import Project, is_labelled
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store
@@ -131,14 +131,14 @@ def _batches(paths: Iterable[str], length: int) -> Iterator[list[str]]:
         yield batch
 
 
-def checked_frames(project: Project, sizes: Sizes) -> tuple[list[Frame], list[str]]:
+def checked_frames(project: Project, sizes: Sizes) -> tuple[list[LabelledFrame], list[str]]:
     """The frames that have a label within them, and a sentence for each kind of thing that was dropped.
 
     Raises:
         InvalidInput: no frame of the labels file has a usable label.
     """
     warnings: list[str] = []
-    frames: list[Frame] = []
+    frames: list[LabelledFrame] = []
     kinds: list[FrameSet] = ["labelled", "outOfDistribution"]
     for table, kind in zip(project.tables, kinds, strict=False):
         frames += _usable(table, kind, sizes, warnings)
@@ -152,10 +152,10 @@ def checked_frames(project: Project, sizes: Sizes) -> tuple[list[Frame], list[st
     return frames, warnings
 
 
-def _usable(table: LabelTable, kind: FrameSet, sizes: Sizes, warnings: list[str]) -> list[Frame]:
+def _usable(table: LabelTable, kind: FrameSet, sizes: Sizes, warnings: list[str]) -> list[LabelledFrame]:
     outside: list[str] = []
     unlabelled: list[str] = []
-    frames: list[Frame] = []
+    frames: list[LabelledFrame] = []
     for row in table.rows:
         frame = _frame(row, kind, sizes[row.path], table.keypoints, outside) if is_labelled(row) else None
         if frame is None or not any(frame.points):
@@ -172,7 +172,9 @@ def _usable(table: LabelTable, kind: FrameSet, sizes: Sizes, warnings: list[str]
     return frames
 
 
-def _frame(row: LabelRow, kind: FrameSet, size: list[int], keypoints: Sequence[str], outside: list[str]) -> Frame:
+def _frame(
+    row: LabelRow, kind: FrameSet, size: list[int], keypoints: Sequence[str], outside: list[str]
+) -> LabelledFrame:
     width, height = size
     points: list[list[float] | None] = []
     for keypoint, point in zip(keypoints, row.points, strict=True):
@@ -182,10 +184,10 @@ def _frame(row: LabelRow, kind: FrameSet, size: list[int], keypoints: Sequence[s
                 f"row {row.line} ({row.path}) {keypoint} at ({point[0]:g}, {point[1]:g}) of {width}x{height}"
             )
         points.append(list(point) if point is not None and inside else None)
-    return Frame(path=row.path, width=width, height=height, points=points, set=kind)
+    return LabelledFrame(path=row.path, width=width, height=height, points=points, set=kind)
 
 
-def _never_labelled(table: LabelTable, frames: Sequence[Frame]) -> list[str]:
+def _never_labelled(table: LabelTable, frames: Sequence[LabelledFrame]) -> list[str]:
     never = [name for k, name in enumerate(table.keypoints) if all(frame.points[k] is None for frame in frames)]
     return [f"{table.name}: no frame has a usable label of {', '.join(never)}"] if never else []
 

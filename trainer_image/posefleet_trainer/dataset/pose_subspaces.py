@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posefleet_api.job import Spec
-from posefleet_trainer.dataset.prepared import Frame, Prepared, resolve
+from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, resolve
 from posefleet_trainer.dataset.split import split_frames
 from posefleet_trainer.errors import InvalidInput
 
@@ -134,7 +134,7 @@ def fit_pose_spaces(spec: Spec, prepared: Prepared) -> PoseSpaces:
     return PoseSpaces(_single_view(spec, prepared.keypoints, points), _multi_view(spec, prepared.keypoints, points))
 
 
-def points_of(frames: Sequence[Frame], keypoints: int) -> NDArray[np.float64]:
+def points_of(frames: Sequence[LabelledFrame], keypoints: int) -> NDArray[np.float64]:
     """The labels as (frame, keypoint, xy) in source pixels, NaN where unlabelled."""
     points = np.full((len(frames), keypoints, 2), np.nan)
     for row, frame in enumerate(frames):

@@ -52,7 +52,7 @@ class SourceFile(ApiModel):
     etag: str
 
 
-class Frame(ApiModel):
+class LabelledFrame(ApiModel):
     """One labelled frame."""
 
     path: str
@@ -88,9 +88,9 @@ class Prepared(ApiModel):
     """A checked data set."""
 
     keypoints: list[str]
-    frames: list[Frame]
+    frames: list[LabelledFrame]
     frames_archive: StoredFile
-    """All labelled frames as they were, in one uncompressed tar whose member names are ``Frame.path``."""
+    """All labelled frames as they were, in one uncompressed tar whose member names are ``LabelledFrame.path``."""
     clip_videos: list[Video]
     """``dataset.videos``: what the unsupervised losses read."""
     predict_videos: list[Video]

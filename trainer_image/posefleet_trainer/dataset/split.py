@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from posefleet_api.dataset import Split
-from posefleet_trainer.dataset.prepared import Frame
+from posefleet_trainer.dataset.prepared import LabelledFrame
 
 SetName = Literal["train", "validation", "test", "outOfDistribution"]
 SET_NAMES: tuple[SetName, ...] = get_args(SetName)
 
 
-def split_frames(frames: Sequence[Frame], split: Split, seed: int) -> list[SetName]:
+def split_frames(frames: Sequence[LabelledFrame], split: Split, seed: int) -> list[SetName]:
     """The set of each frame: a function of its path, the seed, and how many frames there are, not of their order.
 
     A share above 0 gives at least one frame as long as one is left to train on.

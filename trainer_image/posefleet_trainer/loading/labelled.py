@@ -9,7 +9,7 @@ import torch
 from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
-from posefleet_trainer.dataset.prepared import Frame
+from posefleet_trainer.dataset.prepared import LabelledFrame
 from posefleet_trainer.loading.augmentation import Augmentation, apply, frame_augmentation, noise_bank
 from posefleet_trainer.loading.pipeline import PARAMETERS, Device, LookAhead, new_pipeline, parameters, to_torch, varied
 from posefleet_trainer.loading.sampler import FrameSampler, Share
@@ -43,7 +43,7 @@ class Archive(Protocol):
 class FrameStore:
     """The frames of one set at the network's size; those that fit in memory are decoded once."""
 
-    def __init__(self, archive: Archive, frames: Sequence[Frame], image: Grid) -> None:
+    def __init__(self, archive: Archive, frames: Sequence[LabelledFrame], image: Grid) -> None:
         self._archive = archive
         self.frames = frames
         self.image = image

@@ -7,7 +7,7 @@ import numpy as np
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.frames import FrameArchive
 from posefleet_trainer.dataset.pose_subspaces import PoseSpaces, points_of
-from posefleet_trainer.dataset.prepared import Frame, Prepared
+from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared
 from posefleet_trainer.dataset.split import split_frames
 from posefleet_trainer.gang.collectives import from_all
 from posefleet_trainer.models.coordinates import Grid, between
@@ -48,7 +48,9 @@ def predict_labelled_frames(
     )
 
 
-def _predict(model: TrainedModel, archive: FrameArchive, frames: Sequence[Frame], done: Callable[[int], None]) -> Poses:
+def _predict(
+    model: TrainedModel, archive: FrameArchive, frames: Sequence[LabelledFrame], done: Callable[[int], None]
+) -> Poses:
     image = model.image_size
     pictures = (resize(archive.image(frame.path), (image.height, image.width)) for frame in frames)
     in_image = predict_frames(model, [pictures], image, done)

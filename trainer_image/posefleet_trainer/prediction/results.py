@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posefleet_trainer.dataset.pose_subspaces import PoseSpaces, PoseSubspace
-from posefleet_trainer.dataset.prepared import Frame, Video
+from posefleet_trainer.dataset.prepared import LabelledFrame, Video
 from posefleet_trainer.dataset.split import SetName
 
 Floats = NDArray[np.float32]
@@ -51,7 +51,7 @@ class PcaErrors:
 class FrameResults:
     """The labelled frames."""
 
-    frames: list[Frame]
+    frames: list[LabelledFrame]
     sets: list[SetName]
     poses: Poses
     pixel_error: Floats

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_api.dataset import Split
-from posefleet_trainer.dataset.prepared import Frame
+from posefleet_trainer.dataset.prepared import LabelledFrame
 from posefleet_trainer.dataset.split import split_frames
 
 
-def frames(count: int, new: int = 0) -> list[Frame]:
+def frames(count: int, new: int = 0) -> list[LabelledFrame]:
     kinds = ["labelled"] * count + ["outOfDistribution"] * new
     return [
-        Frame(path=f"labeled-data/{n}.png", width=9, height=9, points=[[1.0, 1.0]], set=kind)
+        LabelledFrame(path=f"labeled-data/{n}.png", width=9, height=9, points=[[1.0, 1.0]], set=kind)
         for n, kind in enumerate(kinds)
     ]
 
