@@ -1,5 +1,6 @@
 """Videos with poses drawn in."""
 
+import threading
 from pathlib import Path
 
 import av
@@ -9,11 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.report import labelled_videos
 from posefleet_trainer.report.drawing import Style, draw_pose, legend
-from posefleet_trainer.report.labelled_videos import Source, canvas_size, write_labelled_video
+from posefleet_trainer.report.labelled_videos import (
+    LabelledVideoWriter,
+    VideoWithPoses,
+    canvas_size,
+    write_labelled_video,
+    write_labelled_videos,
+)
+from posefleet_trainer.report.page import JobResults
 from posefleet_trainer.report.palette import keypoint_colours
+from posefleet_trainer.store.cache import CacheFull, NodeCache
+from posefleet_trainer.store.folder import FolderStore
 from posefleet_trainer.video.index import build_index
-from unit.trainer.report.results import made_up_poses
+from unit.trainer.report.results import Made, made_up_poses
 
 
 def a_video(path: Path, width: int, height: int, frames: int) -> Path:
@@ -30,7 +41,7 @@ def a_video(path: Path, width: int, height: int, frames: int) -> Path:
 def labelled(folder: Path, width: int, height: int, frames: int, keypoints: int = 3) -> Path:
     path = a_video(folder / "source.mp4", width, height, frames)
     names = [f"point {number}" for number in range(keypoints)]
-    source = Source(path, build_index(path, "source.mp4"), made_up_poses(frames, keypoints))
+    source = VideoWithPoses(path, build_index(path, "source.mp4"), made_up_poses(frames, keypoints))
     style = Style(keypoint_colours(keypoints), [(0, keypoints - 1)])
     target = folder / "labelled.mp4"
     assert sum(write_labelled_video(source, names, style, target)) == frames
@@ -85,3 +96,47 @@ def test_a_legend_has_room_for_very_many_and_very_odd_names():
     assert panel.shape[0] == 640
     assert panel.shape[1] < 1200
     assert 0 < top < 100
+
+
+def small_cache(results: JobResults, directory: Path) -> NodeCache:
+    """Return a cache that holds the video and its index, and nothing beside them."""
+    video = results.predictions.videos[0].video
+    return NodeCache(directory, video.source.size_bytes + video.index.size_bytes)
+
+
+def write_all(made: Made, writer: LabelledVideoWriter, results: JobResults) -> None:
+    """Write all labelled videos on a single rank."""
+    write_labelled_videos(writer, results.predictions.videos, made.context.rank, made.context.progress)
+
+
+def in_use(directory: Path, project: Path) -> tuple[NodeCache, Path]:
+    """Another rank's cache on the same folder, and what it reads there."""
+    other = NodeCache(directory, 10**9)
+    (project / "other.bin").write_bytes(bytes(1000))
+    store = FolderStore(project)
+    stored = store.find("other.bin")
+    return other, other.fetch(store, stored.key, stored.size_bytes, stored.etag)
+
+
+def test_a_video_waits_until_another_rank_leaves_room_for_it(made, tmp_path, monkeypatch):
+    results = made.results()
+    writer = made.labelled_video_writer(results, small_cache(results, tmp_path / "cache"))
+    other, path = in_use(tmp_path / "cache", tmp_path)
+    monkeypatch.setattr(labelled_videos, "_CHECK_CACHE_SECONDS", 0.05)
+    releasing = threading.Timer(0.5, other.release, [path])
+    releasing.start()
+    made.context.output.delete("labelled_videos/vid.mp4")
+    write_all(made, writer, results)
+    releasing.join()
+    assert made.context.output.find("labelled_videos/vid.mp4") is not None
+
+
+def test_a_cache_that_nobody_leaves_is_too_small(made, tmp_path, monkeypatch):
+    results = made.results()
+    writer = made.labelled_video_writer(results, small_cache(results, tmp_path / "cache"))
+    other, path = in_use(tmp_path / "cache", tmp_path)
+    monkeypatch.setattr(labelled_videos, "_CHECK_CACHE_SECONDS", 0.05)
+    monkeypatch.setattr(labelled_videos, "_EXCHANGE_SECONDS", 0.2)
+    with pytest.raises(CacheFull, match=r"raise resources\.cachePerNode"):
+        write_all(made, writer, results)
+    other.release(path)
