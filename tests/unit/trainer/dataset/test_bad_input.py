@@ -87,7 +87,7 @@ def test_labels_without_rows(folder: ProjectFolder, tmp_path: Path):
 
 def test_picture_that_is_none(folder: ProjectFolder, tmp_path: Path):
     folder.with_file("labeled-data/img04.png", b"not a picture")
-    assert refusal(tmp_path).startswith("s3://lab/project/labeled-data/img04.png is no picture that can be read")
+    assert refusal(tmp_path).startswith("s3://lab/project/labeled-data/img04.png cannot be read as a picture")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from posefleet_trainer.dataset.frames import FrameArchive, decode_image, write_archive
+from posefleet_trainer.dataset.frame_archive import FrameArchive, decode_image, write_archive
 from posefleet_trainer.errors import InvalidInput
 
 

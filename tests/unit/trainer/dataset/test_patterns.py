@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_trainer.dataset.project import matches, select
+from posefleet_trainer.dataset.project import matches, select_paths
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_hostile_patterns_end_soon(segments: list[str], depth: int):
 
 def test_each_file_is_selected_once_and_idle_patterns_are_told():
     files = ["videos/b.mp4", "videos/a.mp4", "c.csv"]
-    assert select(files, ["videos/*.mp4", "videos/a*", "*.avi"]) == (["videos/a.mp4", "videos/b.mp4"], ["*.avi"])
+    assert select_paths(files, ["videos/*.mp4", "videos/a*", "*.avi"]) == (["videos/a.mp4", "videos/b.mp4"], ["*.avi"])

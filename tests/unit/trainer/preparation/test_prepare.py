@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posefleet_trainer.dataset.frames import FrameArchive
+from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.frame_archive import FrameArchive
+from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.errors import InvalidInput, Preempted
 from posefleet_trainer.preparation.load import load_prepared
-from posefleet_trainer.preparation.prepare import prepare, what_was_found
+from posefleet_trainer.preparation.prepare import describe, prepare
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.telemetry.metrics import DECODED_FRAMES
 from posefleet_trainer.video.decode import read_clip
@@ -24,6 +26,10 @@ def folder(tmp_path: Path) -> ProjectFolder:
     return ProjectFolder(tmp_path / "project").with_frames(6).with_video()
 
 
+def loaded(context: Context) -> Prepared:
+    return load_prepared(context.output, context.prepared, context.job.spec)
+
+
 def decoded_frames() -> float:
     return DECODED_FRAMES._value.get()
 
@@ -33,7 +39,7 @@ def test_prepared_data_are_what_training_reads(folder: ProjectFolder, tmp_path: 
 
     prepared = prepare(context)
 
-    assert load_prepared(context) == prepared
+    assert loaded(context) == prepared
     assert prepared.keypoints == list(KEYPOINTS)
     assert [frame.path for frame in prepared.frames] == list(folder.rows)
     assert prepared.frames[0].points == [list(point) for point in folder.rows["labeled-data/img00.png"]]
@@ -55,7 +61,7 @@ def test_what_was_found_is_said_in_a_sentence(folder: ProjectFolder, tmp_path: P
     warnings = context.progress.report().warnings
     counted = f"6 labelled frames of {len(KEYPOINTS)} keypoints, 1 video"
     assert context.progress.conclusion == counted + (f", {len(warnings)} warnings" if warnings else "")
-    assert what_was_found(prepared.model_copy(update={"keypoints": ["nose"]}), 1) == (
+    assert describe(prepared.model_copy(update={"keypoints": ["nose"]}), 1) == (
         "6 labelled frames of 1 keypoint, 1 video, 1 warning"
     )
 
@@ -84,7 +90,7 @@ def test_second_job_on_the_same_data_downloads_and_decodes_nothing(
     again = a_context(tmp_path, "two")
 
     assert prepare(again) == first
-    assert load_prepared(again) == first
+    assert loaded(again) == first
     assert decoded_frames() == before
 
 
@@ -199,8 +205,8 @@ def test_videos_shorter_than_a_clip_are_told_and_left_out_of_training(folder: Pr
     context = a_context(tmp_path)
     prepare(context)
     assert "videos/short.mp4 has 5 frames, fewer than training.clipLength (16)" in context.progress.report().warnings[0]
-    assert [video.source.path for video in load_prepared(context).clip_videos] == ["videos/a.mp4"]
-    assert len(load_prepared(context).predict_videos) == 2
+    assert [video.source.path for video in loaded(context).clip_videos] == ["videos/a.mp4"]
+    assert len(loaded(context).predict_videos) == 2
 
 
 @pytest.mark.parametrize("kind", ["variable frame rate", "yuv444p", "hevc", "mpeg4 in mp4", "vp9", "mjpeg"])
@@ -227,21 +233,21 @@ def test_job_that_is_asked_to_stop_leaves_no_scratch(
 
 
 def test_loading_before_preparing_says_so(folder: ProjectFolder, tmp_path: Path):
-    with pytest.raises(InvalidInput, match="data are not prepared; run the stage prepare first"):
-        load_prepared(a_context(tmp_path))
+    with pytest.raises(InvalidInput, match="data is not prepared; run the stage prepare first"):
+        loaded(a_context(tmp_path))
 
 
 def test_prepared_data_of_another_manifest_are_not_loaded(folder: ProjectFolder, tmp_path: Path):
     prepare(a_context(tmp_path))
     with pytest.raises(InvalidInput, match="belongs to another manifest"):
-        load_prepared(a_context(tmp_path, losses={}))
+        loaded(a_context(tmp_path, losses={}))
 
 
 def test_job_keeps_its_prepared_data_when_the_folder_changes(folder: ProjectFolder, tmp_path: Path):
     context = a_context(tmp_path)
     prepared = prepare(context)
     folder.with_video("videos/later.mp4")
-    assert load_prepared(context) == prepared
+    assert loaded(context) == prepared
 
 
 def test_damaged_pointer_is_a_clear_refusal(folder: ProjectFolder, tmp_path: Path):
@@ -249,7 +255,7 @@ def test_damaged_pointer_is_a_clear_refusal(folder: ProjectFolder, tmp_path: Pat
     prepare(context)
     context.output.write("prepared.json", b"{")
     with pytest.raises(InvalidInput, match="run the stage prepare first"):
-        load_prepared(context)
+        loaded(context)
 
 
 def test_finding_prepared_data_loads_no_heavy_library(folder: ProjectFolder, tmp_path: Path):
