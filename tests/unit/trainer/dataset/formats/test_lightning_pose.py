@@ -143,7 +143,7 @@ def test_one_changed_character_is_read_or_refused_with_a_remedy(place: int, char
 
 
 def test_real_project_is_read():
-    path = Path(__file__).parents[4].parent / "shared/data/mirror-mouse-example/CollectedData.csv"
+    path = Path(__file__).parents[5].parent / "shared/data/mirror-mouse-example/CollectedData.csv"
     if not path.exists():
         pytest.skip(f"the real data are not here: {path}")
     table = parse_lightning_pose(path.read_bytes(), path.name)
