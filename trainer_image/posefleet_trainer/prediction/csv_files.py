@@ -15,6 +15,7 @@ import numpy as np
 from posefleet_api.base import ApiModel
 from posefleet_trainer.dataset.split import SetName
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.output_folder import PREDICTIONS_FOLDER, VIDEO_PREDICTIONS_FOLDER
 from posefleet_trainer.prediction.results import (
     Floats,
     FrameResults,
@@ -95,9 +96,6 @@ def _write(
             writer.writerow([*cells, sets[place]] if sets is not None else cells)
 
 
-FOLDER = "predictions/video_preds"
-
-
 class VideoManifest(ApiModel):
     """Written after a video's files: which model predicted which content."""
 
@@ -165,7 +163,7 @@ class VideoFiles:
 
 
 def _key(predicted: PredictedVideo, suffix: str) -> str:
-    return f"{FOLDER}/{predicted.name}{suffix}"
+    return f"{VIDEO_PREDICTIONS_FOLDER}{predicted.name}{suffix}"
 
 
 #: Lightning Pose's words for the sets.
@@ -185,7 +183,7 @@ def write_frame_results(output: Store, keypoints: Sequence[str], results: FrameR
             with scratch_folder(directory) as folder:
                 _write_files(folder, f"predictions{suffix}", keypoints, results, rows)
                 for file in sorted(folder.iterdir()):
-                    output.upload(file, f"predictions/{file.name}", "text/csv")
+                    output.upload(file, f"{PREDICTIONS_FOLDER}{file.name}", "text/csv")
 
 
 def _write_files(folder: Path, name: str, keypoints: Sequence[str], results: FrameResults, rows: Sequence[int]) -> None:

@@ -9,21 +9,21 @@ from posefleet_api.base import ApiModel
 from posefleet_api.job import Spec
 from posefleet_trainer.dataset.prepared import Prepared, StoredFile, wants_clips
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.output_folder import PREPARED_POINTER_KEY
 from posefleet_trainer.preparation.records import read_record, request_hash
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.telemetry.progress import ProgressTracker
-
-#: The key of the ``Pointer`` in the output folder. All attempts of a job read the same prepared data through it, even
-#: if the project folder changes meanwhile.
-POINTER_KEY = "prepared.json"
 
 #: Files that are downloaded at a time; each is downloaded in several ranges at once.
 _PARALLEL_FILES = 4
 
 
 class Pointer(ApiModel):
-    """What the stage prepare writes to the output folder: which prepared data the job reads."""
+    """What the stage prepare writes to the output folder: which prepared data the job reads.
+
+    All attempts of a job read the same prepared data through it, even if the project folder changes meanwhile.
+    """
 
     request: str
     """``request_hash`` of the manifest that the data was prepared for."""
@@ -64,14 +64,14 @@ def load_prepared(output: Store, prepared: Store, spec: Spec) -> Prepared:
 
 
 def _read_pointer(output: Store, spec: Spec) -> Pointer:
-    pointer = read_record(output, POINTER_KEY, Pointer)
+    pointer = read_record(output, PREPARED_POINTER_KEY, Pointer)
     if pointer is None:
         problem = "does not exist or is damaged, so the data is not prepared"
     elif pointer.request != request_hash(spec):
         problem = "belongs to another manifest"
     else:
         return pointer
-    raise InvalidInput(f"{output.uri}{POINTER_KEY} {problem}; run the stage prepare first")
+    raise InvalidInput(f"{output.uri}{PREPARED_POINTER_KEY} {problem}; run the stage prepare first")
 
 
 def training_files(spec: Spec, prepared: Prepared) -> list[StoredFile]:

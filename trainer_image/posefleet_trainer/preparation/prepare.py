@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.dataset.project import Project, read_project
+from posefleet_trainer.output_folder import PREPARED_POINTER_KEY
 from posefleet_trainer.preparation.checks import check_job
-from posefleet_trainer.preparation.load import POINTER_KEY, Pointer
+from posefleet_trainer.preparation.load import Pointer
 from posefleet_trainer.preparation.records import dataset_hash, have_blobs, read_record, request_hash, write_record
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
@@ -41,7 +42,7 @@ def prepare(context: Context) -> Prepared:
         context.progress.warn(warning)
     context.progress.conclusion = describe(prepared, len(context.progress.report().warnings))
     _log.info("%s", context.progress.conclusion)
-    write_record(context.output, POINTER_KEY, Pointer(request=request_hash(spec), key=key))
+    write_record(context.output, PREPARED_POINTER_KEY, Pointer(request=request_hash(spec), key=key))
     context.progress.update(100.0)
     return prepared
 

@@ -17,7 +17,7 @@ from posefleet_api.constants import (
     ENV_SECRET_KEY,
     ENV_SESSION_TOKEN,
 )
-from posefleet_api.places import attempt_folder
+from posefleet_trainer.output_folder import attempt_summary_key, node_log_key, preparation_log_key
 from posefleet_trainer.record.logs import BoundedLog, Capture
 
 if TYPE_CHECKING:
@@ -123,12 +123,12 @@ class Keeping:
         number, node = int(self._environment[ENV_NUMBER]), int(self._environment.get(ENV_NODE_RANK) or "0")
         if ENV_NODE_RANK not in self._environment:
             # Only the pods of an attempt are indexed.
-            return {f"prepare/{number}.log": self._log_now}
+            return {preparation_log_key(number): self._log_now}
         documents: dict[str, Callable[[], bytes | None]] = {
-            f"{attempt_folder(number)}node-{node}.log": self._log_now,
+            node_log_key(number, node): self._log_now,
         }
         if node == 0:
-            documents[f"{attempt_folder(number)}summary.json"] = self._summary_now
+            documents[attempt_summary_key(number)] = self._summary_now
         return documents
 
     def _log_now(self) -> bytes | None:

@@ -16,7 +16,7 @@ from posefleet_trainer.dataset.prepared import Video
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.gang.collectives import total
 from posefleet_trainer.models.coordinates import Grid, between
-from posefleet_trainer.output_folder import LABELLED_VIDEOS
+from posefleet_trainer.output_folder import LABELLED_VIDEOS_FOLDER
 from posefleet_trainer.prediction.results import Poses, PredictedVideo
 from posefleet_trainer.report.drawing import LOW_CONFIDENCE, Style, draw_pose, legend, write_heading
 from posefleet_trainer.report.material import Material
@@ -129,7 +129,7 @@ def video_uris(material: Material) -> list[str]:
     if not material.context.job.spec.predict.labelled_video:
         return []
     output = material.context.output
-    return [f"{output.uri}{LABELLED_VIDEOS}/{video.name}.mp4" for video in material.predictions.videos]
+    return [f"{output.uri}{LABELLED_VIDEOS_FOLDER}{video.name}.mp4" for video in material.predictions.videos]
 
 
 def write_labelled_videos(material: Material) -> None:
@@ -185,7 +185,7 @@ class _Work:
                         yield 0
                     path, index = source
                     yield from write_labelled_video(Source(path, index, poses), keypoints, style, target)
-                material.context.output.upload(target, f"{LABELLED_VIDEOS}/{predicted.name}.mp4", "video/mp4")
+                material.context.output.upload(target, f"{LABELLED_VIDEOS_FOLDER}{predicted.name}.mp4", "video/mp4")
                 target.unlink()
 
     def _source(self, held: ExitStack, video: Video) -> tuple[Path, VideoIndex] | None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from posefleet_trainer.output_folder import LABELLED_VIDEOS
+from posefleet_trainer.output_folder import LABELLED_VIDEOS_FOLDER
 from posefleet_trainer.prediction.results import PredictedVideo, video_results
 from posefleet_trainer.record.facts import versions
 from posefleet_trainer.report.charts import Series, Trace, draw_error_plot, error_charts, traces, training_curves
@@ -113,7 +113,7 @@ def _video_section(material: Material, predicted: PredictedVideo) -> VideoSectio
     results = video_results(material.poses(predicted), material.predictions.spaces)
     return VideoSection(
         predicted=predicted,
-        link=f"../{LABELLED_VIDEOS}/{quote(predicted.name)}.mp4" if has_labelled else None,
+        link=f"../{LABELLED_VIDEOS_FOLDER}{quote(predicted.name)}.mp4" if has_labelled else None,
         frames=sample_frames(material, predicted.video, results.poses, _SAMPLE_FRAMES),
         charts=error_charts(material, results),
         traces=traces(material, results),

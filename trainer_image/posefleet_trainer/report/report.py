@@ -10,7 +10,7 @@ from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.gang.collectives import wait_for_all
 from posefleet_trainer.gang.process_group import peer_errors
 from posefleet_trainer.models.trained import TrainedModel
-from posefleet_trainer.output_folder import MODEL_KEY, PAGE, SUMMARY
+from posefleet_trainer.output_folder import MODEL_KEY, PREDICTIONS_FOLDER, REPORT_KEY, SUMMARY_KEY
 from posefleet_trainer.prediction.results import Predictions
 from posefleet_trainer.record.facts import ErrorOfFrames
 from posefleet_trainer.report.labelled_videos import video_uris, write_labelled_videos
@@ -48,8 +48,8 @@ def report(context: Context, prepared: Prepared, model: TrainedModel, prediction
         wait_for_all()
     context.progress.update(100)
     return Artifacts(
-        report=f"{context.output.uri}{PAGE}",
-        predictions=f"{context.output.uri}predictions/",
+        report=f"{context.output.uri}{REPORT_KEY}",
+        predictions=f"{context.output.uri}{PREDICTIONS_FOLDER}",
         model=f"{context.output.uri}{MODEL_KEY}",
         labelled_videos=video_uris(material),
     )
@@ -57,7 +57,7 @@ def report(context: Context, prepared: Prepared, model: TrainedModel, prediction
 
 def _write_page(material: Material) -> None:
     output, now = material.context.output, datetime.now(UTC)
-    output.write(SUMMARY, json.dumps(summary(material, now), indent=2).encode(), "application/json")
+    output.write(SUMMARY_KEY, json.dumps(summary(material, now), indent=2).encode(), "application/json")
     page = render_page(material, now).encode()
-    output.write(PAGE, page, "text/html; charset=utf-8")
-    _log.info("wrote %s%s (%d KiB)", output.uri, PAGE, len(page) // 1024)
+    output.write(REPORT_KEY, page, "text/html; charset=utf-8")
+    _log.info("wrote %s%s (%d KiB)", output.uri, REPORT_KEY, len(page) // 1024)

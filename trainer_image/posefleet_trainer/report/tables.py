@@ -10,9 +10,9 @@ import yaml
 
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.outcomes import ProgressReport
-from posefleet_api.places import attempt_folder
 from posefleet_api.status import Attempt
 from posefleet_trainer.dataset.split import SET_NAMES, SetName
+from posefleet_trainer.output_folder import attempt_summary_key, node_log_key
 from posefleet_trainer.prediction.results import Floats, FrameResults, PcaErrors, VideoResults
 from posefleet_trainer.report.drawing import LOW_CONFIDENCE
 from posefleet_trainer.report.material import Material
@@ -183,8 +183,8 @@ def kept_files(attempt: Attempt, nodes: int) -> list[str]:
     """The summary and the logs of an attempt of the operator, in the output folder; none of a workstation's."""
     if attempt.number == 0:
         return []
-    logs = [f"node-{node}.log" for node in range(min(nodes, _LINKED_LOGS))]
-    return [f"{attempt_folder(attempt.number)}{name}" for name in ("summary.json", *logs)]
+    logs = [node_log_key(attempt.number, node) for node in range(min(nodes, _LINKED_LOGS))]
+    return [attempt_summary_key(attempt.number), *logs]
 
 
 def manifest_of(job: PoseTrainingJob) -> str:
