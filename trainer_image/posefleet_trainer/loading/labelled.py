@@ -34,7 +34,7 @@ _KEPT_BYTES = 512 * 2**20
 
 
 class Archive(Protocol):
-    """Where labelled frames lie (``dataset.frames.FrameArchive``)."""
+    """Where labelled frames lie (``dataset.frame_archive.FrameArchive``)."""
 
     def image(self, path: str) -> np.ndarray:
         """The picture (height, width, 3), RGB."""

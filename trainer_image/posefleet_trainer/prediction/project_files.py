@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from posefleet_trainer.dataset.frames import FrameArchive
+from posefleet_trainer.dataset.frame_archive import FrameArchive
 from posefleet_trainer.dataset.prepared import StoredFile, Video
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store

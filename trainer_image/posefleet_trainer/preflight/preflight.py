@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from posefleet_api.constants import ENV_NUMBER
 from posefleet_api.job import Spec
 from posefleet_trainer.context import Context, Rank
-from posefleet_trainer.dataset.prepared import Prepared
-from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.dataset.prepared import Prepared, wants_clips
 from posefleet_trainer.errors import PeerLost, TrainerError
 from posefleet_trainer.gang.collectives import from_all
 from posefleet_trainer.gang.determinism import set_up_cublas
@@ -74,7 +73,9 @@ def _probe_rank(context: Context, prepared: Prepared) -> tuple[RankFindings, Tra
         # Outside of a cluster, a job also trains without the GPUs that it requests.
         requested = spec.resources.gpus_per_node if ENV_NUMBER in os.environ else 0
         gpu = probe_gpu(rank.local_index, requested)
-        found = found.model_copy(update={"gpu": gpu, "decoding": _probe_video_decoder(context.rank, context.job.spec, gpu)})
+        found = found.model_copy(
+            update={"gpu": gpu, "decoding": _probe_video_decoder(context.rank, context.job.spec, gpu)}
+        )
         if rank.local_index == 0:
             space = probe_space(context.cache_directory, context.cache_bytes, spec, prepared)
             found = found.model_copy(update={"space": space, "store": probe_store(context.output)})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 from PIL import ImageDraw, ImageFont
 
-from posefleet_trainer.dataset.prepared import resolve
+from posefleet_trainer.dataset.prepared import keypoint_numbers
 from posefleet_trainer.report.palette import Colour, keypoint_colours
 from posefleet_trainer.video.decode import Image
 
@@ -51,7 +51,7 @@ def keypoint_style(names: Sequence[str], skeleton: Sequence[Sequence[str | int]]
     Raises:
         InvalidInput: The skeleton names a keypoint that the labels do not have.
     """
-    pairs = [resolve(pair, names, "dataset.skeleton") for pair in skeleton]
+    pairs = [keypoint_numbers(pair, names, "dataset.skeleton") for pair in skeleton]
     return Style(keypoint_colours(len(names)), [(first, second) for first, second in pairs])
 
 

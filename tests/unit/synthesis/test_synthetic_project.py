@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from posefleet_synthesis.body import KEYPOINTS
+from posefleet_synthesis.animal import KEYPOINTS
 from posefleet_synthesis.main import main
 
 FRAMES, SIZE = 8, 64
