@@ -136,9 +136,9 @@ def _decoding(context: Context, gpu: GpuFinding | None) -> DecodingFinding | Non
     if gpu is None or not wants_clips(context.job.spec):
         return None
     from posefleet_trainer.loading.devices import probe_decoding
-    from posefleet_trainer.training.data import image_size
+    from posefleet_trainer.models.coordinates import image_grid
 
-    return probe_decoding(context.rank.local_index, image_size(context.job.spec))
+    return probe_decoding(context.rank.local_index, image_grid(context.job.spec.model))
 
 
 def _tell(context: Context, found: Sequence[RankFindings]) -> None:
