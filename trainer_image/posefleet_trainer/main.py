@@ -45,14 +45,20 @@ def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
     if stages == ("prepare",):
         return None
     from posefleet_trainer.gang.imports import imported_meanwhile
+    from posefleet_trainer.output_folder import MANIFEST_KEY
     from posefleet_trainer.preflight.preflight import preflight
-    from posefleet_trainer.preparation.load import fetch_ahead
+    from posefleet_trainer.preparation.load import fetch_training_files
+    from posefleet_trainer.store.cache import NodeCache
 
-    prepared = load_prepared(context)
+    prepared = load_prepared(context.output, context.prepared, context.job.spec)
     preflight(context, prepared)
     context.timeline.mark("preflight")
     with imported_meanwhile("posefleet_trainer.training.train"):
-        fetched = fetch_ahead(context, prepared)
+        # Where the output folder has a model already, training may not be needed, and neither are its files.
+        fetched = None
+        if not context.output.find(MANIFEST_KEY):
+            cache = NodeCache(context.cache_directory, context.cache_bytes)
+            fetched = fetch_training_files(context.prepared, cache, context.job.spec, prepared, context.progress)
         context.timeline.mark("data")
     context.timeline.mark("import")
     from posefleet_trainer.record.facts import versions

@@ -43,7 +43,7 @@ class FrameBatch:
 
 
 class Archive(Protocol):
-    """A source of labelled pictures, such as ``dataset.frames.FrameArchive``."""
+    """A source of labelled pictures, such as ``dataset.frame_archive.FrameArchive``."""
 
     def image(self, path: str) -> np.ndarray:
         """Return the picture at ``path`` (height, width, 3), RGB bytes."""

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.frames import FrameArchive
-from posefleet_trainer.dataset.pose_subspaces import PoseSpaces, points_of
+from posefleet_trainer.dataset.frame_archive import FrameArchive
+from posefleet_trainer.dataset.pose_subspaces import PoseSpaces, label_points
 from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared
 from posefleet_trainer.dataset.split import split_frames
 from posefleet_trainer.gang.collectives import from_all
@@ -42,7 +42,7 @@ def predict_labelled_frames(
         frames=prepared.frames,
         sets=split_frames(prepared.frames, spec.dataset.split, spec.training.seed),
         poses=poses,
-        pixel_error=pixel_error(poses.points, points_of(prepared.frames, len(prepared.keypoints))),
+        pixel_error=pixel_error(poses.points, label_points(prepared.frames, len(prepared.keypoints))),
         single_view=pca_errors(spaces.single_view, poses),
         multi_view=pca_errors(spaces.multi_view, poses),
     )

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from posefleet_api.constants import ENV_NUMBER
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.prepared import Prepared
-from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.dataset.prepared import Prepared, wants_clips
 from posefleet_trainer.errors import PeerLost, TrainerError
 from posefleet_trainer.gang.collectives import from_all
 from posefleet_trainer.gang.determinism import set_up_cublas

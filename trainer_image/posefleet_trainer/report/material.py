@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.prepared import Prepared, resolve
+from posefleet_trainer.dataset.prepared import Prepared, keypoint_numbers
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.prediction.csv_files import VideoFiles
 from posefleet_trainer.prediction.results import Poses, PredictedVideo, Predictions
@@ -33,7 +33,7 @@ class Material:
     def of(cls, context: Context, prepared: Prepared, model: TrainedModel, predictions: Predictions) -> "Material":
         """With the colours and the skeleton of the job's keypoints."""
         names = predictions.keypoints
-        pairs = [resolve(pair, names, "dataset.skeleton") for pair in context.job.spec.dataset.skeleton]
+        pairs = [keypoint_numbers(pair, names, "dataset.skeleton") for pair in context.job.spec.dataset.skeleton]
         style = Style(keypoint_colours(len(names)), [(first, second) for first, second in pairs])
         cache = NodeCache(context.cache_directory, context.cache_bytes)
         return cls(context, prepared, model, predictions, style, cache)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from posefleet_trainer.dataset.frames import FrameArchive
-from posefleet_trainer.dataset.pose_subspaces import points_of
+from posefleet_trainer.dataset.frame_archive import FrameArchive
+from posefleet_trainer.dataset.pose_subspaces import label_points
 from posefleet_trainer.dataset.prepared import Video
 from posefleet_trainer.dataset.split import SetName
 from posefleet_trainer.models.coordinates import Grid, between
@@ -98,7 +98,7 @@ def _worst_frame(material: Material, archive: FrameArchive, row: int) -> WorstFr
     frame, errors = results.frames[row], results.pixel_error[row]
     image, source, shown = _fitted(archive.image(frame.path))
     points = between(results.poses.points[row], source, shown)
-    labels = between(points_of([frame], len(colours))[0], source, shown)
+    labels = between(label_points([frame], len(colours))[0], source, shown)
     for keypoint, colour in enumerate(colours):
         draw_label(image, labels[keypoint], points[keypoint], colour, _ERROR_RADIUS)
     for keypoint in np.flatnonzero(np.isfinite(errors)).tolist():

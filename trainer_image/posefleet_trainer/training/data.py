@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from posefleet_api.job import Spec
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.frames import FrameArchive
-from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, Video
-from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.dataset.frame_archive import FrameArchive
+from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, Video, wants_clips
 from posefleet_trainer.dataset.split import SetName, split_frames
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.loading.clips import ClipLoader, ClipVideo

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from posefleet_api.status import Checkpoint
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
-from posefleet_trainer.dataset.prepared import Prepared
-from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.dataset.prepared import Prepared, wants_clips
 from posefleet_trainer.errors import Preempted
 from posefleet_trainer.gang.collectives import from_first, largest, share_buffers, wait_for_all
 from posefleet_trainer.gang.determinism import compute_threads, make_reproducible
@@ -49,7 +48,9 @@ def train(context: Context, prepared: Prepared, fetched: Fetched | None = None) 
     if done is not None:
         _log.info("training has ended before: %s", done.uri)
         return read_model(context.output, NodeCache(context.cache_directory, context.cache_bytes), done)
-    fetched = fetched or fetch_training_files(context, prepared)
+    if fetched is None:
+        cache = NodeCache(context.cache_directory, context.cache_bytes)
+        fetched = fetch_training_files(context.prepared, cache, context.job.spec, prepared, context.progress)
     try:
         with stop_request() as request:
             model = _Run(context, prepared, fetched, fingerprint).train(request)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.pose_subspaces import PoseSpaces, fit_single_view, points_of
+from posefleet_trainer.dataset.pose_subspaces import PoseSpaces, fit_single_view, label_points
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.dataset.split import split_frames
 from posefleet_trainer.models.coordinates import Grid
@@ -60,7 +60,7 @@ class Made:
             for frame in self.prepared.frames
         ]
         prepared = self.prepared.model_copy(update={"keypoints": names, "frames": frames})
-        spaces = PoseSpaces(fit_single_view(points_of(frames, len(names)), 1, [0]), None)
+        spaces = PoseSpaces(fit_single_view(label_points(frames, len(names)), 1, [0]), None)
         predicted = self._videos(names, spaces, videos)
         predictions = Predictions(names, self._frames(frames, len(names), sets), spaces, predicted)
         return Material.of(self.context, prepared, self.model, predictions)
@@ -70,7 +70,7 @@ class Made:
         sets = split_frames(frames, spec.dataset.split, spec.training.seed)
         kept = [row for row, name in enumerate(sets) if wanted is None or name in wanted]
         frames, sets = [frames[row] for row in kept], [sets[row] for row in kept]
-        labels = points_of(frames, keypoints)
+        labels = label_points(frames, keypoints)
         points = (labels + np.random.default_rng(1).normal(0, 4, labels.shape)).astype(np.float32)
         poses = Poses(points, np.full(points.shape[:2], 0.8, np.float32))
         return FrameResults(frames, sets, poses, pixel_error(points, labels), None, None)

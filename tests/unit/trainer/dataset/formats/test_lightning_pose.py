@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from posefleet_trainer.dataset.formats.labels import LabelTable
-from posefleet_trainer.dataset.formats.lightning_pose import parse_labels
+from posefleet_trainer.dataset.formats.lightning_pose import parse_lightning_pose
 from posefleet_trainer.errors import InvalidInput
 from unit.trainer.dataset.projects import labels_csv
 
@@ -17,13 +17,13 @@ GOOD = labels_csv({"labeled-data/a.png": [(1.5, 2.0), None], "labeled-data/b.png
 
 def refusal(text: str | bytes) -> str:
     with pytest.raises(InvalidInput) as refused:
-        parse_labels(text.encode() if isinstance(text, str) else text, "Labels.csv")
+        parse_lightning_pose(text.encode() if isinstance(text, str) else text, "Labels.csv")
     assert str(refused.value).startswith("Labels.csv")
     return str(refused.value)
 
 
 def test_labels_are_read_with_their_lines():
-    table = parse_labels(GOOD.encode(), "Labels.csv")
+    table = parse_lightning_pose(GOOD.encode(), "Labels.csv")
     assert table.keypoints == ("nose", "tail")
     assert [(row.line, row.path, row.points) for row in table.rows] == [
         (4, "labeled-data/a.png", ((1.5, 2.0), None)),
@@ -44,14 +44,14 @@ def test_labels_are_read_with_their_lines():
     ],
 )
 def test_what_programs_make_of_the_same_labels_reads_the_same(text: str):
-    assert [row.points for row in parse_labels(text.encode(), "L").rows] == [
-        row.points for row in parse_labels(GOOD.encode(), "L").rows
+    assert [row.points for row in parse_lightning_pose(text.encode(), "L").rows] == [
+        row.points for row in parse_lightning_pose(GOOD.encode(), "L").rows
     ]
 
 
 def test_paths_in_three_columns_are_joined():
     text = "scorer,,,me,me\nbodyparts,,,nose,nose\ncoords,,,x,y\nlabeled-data,vid,a.png,1,2\n"
-    table = parse_labels(text.encode(), "L")
+    table = parse_lightning_pose(text.encode(), "L")
     assert [row.path for row in table.rows] == ["labeled-data/vid/a.png"]
 
 
@@ -78,9 +78,9 @@ def test_paths_in_three_columns_are_joined():
         (GOOD.replace("4.25", "1_0"), "column nose.y: '1_0' is not a number"),
         (GOOD.replace("4.25", ""), "row 5 (labeled-data/b.png), keypoint nose has x but no y"),
         (GOOD.replace("b.png", "a.png"), "rows 4 and 5 both label labeled-data/a.png"),
-        (GOOD.replace("labeled-data/b", "../b"), "row 5: '../b.png' is no path inside the project folder"),
-        (GOOD.replace("labeled-data/b", "/etc/b"), "is no path inside the project folder"),
-        (GOOD.replace("labeled-data/b.png", ""), "row 5: '' is no path"),
+        (GOOD.replace("labeled-data/b", "../b"), "row 5: '../b.png' is not a path inside the project folder"),
+        (GOOD.replace("labeled-data/b", "/etc/b"), "is not a path inside the project folder"),
+        (GOOD.replace("labeled-data/b.png", ""), "row 5: '' is not a path"),
         (GOOD.encode("utf-16"), "is not UTF-8 text"),
         (b"\x89PNG\r\n\x1a\n", "is not UTF-8 text"),
         ("x" * 200_000, "is not CSV"),
@@ -113,7 +113,7 @@ def test_labels_that_were_written_are_read_back(data: st.DataObject, keypoints: 
     for path, labels in rows.items():
         writer.writerow([path, *[value for point in labels for value in (point or (math.nan, ""))]])
 
-    table = parse_labels(text.getvalue().encode(), "L")
+    table = parse_lightning_pose(text.getvalue().encode(), "L")
 
     assert table.keypoints == tuple(keypoints)
     assert {row.path: row.points for row in table.rows} == rows
@@ -122,7 +122,7 @@ def test_labels_that_were_written_are_read_back(data: st.DataObject, keypoints: 
 def outcome(content: bytes) -> LabelTable | str:
     """The labels, or the words of the refusal."""
     try:
-        return parse_labels(content, "L")
+        return parse_lightning_pose(content, "L")
     except InvalidInput as error:
         return str(error)
 
@@ -143,10 +143,10 @@ def test_one_changed_character_is_read_or_refused_with_a_remedy(place: int, char
 
 
 def test_real_project_is_read():
-    path = Path(__file__).parents[4].parent / "shared/data/mirror-mouse-example/CollectedData.csv"
+    path = Path(__file__).parents[5].parent / "shared/data/mirror-mouse-example/CollectedData.csv"
     if not path.exists():
         pytest.skip(f"the real data are not here: {path}")
-    table = parse_labels(path.read_bytes(), path.name)
+    table = parse_lightning_pose(path.read_bytes(), path.name)
     assert (len(table.rows), len(table.keypoints)) == (90, 17)
     missing = sum(point is None for row in table.rows for point in row.points)
     assert missing / (90 * 17) == pytest.approx(0.088, abs=0.001)
