@@ -70,12 +70,11 @@ def _probe_rank(context: Context, prepared: Prepared) -> tuple[RankFindings, Tra
     rank, spec = context.rank, context.job.spec
     found = RankFindings(rank=rank.index, node=rank.index // rank.local_world, host=socket.gethostname())
     try:
-        # Outside of a cluster, a job also trains without the GPUs that it requests.
+        # Without an operator, which sets the variable, a job also trains without the GPUs that it requests.
         requested = spec.resources.gpus_per_node if ENV_NUMBER in os.environ else 0
         gpu = probe_gpu(rank.local_index, requested)
-        found = found.model_copy(
-            update={"gpu": gpu, "decoding": _probe_video_decoder(context.rank, context.job.spec, gpu)}
-        )
+        decoding = _probe_video_decoder(rank.local_index, spec, gpu)
+        found = found.model_copy(update={"gpu": gpu, "decoding": decoding})
         if rank.local_index == 0:
             space = probe_space(context.cache_directory, context.cache_bytes, spec, prepared)
             found = found.model_copy(update={"space": space, "store": probe_store(context.output)})
@@ -84,7 +83,7 @@ def _probe_rank(context: Context, prepared: Prepared) -> tuple[RankFindings, Tra
     return found, None
 
 
-def _probe_video_decoder(rank: Rank, spec: Spec, gpu: GpuFinding | None) -> DecodingFinding | None:
+def _probe_video_decoder(device: int, spec: Spec, gpu: GpuFinding | None) -> DecodingFinding | None:
     """Check whether the GPU decodes video; None where no video is decoded on a GPU."""
     if gpu is None or not wants_clips(spec):
         return None
@@ -92,7 +91,7 @@ def _probe_video_decoder(rank: Rank, spec: Spec, gpu: GpuFinding | None) -> Deco
     from posefleet_trainer.loading.devices import probe_decoding
     from posefleet_trainer.models.coordinates import image_grid
 
-    return probe_decoding(rank.local_index, image_grid(spec.model))
+    return probe_decoding(device, image_grid(spec.model))
 
 
 def _log_findings(rank: Rank, found: Sequence[RankFindings]) -> None:

@@ -105,9 +105,9 @@ def _sum(ones: torch.Tensor, world: int, backend: str, deadline: float) -> float
     while not work.is_completed():
         if time.monotonic() > deadline:
             raise PreflightFailed(
-                f"a sum over all ranks by {backend} did not end within {COLLECTIVES_TIMEOUT_SECONDS:.0f} s, although the ranks have "
-                "found each other: the pods' network must let them connect to each other on any port (NetworkPolicy, "
-                "and for nccl NCCL_SOCKET_IFNAME)"
+                f"a sum over all ranks by {backend} did not end within {COLLECTIVES_TIMEOUT_SECONDS:.0f} s, "
+                "although the ranks have joined: the pods' network must let them connect to each other on any port "
+                "(NetworkPolicy, and for nccl NCCL_SOCKET_IFNAME)"
             )
         time.sleep(0.0001)
     work.wait()

@@ -84,10 +84,24 @@ def test_a_confident_keypoint_is_a_disc_of_its_colour_and_a_doubtful_one_is_holl
     assert tuple(image[50, 76]) == (86, 180, 233)
 
 
-def test_predictions_far_outside_the_picture_are_no_trouble():
+def test_predictions_far_outside_the_picture_leave_the_others_visible():
     image = np.zeros((20, 20, 3), np.uint8)
-    points = np.array([[1e30, -1e30], [5.0, 5.0]], dtype=np.float32)
-    draw_pose(image, points, np.ones(2), Style(keypoint_colours(2), [(0, 1)]), 3.0)
+    points = np.array([[1e30, -1e30], [5.0, 5.0], [-1e30, 10.0]], dtype=np.float32)
+    colours = [(230, 159, 0), (86, 180, 233), (0, 158, 115)]
+    draw_pose(image, points, np.ones(3), Style(colours, []), 3.0)
+    assert tuple(image[5, 5]) == colours[1]
+    drawn = {tuple(colour) for colour in image.reshape(-1, 3).tolist()}
+    assert not drawn & {colours[0], colours[2]}
+    assert not image[12:].any()
+
+
+def test_a_line_to_a_point_far_outside_leaves_the_picture_towards_it():
+    image = np.zeros((20, 20, 3), np.uint8)
+    points = np.array([[1e30, 10.0], [5.0, 10.0]], dtype=np.float32)
+    draw_pose(image, points, np.ones(2), Style([(200, 100, 0), (100, 200, 0)], [(0, 1)]), 3.0)
+    assert image[10, 12:].any(axis=1).all(), "the line reaches the right edge"
+    assert not image[:4].any()
+    assert not image[17:].any()
 
 
 def test_a_legend_has_room_for_very_many_and_very_odd_names():
