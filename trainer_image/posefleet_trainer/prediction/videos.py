@@ -78,10 +78,11 @@ class VideoPredictor:
     def _predict_file(self, path: Path, index: VideoIndex, video: Video, done: Callable[[int], None]) -> Poses:
         rank = self._context.rank
         mine = share(video.frames, rank.index, rank.world)
+        threads = compute_threads(self._context.job.spec.resources.cpus_per_node, rank.local_world)
         size = (self._model.image_size.height, self._model.image_size.width)
         with ExitStack() as held:
             frames = [
                 held.enter_context(closing(read_frames(path, index, part.start, part.stop, size)))
-                for part in stretches(mine, index, compute_threads(self._context))
+                for part in stretches(mine, index, threads)
             ]
             return predict_frames(self._model, frames, Grid(video.height, video.width), done)

@@ -17,12 +17,12 @@ def _nothing() -> None:
 
 
 def open_store(
-    uri: str, storage: Storage | None, *, patience_seconds: float, got_on: Callable[[], None] = _nothing
+    uri: str, storage: Storage | None, *, patience_seconds: float, on_received: Callable[[], None] = _nothing
 ) -> Store:
     """The folder ``uri`` (``s3://BUCKET/PREFIX/`` or ``file:///PATH/``); nothing is asked of it yet.
 
     ``patience_seconds``: how long each request goes on when the store does not answer, counted from its first failure.
-    ``got_on`` is called for each part of a file that has come from afar.
+    ``on_received`` is called for each part of a file that has come from afar.
 
     Raises:
         InvalidInput: the URI is of no known kind, leaves its root, or needs a ``storage`` that is missing.
@@ -41,7 +41,7 @@ def open_store(
     root = folder_prefix(prefix)
     if root:
         checked_key(root.rstrip("/"))
-    return S3Store(S3Connection(storage, Patience(patience_seconds)), bucket, root, got_on)
+    return S3Store(S3Connection(storage, Patience(patience_seconds)), bucket, root, on_received)
 
 
 def open_file(uri: str, storage: Storage | None, *, patience_seconds: float) -> tuple[Store, str]:

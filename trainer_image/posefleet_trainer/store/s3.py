@@ -32,13 +32,13 @@ class S3Store:
     """See ``Store``. ``root`` is empty or ends with a slash."""
 
     def __init__(
-        self, connection: S3Connection, bucket: str, root: str, got_on: Callable[[], None] = lambda: None
+        self, connection: S3Connection, bucket: str, root: str, on_received: Callable[[], None] = lambda: None
     ) -> None:
         self.uri = f"s3://{bucket}/{root}"
         self._connection = connection
         self._bucket = bucket
         self._root = root
-        self._got_on = got_on
+        self._on_received = on_received
 
     def _request(self, key: str, action: str) -> Request:
         return Request(f"{self.uri}{key}", self._bucket, self._connection.endpoint, action)
@@ -86,7 +86,7 @@ class S3Store:
         content = self._get(stored.key, offset, length, stored.etag)
         if len(content) != length:
             raise refused("PreconditionFailed", self._request(stored.key, "read"))
-        self._got_on()
+        self._on_received()
         return content
 
     def _get(self, key: str, offset: int, length: int, etag: str) -> bytes:
@@ -153,7 +153,7 @@ class S3Store:
         inner = folder_prefix(prefix)
         if inner:
             checked_key(inner.rstrip("/"))
-        return S3Store(self._connection, self._bucket, self._root + inner, self._got_on)
+        return S3Store(self._connection, self._bucket, self._root + inner, self._on_received)
 
 
 def _body(response: BaseHTTPResponse) -> bytes:
