@@ -18,7 +18,6 @@ from posefleet_trainer.prediction.labelled_frames import predict_labelled_frames
 from posefleet_trainer.prediction.project_files import ProjectFiles
 from posefleet_trainer.prediction.results import Predictions
 from posefleet_trainer.prediction.videos import VideoPredictor, predicted_videos
-from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.telemetry.progress import ProgressTracker
 
 _log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ def _predict(context: Context, prepared: Prepared, model: TrainedModel, request:
     spec, rank = context.job.spec, context.rank
     total = len(prepared.frames) + sum(video.frames for video in prepared.predict_videos)
     progress = _PredictionProgress(context.progress, total, rank.world, request)
-    cache = NodeCache(context.cache_directory, context.cache_bytes)
+    cache = context.open_cache()
     project_files = ProjectFiles(context.project, context.prepared, cache)
     spaces = fit_pose_spaces(spec, prepared)
     sets = split_frames(prepared.frames, spec.dataset.split, spec.training.seed)
@@ -63,7 +62,7 @@ def _predict(context: Context, prepared: Prepared, model: TrainedModel, request:
         write_frame_results(context.output, model.keypoints, frames, context.cache_directory)
 
     video_files = VideoFiles(context.output, context.cache_directory, model.keypoints)
-    threads = compute_threads(context)
+    threads = compute_threads(spec.resources.cpus_per_node, rank.local_world)
     predictor = VideoPredictor(model, spaces, project_files, video_files, rank, threads)
     videos = predicted_videos(prepared.predict_videos)
     finished = len(prepared.frames)

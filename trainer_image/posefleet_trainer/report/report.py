@@ -22,7 +22,6 @@ from posefleet_trainer.report.labelled_videos import LabelledVideoWriter, labell
 from posefleet_trainer.report.page import JobResults, render_page
 from posefleet_trainer.report.tables import ErrorOfSet, errors_by_set, mean_and_median, rows_of
 from posefleet_trainer.store.base import Store
-from posefleet_trainer.store.cache import NodeCache
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ def report(context: Context, prepared: Prepared, model: TrainedModel, prediction
     context.progress.begin("report")
     spec, rank, output = context.job.spec, context.rank, context.output
     style = keypoint_style(predictions.keypoints, spec.dataset.skeleton)
-    cache = NodeCache(context.cache_directory, context.cache_bytes)
+    cache = context.open_cache()
     project_files = ProjectFiles(context.project, context.prepared, cache)
     video_files = VideoFiles(output, context.cache_directory, predictions.keypoints)
     context.facts.note(pixel_error=_errors_of_frames(predictions.frames))
