@@ -91,7 +91,7 @@ class NodeCache:
                     locks.pop().close()
 
     def _ensure(self, path: Path, store: Store, wanted: StoredObject) -> None:
-        """Download ``path`` unless it exists, or wait for the process that does. The caller's lock prevents eviction."""
+        """Download ``path`` unless it exists, or wait for the process that does; the caller's lock keeps it."""
         if path.exists():
             CACHE_HITS.inc()
             return

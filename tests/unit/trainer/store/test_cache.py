@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from prometheus_client import Counter, Gauge
 
 from posefleet_trainer.errors import InvalidInput, StoreUnreachable
 from posefleet_trainer.store.base import StoredObject
-from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.store.cache import CacheFull, NodeCache
 from posefleet_trainer.store.folder import FolderStore
+from posefleet_trainer.telemetry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES
 
 
 class CountingStore(FolderStore):
@@ -88,6 +90,85 @@ def test_longest_unused_file_makes_room(cache: NodeCache, store: CountingStore):
     store.downloads.clear()
     use_in_order(cache, store, "a.bin", "b.bin")
     assert store.downloads == ["b.bin"]
+
+
+def test_using_a_file_again_postpones_its_eviction(cache: NodeCache, store: CountingStore):
+    use_in_order(cache, store, "a.bin", "b.bin")
+    cache.release(fetch(cache, store, "a.bin"))
+    cache.release(fetch(cache, store, "c.bin"))
+    store.downloads.clear()
+    cache.release(fetch(cache, store, "a.bin"))
+    assert store.downloads == []
+
+
+@pytest.mark.parametrize("order", ["abcdef", "fedcba", "cafebd"])
+def test_files_are_evicted_in_the_order_of_their_last_use(store: CountingStore, tmp_path: Path, order: str):
+    cache = NodeCache(tmp_path / "cache", 600)
+    paths = {}
+    for name in "abcdef":
+        store.write(f"{name}.bin", name.encode() * 100)
+        paths[name] = fetch(cache, store, f"{name}.bin")
+        cache.release(paths[name])
+    for second, name in enumerate(order):
+        os.utime(paths[name], (second, second))
+    evicted = []
+    for number in range(len(order) - 1):
+        store.write(f"new{number}.bin", bytes([number]) * 100)
+        cache.release(fetch(cache, store, f"new{number}.bin"))
+        evicted += [name for name in order if not paths[name].exists() and name not in evicted]
+        # One file makes room for another of its size, so no more than one is evicted.
+        assert evicted == list(order[: number + 1])
+
+
+def test_a_released_file_may_be_evicted_and_one_fetched_twice_is_in_use_until_both_are_released(
+    cache: NodeCache, store: CountingStore
+):
+    path = fetch(cache, store, "a.bin")
+    fetch(cache, store, "a.bin")
+    fetch(cache, store, "b.bin")
+    cache.release(path)
+    with pytest.raises(CacheFull):
+        fetch(cache, store, "c.bin")
+    cache.release(path)
+    assert fetch(cache, store, "c.bin").read_bytes() == b"c" * 100
+    assert not path.exists()
+
+
+def test_hits_misses_and_bytes_are_counted(cache: NodeCache, store: CountingStore):
+    hits, misses = counted(CACHE_HITS), counted(CACHE_MISSES)
+    fetch(cache, store, "a.bin")
+    assert (counted(CACHE_HITS) - hits, counted(CACHE_MISSES) - misses) == (0, 1)
+    fetch(cache, store, "a.bin")
+    fetch(cache, store, "b.bin")
+    assert (counted(CACHE_HITS) - hits, counted(CACHE_MISSES) - misses) == (1, 2)
+    assert counted(CACHE_BYTES) == 200
+
+
+def counted(metric: Counter | Gauge) -> float:
+    return next(iter(metric.collect())).samples[0].value
+
+
+def test_a_copy_that_was_damaged_on_the_way_is_fetched_once_more(cache: NodeCache, store: CountingStore):
+    digest = hashlib.sha256(b"a" * 100).hexdigest()
+    damaged = iter([b"x" * 100, b"a" * 100])
+    store.meanwhile = lambda: store.write("a.bin", next(damaged))
+    found = store.find
+
+    def unchanged(key: str) -> StoredObject | None:
+        now = found(key)
+        return None if now is None else StoredObject(key, now.size_bytes, "")
+
+    store.find = unchanged  # type: ignore[method-assign]
+    assert cache.fetch(store, "a.bin", 100, digest).read_bytes() == b"a" * 100
+    assert len(store.downloads) == 2
+
+
+def test_an_object_of_another_size_than_expected_is_not_downloaded(cache: NodeCache, store: CountingStore):
+    with pytest.raises(InvalidInput, match=r"a.bin is missing or damaged"):
+        cache.fetch(store, "a.bin", 99, hashlib.sha256(b"a" * 100).hexdigest())
+    with pytest.raises(InvalidInput, match=r"nothing.bin is missing or damaged"):
+        cache.fetch(store, "nothing.bin", 99, "0" * 64)
+    assert store.downloads == []
 
 
 def test_file_in_use_is_never_evicted(cache: NodeCache, store: CountingStore, tmp_path: Path):
