@@ -8,9 +8,8 @@ import tempfile
 from pathlib import Path
 
 from posefleet_api.dataset import Storage
-from posefleet_synthesis.body import BODY_POINTS, SKELETON, VIEWS
-from posefleet_synthesis.delivery import upload_project
-from posefleet_synthesis.project import Plan, write_project
+from posefleet_synthesis.animal import BODY_POINTS, SKELETON, VIEWS
+from posefleet_synthesis.project import Plan, upload_project, write_project
 from posefleet_trainer.errors import TrainerError
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.open import open_store

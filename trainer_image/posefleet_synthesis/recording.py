@@ -5,17 +5,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from posefleet_synthesis.anatomy import Solid, animal
+from posefleet_synthesis.animal import Pose, Solid, animal
 from posefleet_synthesis.appearance import Appearance
-from posefleet_synthesis.body import Pose
-from posefleet_synthesis.camera import Camera, two_views
-from posefleet_synthesis.coat import Coat, draw_hairs, grow_coat
-from posefleet_synthesis.motion import Motion, run_on_belt
+from posefleet_synthesis.motion import Motion, pose_at, run_on_belt
 from posefleet_synthesis.numbers import Array, Image, Mask, random_source
-from posefleet_synthesis.posing import pose_at
+from posefleet_synthesis.rendering import Camera, Coat, Surface, draw_hairs, grow_coat, shade, surface, two_views
 from posefleet_synthesis.scene import Scene, backdrop, build_scene, draw_props, draw_shadow
-from posefleet_synthesis.shading import shade
-from posefleet_synthesis.surface import Surface, surface
 
 FRAMES_PER_SECOND = 30
 _OVERSAMPLING = 2

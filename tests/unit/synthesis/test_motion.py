@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
+from posefleet_synthesis.animal import BODY_POINTS, KEYPOINTS
 from posefleet_synthesis.appearance import DAY
-from posefleet_synthesis.body import BODY_POINTS, KEYPOINTS
-from posefleet_synthesis.motion import run_on_belt
+from posefleet_synthesis.motion import pose_at, run_on_belt
 from posefleet_synthesis.numbers import random_source
-from posefleet_synthesis.posing import pose_at
 from posefleet_synthesis.recording import FRAMES_PER_SECOND, record
 from posefleet_trainer.dataset.pose_subspaces import fit_multi_view
 

@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 
-from posefleet_synthesis.anatomy import Material, balls
+from posefleet_synthesis.animal import KEYPOINTS, Material, balls
 from posefleet_synthesis.appearance import DAY, DUSK
-from posefleet_synthesis.body import KEYPOINTS
-from posefleet_synthesis.camera import two_views
 from posefleet_synthesis.numbers import random_source
+from posefleet_synthesis.project import labels_of
 from posefleet_synthesis.recording import Shot, record
-from posefleet_synthesis.surface import surface
-from posefleet_synthesis.tables import labels_of
+from posefleet_synthesis.rendering import surface, two_views
 
 SIZE = 256
 

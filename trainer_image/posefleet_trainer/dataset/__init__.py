@@ -1,1 +1,1 @@
-"""Project folders: reading, checking, splitting, and what prepare leaves for training."""
+"""A project folder and its data set: label formats, the project's files, prepared data, splits and pose subspaces."""

@@ -1,4 +1,8 @@
-"""Keypoints in a manifest: by name, or by number from 0."""
+"""The records of a prepared data set, and what a manifest asks of it.
+
+The stage prepare writes these records as JSON to the prepared-data folder (``output.cacheUri``); every later stage
+reads them instead of the project folder.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -6,29 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from posefleet_api.base import ApiModel
+from posefleet_api.job import Spec
 from posefleet_trainer.errors import InvalidInput
 
-
-def resolve(references: Sequence[str | int], names: Sequence[str], where: str = "the manifest") -> list[int]:
-    """The numbers of the keypoints that ``references`` name.
-
-    Raises:
-        InvalidInput: no such keypoint; ``where`` says which field has it.
-    """
-    return [_number(reference, names, where) for reference in references]
-
-
-def _number(reference: str | int, names: Sequence[str], where: str) -> int:
-    if isinstance(reference, int):
-        if reference < len(names):
-            return reference
-        raise InvalidInput(f"{where} names keypoint {reference}; the labels have numbers 0 to {len(names) - 1}")
-    if reference in names:
-        return names.index(reference)
-    raise InvalidInput(f"{where} names keypoint {reference!r}; the labels have {', '.join(names)}")
-
-
-#: Goes into the content hash: raise it when the meaning of anything here changes.
+#: Part of the content hash of prepared data: increase it when the meaning of a field below changes.
 FORMAT_VERSION = 1
 
 FrameSet = Literal["labelled", "outOfDistribution"]
@@ -36,7 +21,7 @@ Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class StoredFile(ApiModel):
-    """A file in the prepared-data folder (``output.cacheUri``), named by its content."""
+    """A file in the prepared-data folder. Its key contains the hash of its content."""
 
     key: str
     size_bytes: int
@@ -44,28 +29,30 @@ class StoredFile(ApiModel):
 
 
 class SourceFile(ApiModel):
-    """A file of the project folder as it was when prepare saw it."""
+    """A file of the project folder, as the stage prepare found it."""
 
     path: str
-    """Inside the project folder."""
+    """The path inside the project folder."""
     size_bytes: int
     etag: str
+    """The store's entity tag, which changes with the content."""
 
 
-class Frame(ApiModel):
-    """One labelled frame."""
+class LabelledFrame(ApiModel):
+    """A frame with at least one usable label."""
 
     path: str
-    """Inside the project folder, as the labels file has it."""
+    """The path of its picture inside the project folder, as the labels file has it."""
     width: int
     height: int
     points: list[Point | None]
-    """One entry a keypoint: (x, y) in pixel-centre coordinates of the frame, or None where unlabelled."""
+    """(x, y) for each keypoint in pixel-centre coordinates of the frame; None where a keypoint is not labelled."""
     set: FrameSet
+    """Which labels file the frame comes from: ``dataset.labels``, or the file with ``_new`` in its name."""
 
 
 class Video(ApiModel):
-    """One video of the project."""
+    """A video of the project folder, with its index and, if training reads clips of it, its proxy."""
 
     source: SourceFile
     width: int
@@ -73,32 +60,63 @@ class Video(ApiModel):
     frames: int
     frames_per_second: float
     proxy: StoredFile | None = None
-    """The video at training size with short GOPs (only for videos that unsupervised losses read)."""
+    """The video at training size with short groups of pictures; only for videos that the unsupervised losses read."""
     proxy_index: StoredFile | None = None
-    """The key-frame index of the proxy."""
+    """The ``VideoIndex`` of the proxy."""
     index: StoredFile
-    """The key-frame index of the source video (an ``.npz``, see ``video/index.py``)."""
+    """The ``VideoIndex`` of the source video (an ``.npz`` file, see ``video/index.py``)."""
 
     def files(self) -> list[StoredFile]:
-        """What is stored of it."""
+        """Return the stored files that belong to this video."""
         return [file for file in (self.index, self.proxy, self.proxy_index) if file is not None]
 
 
 class Prepared(ApiModel):
-    """A checked data set."""
+    """A data set that has been checked, with all its files in the prepared-data folder."""
 
     keypoints: list[str]
-    frames: list[Frame]
+    frames: list[LabelledFrame]
     frames_archive: StoredFile
-    """All labelled frames as they were, in one uncompressed tar whose member names are ``Frame.path``."""
+    """An uncompressed tar with the original picture of every frame; its member names are ``LabelledFrame.path``."""
     clip_videos: list[Video]
-    """``dataset.videos``: what the unsupervised losses read."""
+    """The videos of ``dataset.videos``, which the unsupervised losses read; empty if no such loss is on."""
     predict_videos: list[Video]
-    """``predict.videos``."""
+    """The videos of ``predict.videos``."""
     warnings: list[str]
-    """What was dropped or passed over, one sentence each."""
+    """One sentence for each kind of label or frame that was left out."""
 
     def files(self) -> list[StoredFile]:
-        """What is stored of it."""
+        """Return all the stored files of this data set."""
         videos = [*self.clip_videos, *self.predict_videos]
         return [self.frames_archive, *(file for video in videos for file in video.files())]
+
+
+def wants_clips(spec: Spec) -> bool:
+    """Return whether an unsupervised loss is on, so that training reads clips of unlabelled video."""
+    losses = spec.losses
+    unsupervised = (losses.temporal, losses.pca_single_view, losses.pca_multi_view, losses.unimodal)
+    return any(loss is not None for loss in unsupervised)
+
+
+def keypoint_numbers(references: Sequence[str | int], names: Sequence[str], field: str) -> list[int]:
+    """Return the numbers, from 0, of keypoints that a manifest refers to by name or by number.
+
+    Args:
+        references: names or numbers of keypoints.
+        names: the names of all keypoints, in their order.
+        field: the field of the manifest that contains the references, for the message.
+
+    Raises:
+        InvalidInput: there is no such keypoint.
+    """
+    return [_keypoint_number(reference, names, field) for reference in references]
+
+
+def _keypoint_number(reference: str | int, names: Sequence[str], field: str) -> int:
+    if isinstance(reference, int):
+        if reference < len(names):
+            return reference
+        raise InvalidInput(f"{field} names keypoint {reference}; the labels have numbers 0 to {len(names) - 1}")
+    if reference in names:
+        return names.index(reference)
+    raise InvalidInput(f"{field} names keypoint {reference!r}; the labels have {', '.join(names)}")

@@ -1,4 +1,7 @@
-"""Patterns of files inside the project folder, such as ``videos/*.mp4``."""
+"""Reading a project folder: its labels, the pictures of its labelled frames, and the videos that a manifest selects.
+
+A project is read from a listing of the folder and from its labels files alone; no picture or video is downloaded.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,49 +9,23 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from posefleet_api.job import Spec
-from posefleet_trainer.dataset.formats.labels import LabelRow, LabelTable
-from posefleet_trainer.dataset.formats.lightning_pose import parse_labels
-from posefleet_trainer.dataset.prepared import SourceFile
+from posefleet_trainer.dataset.formats import may_be_labels, read_labels
+from posefleet_trainer.dataset.formats.labels import LabelTable
+from posefleet_trainer.dataset.prepared import SourceFile, wants_clips
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store, StoredObject
 
-
-def matches(path: str, pattern: str) -> bool:
-    """Whether ``pattern`` covers ``path``. ``*`` stays within one folder, ``**`` covers any number of folders."""
-    return _segments_match(path.split("/"), pattern.split("/"))
-
-
-def _segments_match(path: Sequence[str], pattern: Sequence[str]) -> bool:
-    # One column of the table "does this tail of the pattern match that tail of the path", from the pattern's end.
-    tail = [False] * len(path) + [True]
-    for segment in reversed(pattern):
-        longer = [False] * (len(path) + 1)
-        longer[-1] = segment == "**" and tail[-1]
-        for place in range(len(path) - 1, -1, -1):
-            if segment == "**":
-                longer[place] = tail[place] or longer[place + 1]
-            else:
-                longer[place] = tail[place + 1] and fnmatchcase(path[place], segment)
-        tail = longer
-    return tail[0]
-
-
-def select(paths: Iterable[str], patterns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The paths that any pattern covers, sorted, and the patterns that cover none."""
-    known = sorted(paths)
-    found = {pattern: [path for path in known if matches(path, pattern)] for pattern in patterns}
-    selected = sorted({path for covered in found.values() for path in covered})
-    return selected, [pattern for pattern in patterns if not found[pattern]]
-
-
-#: More is no project folder but a whole archive.
+#: A folder with more files than this is not one project; most likely the URI names a whole bucket.
 MAX_FILES = 1_000_000
-_SHOWN = 5
+_SHOWN_NAMES = 5
+
+Listing = dict[str, StoredObject]
+"""The files of the project folder by their paths inside it."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """What a job's data set consists of; read from listings and labels files alone."""
+    """The data set that a manifest selects from a project folder."""
 
     uri: str
     labels: LabelTable
@@ -56,10 +33,12 @@ class Project:
     """The labels file with ``_new`` in its name, if there is one."""
     labels_files: tuple[SourceFile, ...]
     frames: dict[str, SourceFile]
-    """The picture of every row that has a label."""
+    """The picture of every row that has a label, by its path."""
     clip_videos: tuple[SourceFile, ...]
+    """The videos of ``dataset.videos``; empty if no unsupervised loss is on."""
     predict_videos: tuple[SourceFile, ...]
     warnings: tuple[str, ...]
+    """One sentence for each pattern that matches no file."""
 
     @property
     def tables(self) -> tuple[LabelTable, ...]:
@@ -68,51 +47,65 @@ class Project:
 
 
 def read_project(store: Store, spec: Spec) -> Project:
-    """List the folder, read its labels files, find its videos.
+    """List the project folder ``store``, read its labels files, and find its pictures and videos.
 
     Raises:
-        InvalidInput: no folder, no or wrong labels, frames without a file or in both labels files, no videos for an
-            unsupervised loss.
+        InvalidInput: the folder is empty, the labels file is missing or wrong, the picture of a labelled frame does
+            not exist, a frame is labelled in both labels files, or an unsupervised loss is on and there is no video.
         StoreUnreachable: the store did not answer.
     """
-    files = _listing(store)
-    labels = _labels(store, files, spec.dataset.labels)
-    shifted = _new_name(spec.dataset.labels)
-    new = _labels(store, files, shifted) if shifted in files else None
-    if new is not None and new.keypoints != labels.keypoints:
-        raise InvalidInput(
-            f"{store.uri}{new.name} has other keypoints than {labels.name}; both need the same, in the same order"
-        )
+    files = _list_files(store)
+    labels = _read_table(store, files, spec.dataset.labels)
+    new_name = _new_name(spec.dataset.labels)
+    new = _read_table(store, files, new_name) if new_name in files else None
     if new is not None:
-        _check_apart(labels, new)
+        _check_keypoints_equal(store, labels, new)
+        _check_no_frame_in_both(labels, new)
     tables = [labels] if new is None else [labels, new]
-    clips, predicted, warnings = _videos(store, files, spec)
+    clips, predicted, warnings = _select_videos(store, files, spec)
     return Project(
         uri=store.uri,
         labels=labels,
         out_of_distribution=new,
         labels_files=tuple(_source(files[table.name]) for table in tables),
-        frames={path: source for table in tables for path, source in _frames(store, files, table).items()},
+        frames={path: source for table in tables for path, source in _pictures(store, files, table).items()},
         clip_videos=clips,
         predict_videos=predicted,
         warnings=warnings,
     )
 
 
-def wants_clips(spec: Spec) -> bool:
-    """Whether an unsupervised loss is on, which reads unlabelled video."""
-    losses = spec.losses
-    chosen = (losses.temporal, losses.pca_single_view, losses.pca_multi_view, losses.unimodal)
-    return any(loss is not None for loss in chosen)
+def select_paths(paths: Iterable[str], patterns: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the paths that match any of the patterns, sorted, and the patterns that match no path."""
+    known = sorted(paths)
+    found = {pattern: [path for path in known if matches(path, pattern)] for pattern in patterns}
+    selected = sorted({path for matching in found.values() for path in matching})
+    return selected, [pattern for pattern in patterns if not found[pattern]]
 
 
-def is_labelled(row: LabelRow) -> bool:
-    """Whether the row has a point at all."""
-    return any(point is not None for point in row.points)
+def matches(path: str, pattern: str) -> bool:
+    """Return whether ``path`` matches ``pattern``, such as ``videos/*.mp4``.
+
+    ``*`` matches within one folder and ``**`` any number of folders. The time is proportional to the product of the
+    numbers of folders, whatever the pattern: patterns come from manifests, and none may keep the process busy.
+    """
+    folders, segments = path.split("/"), pattern.split("/")
+    # matched[i]: whether the segments that have been looked at, the last ones, match folders[i:].
+    matched = [False] * len(folders) + [True]
+    for segment in reversed(segments):
+        longer = [False] * (len(folders) + 1)
+        longer[-1] = segment == "**" and matched[-1]
+        for place in range(len(folders) - 1, -1, -1):
+            if segment == "**":
+                longer[place] = matched[place] or longer[place + 1]
+            else:
+                longer[place] = matched[place + 1] and fnmatchcase(folders[place], segment)
+        matched = longer
+    return matched[0]
 
 
-def _listing(store: Store) -> dict[str, StoredObject]:
-    files: dict[str, StoredObject] = {}
+def _list_files(store: Store) -> Listing:
+    files: Listing = {}
     for stored in store.list():
         files[stored.key] = stored
         if len(files) > MAX_FILES:
@@ -122,49 +115,61 @@ def _listing(store: Store) -> dict[str, StoredObject]:
     return files
 
 
-def _labels(store: Store, files: dict[str, StoredObject], name: str) -> LabelTable:
+def _read_table(store: Store, files: Listing, name: str) -> LabelTable:
     if name not in files:
-        tables = [key for key in files if key.endswith(".csv") and "/" not in key]
-        hint = f"; the folder has {', '.join(sorted(tables)[:_SHOWN])}" if tables else ""
+        candidates = sorted(key for key in files if may_be_labels(key) and "/" not in key)
+        hint = f"; the folder has {', '.join(candidates[:_SHOWN_NAMES])}" if candidates else ""
         raise InvalidInput(f"{store.uri}{name} does not exist{hint}; upload it or correct dataset.labels")
-    return parse_labels(store.read(name), name)
-
-
-def _check_apart(labels: LabelTable, new: LabelTable) -> None:
-    """A frame that trains tells nothing of frames that are unlike those of training."""
-    training = {row.path for row in labels.rows if is_labelled(row)}
-    both = [row for row in new.rows if is_labelled(row) and row.path in training]
-    if both:
-        rest = f" (and {len(both) - 1} more rows)" if len(both) > 1 else ""
-        raise InvalidInput(
-            f"{new.name} row {both[0].line}: {both[0].path} is labelled in {labels.name} too{rest}, so that it would "
-            "train and count as out-of-distribution; remove it from one of the two files"
-        )
+    return read_labels(store.read(name), name)
 
 
 def _new_name(name: str) -> str:
-    """``CollectedData.csv`` to ``CollectedData_new.csv``."""
+    """Return the name of the out-of-distribution labels: ``CollectedData.csv`` gives ``CollectedData_new.csv``."""
     path = PurePosixPath(name)
     return str(path.with_name(f"{path.stem}_new{path.suffix}"))
 
 
-def _frames(store: Store, files: dict[str, StoredObject], table: LabelTable) -> dict[str, SourceFile]:
-    labelled = [row for row in table.rows if is_labelled(row)]
+def _check_keypoints_equal(store: Store, labels: LabelTable, new: LabelTable) -> None:
+    if new.keypoints != labels.keypoints:
+        raise InvalidInput(
+            f"{store.uri}{new.name} has other keypoints than {labels.name}; both need the same, in the same order"
+        )
+
+
+def _check_no_frame_in_both(labels: LabelTable, new: LabelTable) -> None:
+    """Raise if a frame is labelled in both files: its error would not be one of a frame unlike the training frames."""
+    training = {row.path for row in labels.rows if row.is_labelled}
+    both = [row for row in new.rows if row.is_labelled and row.path in training]
+    if both:
+        raise InvalidInput(
+            f"{new.name} row {both[0].line}: {both[0].path} is labelled in {labels.name} too{_more_rows(len(both))}, "
+            "so that it would train and count as out-of-distribution; remove it from one of the two files"
+        )
+
+
+def _pictures(store: Store, files: Listing, table: LabelTable) -> dict[str, SourceFile]:
+    """Return the picture of every labelled row by its path."""
+    labelled = [row for row in table.rows if row.is_labelled]
     missing = [row for row in labelled if row.path not in files]
     if missing:
         row = missing[0]
-        rest = f" (and {len(missing) - 1} more rows)" if len(missing) > 1 else ""
         raise InvalidInput(
-            f"{table.name} row {row.line}: {row.path} does not exist in {store.uri}{rest}; upload it or remove the row"
+            f"{table.name} row {row.line}: {row.path} does not exist in {store.uri}{_more_rows(len(missing))}; "
+            "upload it or remove the row"
         )
     return {row.path: _source(files[row.path]) for row in labelled}
 
 
-def _videos(
-    store: Store, files: dict[str, StoredObject], spec: Spec
+def _more_rows(count: int) -> str:
+    return f" (and {count - 1} more rows)" if count > 1 else ""
+
+
+def _select_videos(
+    store: Store, files: Listing, spec: Spec
 ) -> tuple[tuple[SourceFile, ...], tuple[SourceFile, ...], tuple[str, ...]]:
-    clips, unmatched = select(files, spec.dataset.videos if wants_clips(spec) else [])
-    predicted, unmatched_predicted = select(files, spec.predict.videos)
+    """Return the videos for clips, the videos to predict, and a warning for each pattern that matches no file."""
+    clips, unmatched = select_paths(files, spec.dataset.videos if wants_clips(spec) else [])
+    predicted, unmatched_predicted = select_paths(files, spec.predict.videos)
     if wants_clips(spec) and not clips:
         raise InvalidInput(
             f"no file in {store.uri} matches dataset.videos ({', '.join(spec.dataset.videos) or 'empty'}), and the "

@@ -1,20 +1,26 @@
-"""Which labelled frames train, which measure, which are kept for the end."""
+"""The split of labelled frames into the sets that are trained on, validated on, and tested at the end.
+
+The split is computed from the manifest and the prepared data wherever it is needed, and stored nowhere: all ranks,
+attempts and stages of a job compute the same one.
+"""
 
 import hashlib
 from collections.abc import Sequence
 from typing import Literal, get_args
 
 from posefleet_api.dataset import Split
-from posefleet_trainer.dataset.prepared import Frame
+from posefleet_trainer.dataset.prepared import LabelledFrame
 
 SetName = Literal["train", "validation", "test", "outOfDistribution"]
 SET_NAMES: tuple[SetName, ...] = get_args(SetName)
 
 
-def split_frames(frames: Sequence[Frame], split: Split, seed: int) -> list[SetName]:
-    """The set of each frame: a function of its path, the seed, and how many frames there are, not of their order.
+def split_frames(frames: Sequence[LabelledFrame], split: Split, seed: int) -> list[SetName]:
+    """Return the set of each frame.
 
-    A share above 0 gives at least one frame as long as one is left to train on.
+    The set depends on the path of the frame, the seed, and the number of labelled frames, not on the order of
+    ``frames``. Frames of the out-of-distribution labels file keep a set of their own. A share above 0 gives its set
+    at least one frame, as long as one frame is left to train on; validation comes before test.
     """
     labelled = [place for place, frame in enumerate(frames) if frame.set == "labelled"]
     drawn = sorted(labelled, key=lambda place: _draw(frames[place].path, seed))
@@ -26,10 +32,17 @@ def split_frames(frames: Sequence[Frame], split: Split, seed: int) -> list[SetNa
     return sets
 
 
+def frames_of_set(frames: Sequence[LabelledFrame], split: Split, seed: int, wanted: SetName) -> list[LabelledFrame]:
+    """Return the frames of one set, in their order."""
+    return [frame for frame, name in zip(frames, split_frames(frames, split, seed), strict=True) if name == wanted]
+
+
 def _draw(path: str, seed: int) -> bytes:
+    """Return a pseudo-random key to sort a frame by."""
     return hashlib.sha256(f"{seed}:{path}".encode()).digest()
 
 
 def _count(share: float, frames: int, most: int) -> int:
+    """Return how many of ``frames`` frames a set with this share gets, at most ``most``."""
     wanted = max(1, round(share * frames)) if share > 0 else 0
     return max(0, min(wanted, most))

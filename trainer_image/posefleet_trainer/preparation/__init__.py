@@ -1,1 +1,1 @@
-"""The stage prepare: what it makes of a project, leaves in the store for all jobs, and how a job finds it."""
+"""The stage prepare: checking a project, storing prepared data for all jobs on it, and loading it again."""

@@ -1,67 +1,77 @@
-"""The work of the stage prepare: labelled frames into an archive, videos into indexes and proxies."""
+"""Building prepared data: the labelled frames go into an archive, the videos get indexes and proxies."""
 
 from pathlib import Path
 
 from posefleet_api.base import ApiModel
-from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.frames import archive_frames, checked_frames
 from posefleet_trainer.dataset.prepared import Prepared, SourceFile, StoredFile, Video
 from posefleet_trainer.dataset.project import Project
+from posefleet_trainer.preparation.frames import Sizes, archive_frames, check_labels
 from posefleet_trainer.preparation.records import frames_hash, has_blob, put_blob, read_record, write_record
 from posefleet_trainer.preparation.transcoding import VideoPreparer
-from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.store.base import Store
 from posefleet_trainer.video.decode import Size
 
 
 class Pictures(ApiModel):
-    """The pictures of the labelled frames, checked."""
+    """The record of the labelled frames' pictures, which all have been decoded once."""
 
     archive: StoredFile
-    sizes: dict[str, list[int]]
-    """[width, height] by path."""
+    sizes: Sizes
 
 
-def make_prepared(context: Context, project: Project, scratch: Path) -> Prepared:
-    """Check the frames, which is quick, then the videos; all files are in the store in the end.
+def build_prepared(
+    project: Project,
+    project_folder: Store,
+    prepared_folder: Store,
+    videos: VideoPreparer,
+    proxy_size: Size,
+    scratch: Path,
+) -> Prepared:
+    """Check the frames, which is quick, then prepare the videos, and put all their files into the store.
+
+    Args:
+        project: what the manifest selects from ``project_folder``.
+        project_folder: where the pictures are read.
+        prepared_folder: where prepared files and their records are written.
+        videos: prepares the videos, for the same two folders.
+        proxy_size: (height, width) of the proxies of the videos for clips.
+        scratch: an empty directory on this node.
 
     Raises:
-        InvalidInput: a frame or video cannot be used; names it and the remedy.
+        InvalidInput: a frame or a video cannot be used; the message names it and the remedy.
     """
-    pictures = _pictures(context, project, scratch / "frames.tar")
-    frames, warnings = checked_frames(project, pictures.sizes)
-    videos = _videos(context, project, scratch)
+    pictures = _pictures(project, project_folder, prepared_folder, scratch / "frames.tar")
+    frames, warnings = check_labels(project, pictures.sizes)
+    prepared_videos = _prepare_videos(project, videos, proxy_size)
     return Prepared(
         keypoints=list(project.labels.keypoints),
         frames=frames,
         frames_archive=pictures.archive,
-        clip_videos=[videos[source.path] for source in project.clip_videos],
-        predict_videos=[videos[source.path] for source in project.predict_videos],
+        clip_videos=[prepared_videos[source.path] for source in project.clip_videos],
+        predict_videos=[prepared_videos[source.path] for source in project.predict_videos],
         warnings=warnings,
     )
 
 
-def _pictures(context: Context, project: Project, target: Path) -> Pictures:
-    """The archive of all labelled pictures; made once, whatever else of the project changes."""
-    store = context.prepared
+def _pictures(project: Project, project_folder: Store, prepared_folder: Store, target: Path) -> Pictures:
+    """Return the archive of all labelled pictures; it is made again only when a picture changes."""
     record = f"frames/{frames_hash(project)}.json"
-    known = read_record(store, record, Pictures)
-    if known is not None and has_blob(store, known.archive):
+    known = read_record(prepared_folder, record, Pictures)
+    if known is not None and has_blob(prepared_folder, known.archive):
         return known
-    sizes = archive_frames(context.project, project, target)
-    pictures = Pictures(archive=put_blob(store, target), sizes=sizes)
+    sizes = archive_frames(project_folder, project, target)
+    pictures = Pictures(archive=put_blob(prepared_folder, target), sizes=sizes)
     target.unlink()
-    write_record(store, record, pictures)
+    write_record(prepared_folder, record, pictures)
     return pictures
 
 
-def _videos(context: Context, project: Project, scratch: Path) -> dict[str, Video]:
-    """The videos by their paths; one that both training and prediction read is prepared once."""
-    size: Size = (context.job.spec.model.image_size.height, context.job.spec.model.image_size.width)
+def _prepare_videos(project: Project, videos: VideoPreparer, proxy_size: Size) -> dict[str, Video]:
+    """Return the videos by their paths; one that both training and prediction read is prepared once."""
     wanted: dict[str, tuple[SourceFile, Size | None]] = {}
     for source in project.predict_videos:
         wanted[source.path] = (source, None)
     for source in project.clip_videos:
-        wanted[source.path] = (source, size)
-    cache = NodeCache(context.cache_directory, context.cache_bytes)
-    prepared = VideoPreparer(context, cache, scratch).prepare(list(wanted.values()))
+        wanted[source.path] = (source, proxy_size)
+    prepared = videos.prepare(list(wanted.values()))
     return dict(zip(wanted, prepared, strict=True))

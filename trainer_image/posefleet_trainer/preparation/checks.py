@@ -1,35 +1,38 @@
-"""What a job will need later, asked for before a GPU is taken."""
+"""Checks of a manifest against its prepared data, made before the job takes a GPU."""
 
+from posefleet_api.dataset import Storage
 from posefleet_api.job import Spec
-from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
-from posefleet_trainer.dataset.prepared import Prepared, resolve
+from posefleet_trainer.dataset.prepared import Prepared, keypoint_numbers
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.open import open_file
 
-#: The store has just answered, so that there is no need to wait long for it.
+#: The project's store has just answered, so a longer wait for a store is not worth it.
 _PATIENCE_SECONDS = 20.0
 
 
-def check_job(context: Context, prepared: Prepared) -> list[str]:
-    """Compare the manifest with the prepared data; sentences on what will be passed over.
+def check_job(spec: Spec, prepared: Prepared) -> list[str]:
+    """Check that the manifest and the prepared data fit together; return warnings about what will be left out.
 
     Raises:
-        InvalidInput: a keypoint that is not there, too few labels or several sizes for a PCA loss, no video as long as
-            a clip, weights or a checkpoint that do not exist.
+        InvalidInput: the manifest refers to a keypoint that does not exist, a PCA loss has too few labels or pictures
+            of several sizes, no video is as long as a clip, or the weights or the checkpoint do not exist.
     """
-    spec = context.job.spec
     for pair in spec.dataset.skeleton:
-        resolve(pair, prepared.keypoints, "dataset.skeleton")
+        keypoint_numbers(pair, prepared.keypoints, "dataset.skeleton")
     warnings = _check_sizes(spec, prepared)
     fit_pose_spaces(spec, prepared)
-    _check_exists(context, spec.model.weights, "model.weights")
-    _check_exists(context, spec.checkpoint.resume_from, "checkpoint.resumeFrom")
+    _check_exists(spec.model.weights, spec.storage, "model.weights")
+    _check_exists(spec.checkpoint.resume_from, spec.storage, "checkpoint.resumeFrom")
     return warnings + _check_clip_length(prepared, spec.training.clip_length)
 
 
 def _check_sizes(spec: Spec, prepared: Prepared) -> list[str]:
-    """A PCA loss, fitted on labelled frames, measures all frames and videos, each in its own pixels."""
+    """Check that all frames and videos have one size if a PCA loss is on, and warn otherwise.
+
+    The subspace of a PCA loss is fitted to the labelled frames in their pixels, and poses of all frames and videos
+    are compared with it in theirs.
+    """
     sizes = {frame.path: (frame.width, frame.height) for frame in prepared.frames}
     videos = [*prepared.clip_videos, *prepared.predict_videos]
     sizes |= {video.source.path: (video.width, video.height) for video in videos}
@@ -38,8 +41,8 @@ def _check_sizes(spec: Spec, prepared: Prepared) -> list[str]:
     if other is None:
         return []
     differ = f"{one} has {width}x{height} pixels and {other} {'{}x{}'.format(*sizes[other])}"
-    given = {"pcaSingleView": spec.losses.pca_single_view, "pcaMultiView": spec.losses.pca_multi_view}
-    chosen = " and ".join(f"losses.{name}" for name, loss in given.items() if loss is not None)
+    pca_losses = {"pcaSingleView": spec.losses.pca_single_view, "pcaMultiView": spec.losses.pca_multi_view}
+    chosen = " and ".join(f"losses.{name}" for name, loss in pca_losses.items() if loss is not None)
     if chosen:
         raise InvalidInput(
             f"{differ}, and {chosen} would compare poses of both in pixels; scale the pictures (with their labels) and "
@@ -51,6 +54,7 @@ def _check_sizes(spec: Spec, prepared: Prepared) -> list[str]:
 
 
 def _check_clip_length(prepared: Prepared, clip_length: int) -> list[str]:
+    """Check that a video is at least ``clip_length`` frames long, and warn about the shorter ones."""
     short = [video for video in prepared.clip_videos if video.frames < clip_length]
     if short and len(short) == len(prepared.clip_videos):
         longest = max(video.frames for video in short)
@@ -65,9 +69,10 @@ def _check_clip_length(prepared: Prepared, clip_length: int) -> list[str]:
     ]
 
 
-def _check_exists(context: Context, uri: str, field: str) -> None:
+def _check_exists(uri: str, storage: Storage | None, field: str) -> None:
+    """Check that the file at ``uri`` exists; anything else than a URI, such as the name of weights, passes."""
     if "://" not in uri:
         return
-    store, key = open_file(uri, context.job.spec.storage, patience_seconds=_PATIENCE_SECONDS)
+    store, key = open_file(uri, storage, patience_seconds=_PATIENCE_SECONDS)
     if store.find(key) is None:
         raise InvalidInput(f"{field}: {uri} does not exist; upload it or correct the URI")

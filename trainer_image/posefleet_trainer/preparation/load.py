@@ -1,4 +1,4 @@
-"""Prepared data, as training, prediction and the report get them."""
+"""Loading prepared data: the record of a job's data set, and its files on this node's disk."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -7,100 +7,103 @@ from pathlib import Path
 
 from posefleet_api.base import ApiModel
 from posefleet_api.job import Spec
-from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.prepared import Prepared, StoredFile
-from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.dataset.prepared import Prepared, StoredFile, wants_clips
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.output_folder import MANIFEST_KEY
+from posefleet_trainer.output_folder import PREPARED_POINTER_KEY
 from posefleet_trainer.preparation.records import read_record, request_hash
+from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.telemetry.progress import ProgressTracker
 
-#: In the output folder: which prepared data the job has. All its attempts use the same, even if the project folder
-#: changes meanwhile.
-POINTER_KEY = "prepared.json"
+#: Files that are downloaded at a time; each is downloaded in several ranges at once.
+_PARALLEL_FILES = 4
 
 
 class Pointer(ApiModel):
-    """What prepare notes in the output folder."""
+    """What the stage prepare writes to the output folder: which prepared data the job reads.
+
+    All attempts of a job read the same prepared data through it, even if the project folder changes meanwhile.
+    """
 
     request: str
-    """``request_hash`` of the manifest."""
+    """``request_hash`` of the manifest that the data was prepared for."""
     key: str
-    """The prepared data, inside ``output.cacheUri``."""
-
-
-def load_prepared(context: Context) -> Prepared:
-    """What prepare left for this job; without the videos that are shorter than a clip.
-
-    Raises:
-        InvalidInput: prepare has not run for this manifest, or its files are gone.
-    """
-    pointer = _read_pointer(context)
-    prepared = read_record(context.prepared, pointer.key, Prepared)
-    if prepared is None:
-        raise InvalidInput(f"{context.prepared.uri}{pointer.key} is missing or damaged; run the stage prepare again")
-    clip_length = context.job.spec.training.clip_length
-    usable = [video for video in prepared.clip_videos if video.frames >= clip_length]
-    return prepared.model_copy(update={"clip_videos": usable})
-
-
-def _read_pointer(context: Context) -> Pointer:
-    pointer = read_record(context.output, POINTER_KEY, Pointer)
-    if pointer is None:
-        problem = "does not exist or is damaged, so that the data are not prepared"
-    elif pointer.request != request_hash(context.job.spec):
-        problem = "belongs to another manifest"
-    else:
-        return pointer
-    raise InvalidInput(f"{context.output.uri}{POINTER_KEY} {problem}; run the stage prepare first")
-
-
-#: Files at a time; each comes in ranges of its own.
-_AT_ONCE = 4
+    """The key of the ``Prepared`` record in the prepared-data folder (``output.cacheUri``)."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """Prepared files in the node's cache; they stay there until the cache is closed."""
+    """Prepared files in the node's cache, which keeps them until it is closed."""
 
     cache: NodeCache
     paths: Mapping[str, Path]
     """By their keys in the store."""
 
     def path(self, file: StoredFile) -> Path:
-        """Where the file lies."""
+        """Return the local path of a prepared file."""
         return self.paths[file.key]
 
 
+def load_prepared(output: Store, prepared: Store, spec: Spec) -> Prepared:
+    """Return the data set that was prepared for this job, without the videos for clips that are shorter than a clip.
+
+    Args:
+        output: the output folder of the job (``output.uri``).
+        prepared: the prepared-data folder (``output.cacheUri``).
+        spec: the manifest.
+
+    Raises:
+        InvalidInput: the stage prepare has not run for this manifest, or its record is gone.
+    """
+    pointer = _read_pointer(output, spec)
+    record = read_record(prepared, pointer.key, Prepared)
+    if record is None:
+        raise InvalidInput(f"{prepared.uri}{pointer.key} is missing or damaged; run the stage prepare again")
+    usable = [video for video in record.clip_videos if video.frames >= spec.training.clip_length]
+    return record.model_copy(update={"clip_videos": usable})
+
+
+def _read_pointer(output: Store, spec: Spec) -> Pointer:
+    pointer = read_record(output, PREPARED_POINTER_KEY, Pointer)
+    if pointer is None:
+        problem = "does not exist or is damaged, so the data is not prepared"
+    elif pointer.request != request_hash(spec):
+        problem = "belongs to another manifest"
+    else:
+        return pointer
+    raise InvalidInput(f"{output.uri}{PREPARED_POINTER_KEY} {problem}; run the stage prepare first")
+
+
 def training_files(spec: Spec, prepared: Prepared) -> list[StoredFile]:
-    """The labelled frames and, if an unsupervised loss is on, the proxies of the videos with their indexes."""
+    """Return the files that training reads, each once.
+
+    They are the labelled frames and, if an unsupervised loss is on, the proxies of the videos with their indexes.
+    """
     files = [prepared.frames_archive]
     for video in prepared.clip_videos if wants_clips(spec) else []:
         files += [file for file in (video.proxy, video.proxy_index) if file is not None]
     return list({file.key: file for file in files}.values())
 
 
-def fetch_training_files(context: Context, prepared: Prepared) -> Fetched:
-    """Bring them here; one rank of a node downloads a file, the others find it.
+def fetch_training_files(
+    store: Store, cache: NodeCache, spec: Spec, prepared: Prepared, progress: ProgressTracker
+) -> Fetched:
+    """Download the files that training reads from ``store``, the prepared-data folder, into the node's cache.
+
+    Of the ranks that share the cache, one downloads a file and the others wait for it.
 
     Raises:
-        InvalidInput: a file is missing, damaged, or does not fit into the cache.
+        InvalidInput: a file is missing or damaged, or does not fit into the cache.
         StoreUnreachable: the store did not answer.
     """
-    cache = NodeCache(context.cache_directory, context.cache_bytes)
 
     def fetch(file: StoredFile) -> Path:
-        path = cache.fetch(context.prepared, file.key, file.size_bytes, file.sha256)
-        # Rank 0 may find every file here, each brought by another rank just before.
-        context.progress.alive()
+        path = cache.fetch(store, file.key, file.size_bytes, file.sha256)
+        # Rank 0 may find every file in the cache, each downloaded by another rank just before.
+        progress.alive()
         return path
 
-    files = training_files(context.job.spec, prepared)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as pool:
+    files = training_files(spec, prepared)
+    with ThreadPoolExecutor(_PARALLEL_FILES, thread_name_prefix="fetch") as pool:
         paths = list(pool.map(fetch, files))
     return Fetched(cache, {file.key: path for file, path in zip(files, paths, strict=True)})
-
-
-def fetch_ahead(context: Context, prepared: Prepared) -> Fetched | None:
-    """The same before training looks whether it is needed at all; None where a model says that it may not be."""
-    return None if context.output.find(MANIFEST_KEY) else fetch_training_files(context, prepared)

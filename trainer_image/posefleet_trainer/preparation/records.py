@@ -1,4 +1,8 @@
-"""Prepared files in the store, named by their content, and the records that name them."""
+"""Prepared files in the store, the JSON records that refer to them, and the hashes that name both.
+
+A prepared file has a key made from the hash of its content. A record has a key made from the hash of everything that
+its content depends on, so that a job finds the record before it has done any of the work.
+"""
 
 import hashlib
 import json
@@ -11,18 +15,21 @@ from pydantic import ValidationError
 
 from posefleet_api.base import ApiModel
 from posefleet_api.job import Spec
-from posefleet_trainer.dataset.prepared import FORMAT_VERSION, SourceFile, StoredFile
-from posefleet_trainer.dataset.project import Project, wants_clips
+from posefleet_trainer.dataset.prepared import FORMAT_VERSION, SourceFile, StoredFile, wants_clips
+from posefleet_trainer.dataset.project import Project
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.files import sha256_of
 
-Record = TypeVar("Record", bound=ApiModel)
+#: Increase it when the index or the proxy of the same video comes out differently.
+VIDEO_VERSION = 2
 
-_PARALLEL = 8
+_PARALLEL_QUERIES = 8
+
+Record = TypeVar("Record", bound=ApiModel)
 
 
 def put_blob(store: Store, path: Path) -> StoredFile:
-    """Upload ``path`` unless its content is there already."""
+    """Upload the file ``path`` under a key made from its content, unless the store has it already."""
     digest = sha256_of(path)
     blob = StoredFile(key=f"files/{digest}{path.suffix}", size_bytes=path.stat().st_size, sha256=digest)
     if not has_blob(store, blob):
@@ -31,20 +38,20 @@ def put_blob(store: Store, path: Path) -> StoredFile:
 
 
 def has_blob(store: Store, blob: StoredFile) -> bool:
-    """Whether the file is there in full."""
+    """Return whether the store has the file with its full size."""
     found = store.find(blob.key)
     return found is not None and found.size_bytes == blob.size_bytes
 
 
 def have_blobs(store: Store, blobs: Iterable[StoredFile]) -> bool:
-    """Whether all the files are there in full; asks for several at once."""
+    """Return whether the store has all the files; several are looked up at once."""
     distinct = {blob.key: blob for blob in blobs}
-    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="find") as pool:
+    with ThreadPoolExecutor(_PARALLEL_QUERIES, thread_name_prefix="find") as pool:
         return all(pool.map(lambda blob: has_blob(store, blob), distinct.values()))
 
 
 def read_record(store: Store, key: str, kind: type[Record]) -> Record | None:
-    """The record at ``key``; None if it is not there, or is not what this version writes."""
+    """Return the record at ``key``, or None if it does not exist or is not a valid record of this kind."""
     if store.find(key) is None:
         return None
     try:
@@ -54,16 +61,12 @@ def read_record(store: Store, key: str, kind: type[Record]) -> Record | None:
 
 
 def write_record(store: Store, key: str, record: ApiModel) -> None:
-    """Put ``record`` at ``key`` as JSON."""
+    """Write ``record`` to ``key`` as JSON."""
     store.write(key, record.to_json().encode(), "application/json")
 
 
-#: Raise it when an index or a proxy of the same video comes out differently.
-VIDEO_VERSION = 2
-
-
 def dataset_hash(project: Project, spec: Spec) -> str:
-    """Of everything that prepared data are a function of."""
+    """Return the hash of everything that prepared data depends on: labels, pictures, videos, and the proxies' size."""
     return _digest(
         {
             "format": [FORMAT_VERSION, VIDEO_VERSION],
@@ -78,17 +81,23 @@ def dataset_hash(project: Project, spec: Spec) -> str:
 
 
 def frames_hash(project: Project) -> str:
-    """Of the labelled frames' pictures."""
+    """Return the hash of everything that the archive of labelled pictures depends on."""
     return _digest({"uri": project.uri, "frames": _listed(project.frames[path] for path in sorted(project.frames))})
 
 
 def video_hash(uri: str, source: SourceFile, proxy_size: tuple[int, int] | None) -> str:
-    """Of one video, and of the proxy that is made of it, if any."""
+    """Return the hash of everything that a prepared video depends on.
+
+    Args:
+        uri: the project folder.
+        source: the video.
+        proxy_size: (height, width) of its proxy; None if it gets no proxy.
+    """
     return _digest({"version": VIDEO_VERSION, "uri": uri, "source": _listed([source]), "size": proxy_size})
 
 
 def request_hash(spec: Spec) -> str:
-    """Of what the manifest asks prepare for, whatever the folder holds."""
+    """Return the hash of the fields of a manifest that prepared data depends on, whatever the folder contains."""
     return _digest(
         {
             "format": FORMAT_VERSION,

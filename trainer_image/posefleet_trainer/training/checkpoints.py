@@ -16,14 +16,13 @@ from posefleet_api.base import ApiModel
 from posefleet_api.job import Spec
 from posefleet_api.status import Checkpoint
 from posefleet_trainer.dataset.prepared import Prepared
+from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER, LATEST_CHECKPOINT_KEY
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.files import scratch_folder, sha256_of
 from posefleet_trainer.telemetry.metrics import CHECKPOINT_SECONDS
 from posefleet_trainer.telemetry.progress import ProgressTracker
 
-FOLDER = "checkpoints/"
-LATEST_KEY = f"{FOLDER}latest.json"
-_MANIFEST_KEY = re.compile(rf"{FOLDER}step-(\d{{9}})\.json")
+_MANIFEST_KEY = re.compile(rf"{CHECKPOINTS_FOLDER}step-(\d{{9}})\.json")
 
 
 class CheckpointManifest(ApiModel):
@@ -45,12 +44,12 @@ class CheckpointManifest(ApiModel):
 
 def checkpoint_key(step: int) -> str:
     """Where the checkpoint after ``step`` steps lies."""
-    return f"{FOLDER}step-{step:09d}.ckpt"
+    return f"{CHECKPOINTS_FOLDER}step-{step:09d}.ckpt"
 
 
 def manifest_key(step: int) -> str:
     """Where its manifest lies."""
-    return f"{FOLDER}step-{step:09d}.json"
+    return f"{CHECKPOINTS_FOLDER}step-{step:09d}.json"
 
 
 def step_of_manifest(key: str) -> int | None:
@@ -129,8 +128,8 @@ class CheckpointWriter:
         """Whether the last checkpoint could not be written (``wait`` then raises why); warns of a slow one."""
         if self.busy and time.monotonic() - self._began > _SLOW_SECONDS:
             self._progress.warn(
-                f"a checkpoint is on its way to {self._output.uri}{FOLDER} for more than {_SLOW_SECONDS:.0f} s: "
-                "the store is slow or away; training goes on and the upload is tried again"
+                f"a checkpoint is on its way to {self._output.uri}{CHECKPOINTS_FOLDER} for more than "
+                f"{_SLOW_SECONDS:.0f} s: the store is slow or away; training goes on and the upload is tried again"
             )
         writing = self._writing
         return writing is not None and writing.done() and writing.exception() is not None
@@ -146,7 +145,7 @@ class CheckpointWriter:
             manifest = self._upload(step, path)
         encoded = manifest.to_json().encode()
         self._output.write(manifest_key(step), encoded, "application/json")
-        self._output.write(LATEST_KEY, encoded, "application/json")
+        self._output.write(LATEST_CHECKPOINT_KEY, encoded, "application/json")
         CHECKPOINT_SECONDS.observe(time.monotonic() - began)
         self._progress.saved(Checkpoint(uri=manifest.uri, step=step, time=manifest.time, sha256=manifest.sha256))
         _log.info("checkpoint after step %d: %s", step, manifest.uri)
@@ -168,7 +167,7 @@ class CheckpointWriter:
 
     def _prune(self, newest: int) -> None:
         """Delete all but the newest ``keep``; those of later steps belong to a training that this one replaced."""
-        listed = [step_of_manifest(stored.key) for stored in self._output.list(FOLDER)]
+        listed = [step_of_manifest(stored.key) for stored in self._output.list(CHECKPOINTS_FOLDER)]
         steps = [step for step in listed if step is not None]
         own = sorted((step for step in steps if step <= newest), reverse=True)[: self._keep]
         for step in steps:

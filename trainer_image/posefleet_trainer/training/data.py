@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from posefleet_api.job import Spec
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.frames import FrameArchive
-from posefleet_trainer.dataset.prepared import Frame, Prepared, Video
-from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.dataset.frame_archive import FrameArchive
+from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, Video, wants_clips
 from posefleet_trainer.dataset.split import SetName, split_frames
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.loading.clips import ClipLoader, ClipVideo
@@ -38,7 +37,7 @@ def open_data(spec: Spec, prepared: Prepared, fetched: Fetched) -> TrainingData:
     archive = FrameArchive(fetched.path(prepared.frames_archive))
     sets = split_frames(prepared.frames, spec.dataset.split, spec.training.seed)
 
-    def frames_of(wanted: SetName) -> list[Frame]:
+    def frames_of(wanted: SetName) -> list[LabelledFrame]:
         return [frame for frame, name in zip(prepared.frames, sets, strict=True) if name == wanted]
 
     if not frames_of("train"):

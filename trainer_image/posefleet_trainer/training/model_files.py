@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 from posefleet_api.base import ApiModel
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.models.trained import TrainedModel
-from posefleet_trainer.output_folder import MANIFEST_KEY, MODEL_KEY
+from posefleet_trainer.output_folder import MODEL_KEY, MODEL_MANIFEST_KEY
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.files import scratch_folder, sha256_of
@@ -43,18 +43,18 @@ def write_model(output: Store, model: TrainedModel, steps: int, fingerprint: str
             fingerprint=fingerprint,
         )
         output.upload(path, MODEL_KEY)
-    output.write(MANIFEST_KEY, manifest.to_json().encode(), "application/json")
+    output.write(MODEL_MANIFEST_KEY, manifest.to_json().encode(), "application/json")
     return manifest
 
 
 def find_model(output: Store, fingerprint: str, progress: ProgressTracker) -> ModelManifest | None:
     """The manifest of the model that this very training has left, if it has ended before."""
-    if output.find(MANIFEST_KEY) is None:
+    if output.find(MODEL_MANIFEST_KEY) is None:
         return None
     try:
-        manifest = ModelManifest.model_validate_json(output.read(MANIFEST_KEY))
+        manifest = ModelManifest.model_validate_json(output.read(MODEL_MANIFEST_KEY))
     except ValidationError:
-        progress.warn(f"{output.uri}{MANIFEST_KEY} is damaged and is written anew")
+        progress.warn(f"{output.uri}{MODEL_MANIFEST_KEY} is damaged and is written anew")
         return None
     return manifest if manifest.fingerprint == fingerprint else None
 

@@ -9,10 +9,11 @@ import torch
 from pydantic import ValidationError
 
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER, LATEST_CHECKPOINT_KEY
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.telemetry.progress import ProgressTracker
-from posefleet_trainer.training.checkpoints import FOLDER, LATEST_KEY, CheckpointManifest, step_of_manifest
+from posefleet_trainer.training.checkpoints import CheckpointManifest, step_of_manifest
 from posefleet_trainer.training.history import History
 from posefleet_trainer.training.module import PoseModule
 
@@ -70,7 +71,7 @@ def newest_checkpoint(
         return manifest
     if foreign:
         progress.warn(
-            f"the checkpoints in {output.uri}{FOLDER} were written for other data or another manifest; "
+            f"the checkpoints in {output.uri}{CHECKPOINTS_FOLDER} were written for other data or another manifest; "
             "training starts anew and replaces them"
         )
     return None
@@ -92,10 +93,10 @@ def fetch_checkpoint(output: Store, cache: NodeCache, manifest: CheckpointManife
 
 def _candidates(output: Store, progress: ProgressTracker) -> list[CheckpointManifest]:
     """Every manifest in the store, the newest first."""
-    keys = [stored.key for stored in output.list(FOLDER)]
+    keys = [stored.key for stored in output.list(CHECKPOINTS_FOLDER)]
     found: dict[str, CheckpointManifest] = {}
     for key in keys:
-        if key != LATEST_KEY and step_of_manifest(key) is None:
+        if key != LATEST_CHECKPOINT_KEY and step_of_manifest(key) is None:
             continue
         try:
             manifest = CheckpointManifest.model_validate_json(output.read(key))

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from posefleet_api.status import Checkpoint
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
-from posefleet_trainer.dataset.prepared import Prepared
-from posefleet_trainer.dataset.project import wants_clips
+from posefleet_trainer.dataset.prepared import Prepared, wants_clips
 from posefleet_trainer.errors import Preempted
 from posefleet_trainer.gang.collectives import from_first, largest, share_buffers, wait_for_all
 from posefleet_trainer.gang.determinism import compute_threads, make_reproducible
@@ -43,13 +42,15 @@ def train(context: Context, prepared: Prepared, fetched: Fetched | None = None) 
         StoreUnreachable: the store was away for longer than its patience.
         PeerLost: another rank went away.
     """
-    make_reproducible(compute_threads(context))
+    make_reproducible(compute_threads(context.job.spec.resources.cpus_per_node, context.rank.local_world))
     fingerprint = training_fingerprint(context.job.spec, prepared)
     done = from_first(find_model(context.output, fingerprint, context.progress) if context.rank.index == 0 else None)
     if done is not None:
         _log.info("training has ended before: %s", done.uri)
         return read_model(context.output, NodeCache(context.cache_directory, context.cache_bytes), done)
-    fetched = fetched or fetch_training_files(context, prepared)
+    if fetched is None:
+        cache = NodeCache(context.cache_directory, context.cache_bytes)
+        fetched = fetch_training_files(context.prepared, cache, context.job.spec, prepared, context.progress)
     try:
         with stop_request() as request:
             model = _Run(context, prepared, fetched, fingerprint).train(request)
@@ -81,7 +82,8 @@ class _Run:
         module = self._new_module()
         reporter = Reporter(self._plan, self._context.progress, first_step, bar=self._context.rank.index == 0)
         writer = self._new_writer()
-        loader = open_loader(self._context, self._data, self._plan, first_step, compute_threads(self._context))
+        threads = compute_threads(self._spec.resources.cpus_per_node, self._context.rank.local_world)
+        loader = open_loader(self._context, self._data, self._plan, first_step, threads)
         try:
             # Ranks are not ready together, and NCCL, which comes next, waits minutes for them and not hours.
             wait_for_all()

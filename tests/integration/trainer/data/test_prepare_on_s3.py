@@ -45,7 +45,7 @@ def test_second_job_downloads_no_video_and_decodes_nothing(bucket: Bucket, proje
     context = a_job(bucket, tmp_path, "two")
 
     assert prepare(context) == first
-    assert load_prepared(context) == first
+    assert load_prepared(context.output, context.prepared, context.job.spec) == first
     assert DECODED_FRAMES._value.get() == decoded_before
     small = sum(path.stat().st_size for path in project.rglob("*.csv")) + 3 * len(first.to_json())
     assert downloaded() - bytes_before < small

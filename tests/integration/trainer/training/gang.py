@@ -119,7 +119,7 @@ def _context() -> ForkServerContext:
 def _run_rank(context: Context) -> int:
     try:
         with process_group(context.rank.world, context.progress):
-            train(context, load_prepared(context))
+            train(context, load_prepared(context.output, context.prepared, context.job.spec))
     except TrainerError as error:
         sys.stderr.write(f"rank {context.rank.index}: {type(error).__name__}: {error}\n")
         return int(error.exit_code)

@@ -6,9 +6,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from posefleet_api.job import parse_job
 from posefleet_trainer.context import Context, Rank
+from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.preparation.prepare import prepare
 from posefleet_trainer.store.open import open_store
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from unit.trainer.video.recordings import HEIGHT, WIDTH, Recording
@@ -99,3 +102,13 @@ def a_context(root: Path, name: str = "job", cache_bytes: int = 10**9, **spec: A
         progress=ProgressTracker(1),
         **stores,
     )
+
+
+def refusal(root: Path, cache_bytes: int = 10**9, **spec: Any) -> str:
+    """The message with which prepare refuses the project in ``root``, with s3://lab/ in place of ``root``."""
+    context = a_context(root, cache_bytes=cache_bytes, **spec)
+    with pytest.raises(InvalidInput) as refused:
+        prepare(context)
+    assert context.prepared.find("prepared.json") is None
+    assert context.output.find("prepared.json") is None
+    return str(refused.value).replace(f"file://{root}/", "s3://lab/")

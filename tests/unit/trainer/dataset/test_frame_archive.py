@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from posefleet_trainer.dataset.frames import FrameArchive, decode_image, write_archive
+from posefleet_trainer.dataset.frame_archive import FrameArchive, decode_image, write_archive
 from posefleet_trainer.errors import InvalidInput
 
 
@@ -49,7 +49,7 @@ def test_grey_transparent_and_deep_pictures_become_rgb(image: np.ndarray):
 
 @pytest.mark.parametrize("content", [b"", b"text", png(np.zeros((4, 4, 3), np.uint8))[:20]])
 def test_what_is_no_picture_is_refused_by_name(content: bytes):
-    with pytest.raises(InvalidInput, match=r"img/a.png is no picture"):
+    with pytest.raises(InvalidInput, match=r"img/a.png cannot be read as a picture"):
         decode_image(content, "img/a.png")
 
 

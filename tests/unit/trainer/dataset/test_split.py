@@ -1,17 +1,18 @@
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_api.dataset import Split
-from posefleet_trainer.dataset.prepared import Frame
-from posefleet_trainer.dataset.split import split_frames
+from posefleet_trainer.dataset.prepared import LabelledFrame
+from posefleet_trainer.dataset.split import SET_NAMES, frames_of_set, split_frames
 
 
-def frames(count: int, new: int = 0) -> list[Frame]:
+def frames(count: int, new: int = 0) -> list[LabelledFrame]:
     kinds = ["labelled"] * count + ["outOfDistribution"] * new
     return [
-        Frame(path=f"labeled-data/{n}.png", width=9, height=9, points=[[1.0, 1.0]], set=kind)
+        LabelledFrame(path=f"labeled-data/{n}.png", width=9, height=9, points=[[1.0, 1.0]], set=kind)
         for n, kind in enumerate(kinds)
     ]
 
@@ -26,6 +27,47 @@ def test_split_depends_on_paths_and_seed_alone(count: int, new: int, seed: int, 
     again = dict(zip((frame.path for frame in shuffled), split_frames(shuffled, split, seed), strict=True))
 
     assert sets == again
+
+
+@pytest.mark.parametrize(
+    ("count", "validation", "test", "sizes"),
+    [
+        (10, 0.2, 0.1, (7, 2, 1)),
+        (10, 0.1, 0.3, (6, 1, 3)),
+        # A share above 0 gives one frame, and training keeps one.
+        (10, 0.01, 0.01, (8, 1, 1)),
+        (3, 0.01, 0.01, (1, 1, 1)),
+        (2, 0.01, 0.01, (1, 1, 0)),
+        (1, 0.5, 0.4, (1, 0, 0)),
+        (2, 0.9, 0.09, (1, 1, 0)),
+        (4, 0.6, 0.39, (1, 2, 1)),
+        (5, 0.6, 0.39, (1, 3, 1)),
+        # A share of 0 gives none.
+        (10, 0.0, 0.0, (10, 0, 0)),
+        (10, 0.0, 0.3, (7, 0, 3)),
+        (10, 0.3, 0.0, (7, 3, 0)),
+    ],
+)
+def test_sets_have_these_sizes(count: int, validation: float, test: float, sizes: tuple[int, int, int]):
+    sets = Counter(split_frames(frames(count, new=1), Split(validation=validation, test=test), 0))
+    assert (sets["train"], sets["validation"], sets["test"]) == sizes
+    assert sets["outOfDistribution"] == 1
+
+
+def test_the_split_of_a_data_set_never_changes():
+    """Attempts of one job, perhaps with different images, must agree on what is trained on."""
+    sets = split_frames(frames(8), Split(validation=0.25, test=0.25), seed=7)
+    assert [n for n in range(8) if sets[n] == "validation"] == [3, 5]
+    assert [n for n in range(8) if sets[n] == "test"] == [6, 7]
+
+
+def test_frames_of_a_set_are_those_that_the_split_names():
+    given_frames = frames(20, new=2)
+    sets = split_frames(given_frames, Split(), 3)
+    for wanted in SET_NAMES:
+        paths = [frame.path for frame in frames_of_set(given_frames, Split(), 3, wanted)]
+        assert paths == [frame.path for frame, name in zip(given_frames, sets, strict=True) if name == wanted]
+        assert paths
 
 
 @given(count=st.integers(1, 200), validation=st.floats(0, 0.6), test=st.floats(0, 0.39))

@@ -1,10 +1,10 @@
-"""Labelled frames and a video with bright spots, so that pictures and points can be compared."""
+"""Labelled frames and a video of coloured discs, whose positions are known in every frame."""
 
 from pathlib import Path
 
 import numpy as np
 
-from posefleet_trainer.dataset.prepared import Frame
+from posefleet_trainer.dataset.prepared import LabelledFrame
 from posefleet_trainer.loading.clips import ClipVideo
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.video.index import build_index
@@ -22,13 +22,13 @@ class Discs:
         return picture(SIDE, float(path))
 
 
-def frames(count: int) -> list[Frame]:
+def frames(count: int) -> list[LabelledFrame]:
     """Labelled frames of ``Discs``, the last keypoint unlabelled in the first."""
     labelled = []
     for number in range(count):
         labels = [[float(x), float(y)] for x, y in points(SIDE, float(number))]
         known = [*labels[:2], None if number == 0 else labels[2]]
-        labelled.append(Frame(path=str(number), width=SIDE, height=SIDE, points=known, set="labelled"))
+        labelled.append(LabelledFrame(path=str(number), width=SIDE, height=SIDE, points=known, set="labelled"))
     return labelled
 
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 from posefleet_api.job import Spec, parse_job
-from posefleet_trainer.dataset.prepared import Frame, Prepared, StoredFile
+from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, StoredFile
 from posefleet_trainer.training.checkpoints import training_fingerprint
 
 PREPARED = Prepared(
     keypoints=["nose"],
-    frames=[Frame(path="a.png", width=8, height=6, points=[[1.0, 2.0]], set="labelled")],
+    frames=[LabelledFrame(path="a.png", width=8, height=6, points=[[1.0, 2.0]], set="labelled")],
     frames_archive=StoredFile(key="files/a.tar", size_bytes=1, sha256="a" * 64),
     clip_videos=[],
     predict_videos=[],

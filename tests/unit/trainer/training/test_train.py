@@ -37,7 +37,7 @@ def a_context(root: Path, output: str = "output", **project: Any) -> Context:
 
 
 def trained(context: Context) -> TrainedModel:
-    return train(context, load_prepared(context))
+    return train(context, load_prepared(context.output, context.prepared, context.job.spec))
 
 
 def manifest(root: Path, output: str = "output") -> dict[str, Any]:

@@ -1,10 +1,13 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from posefleet_trainer.video.decode import VideoReader, read_clip, read_frames, resize
+from posefleet_trainer.video.decode import ClipReader, VideoReader, read_clip, read_frames, resize
 from posefleet_trainer.video.index import VideoIndex, build_index
 from unit.trainer.video.recordings import (
     HEIGHT,
@@ -154,3 +157,47 @@ def test_full_range_colours_are_kept(tmp_path: Path):
     assert frame.shape == (HEIGHT, WIDTH, 3)
     assert np.abs(frame[40, 10].astype(int) - (250, 200, 30)).max() < 25
     assert np.abs(frame[80, 100].astype(int) - 40).max() < 10
+
+
+def test_same_size_is_the_same_picture():
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    assert resize(image, (20, 30)) is image
+
+
+def test_shrinking_averages_all_source_pixels():
+    image = np.zeros((8, 8, 3), dtype=np.uint8)
+    image[::2] = 200
+    assert np.all(resize(image, (4, 4)) == 100)
+
+
+@settings(max_examples=30, deadline=None)
+@given(ratio=st.sampled_from([2, 4, 8]), x=st.integers(0, 7), y=st.integers(0, 7))
+def test_pixel_centres_go_where_the_coordinates_say(ratio: int, x: int, y: int):
+    image = np.zeros((8 * ratio, 8 * ratio, 3), dtype=np.uint8)
+    image[y * ratio : (y + 1) * ratio, x * ratio : (x + 1) * ratio] = 255
+    centre = (x + 0.5) * ratio - 0.5
+
+    small = resize(image, (8, 8))[..., 0].astype(float)
+
+    found = (small.sum(axis=0) * np.arange(8)).sum() / small.sum()
+    assert abs((found + 0.5) * ratio - 0.5 - centre) < 1e-6
+
+
+def test_enlarging_interpolates():
+    image = np.array([[[0] * 3, [200] * 3]], dtype=np.uint8)
+    wide = resize(image, (1, 4))[0, :, 0]
+    assert wide.tolist() == [0, 50, 150, 200]
+
+
+def test_many_threads_read_many_videos_exactly(tmp_path: Path):
+    paths = [Recording(frames=20 + n, options={"g": "8"}).save(tmp_path / f"{n}.mp4") for n in range(6)]
+    indexes = [build_index(path, path.name) for path in paths]
+    truth = [decode_all(path) for path in paths]
+    reader = ClipReader(open_per_thread=2)
+
+    def matches(sample: int) -> bool:
+        video, start = sample % 6, sample * 7 % 16
+        return np.array_equal(reader.clip(paths[video], indexes[video], start, 4), truth[video][start : start + 4])
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(matches, range(60)))

@@ -1,4 +1,8 @@
-"""Reader of Lightning Pose's (and DeepLabCut's) labels: a CSV with the header rows scorer, bodyparts and coords."""
+"""The reader of labels as Lightning Pose and DeepLabCut write them.
+
+The file is a CSV with the header rows scorer, bodyparts and coords, and then one row for each frame: the path of its
+picture (in one column, or in three that DeepLabCut writes), and x and y for each keypoint.
+"""
 
 import csv
 import io
@@ -9,6 +13,7 @@ from posefleet_trainer.dataset.formats.labels import LabelRow, LabelTable
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import is_safe_key
 
+# Limits that no real labels file comes near; they bound the memory that a wrong file can take.
 MAX_BYTES = 64 * 2**20
 MAX_ROWS = 500_000
 MAX_KEYPOINTS = 512
@@ -21,13 +26,14 @@ _HEADER_REMEDY = (
 _UNLABELLED = frozenset({"", "nan", "na", "none", "null"})
 
 Line = tuple[int, list[str]]
+"""The number of a row in the file, from 1, and its cells."""
 
 
-def parse_labels(content: bytes, name: str) -> LabelTable:
-    """The labels in ``content``, the bytes of the file ``name``.
+def parse_lightning_pose(content: bytes, name: str) -> LabelTable:
+    """Return the labels in ``content``, the bytes of the file ``name``.
 
     Raises:
-        InvalidInput: names the file, the row (counted from 1, as editors do), the column and what to do.
+        InvalidInput: the message names the file, the row (counted from 1, as editors do), the column and the remedy.
     """
     lines = list(_lines(_text(content, name), name))
     if not lines:
@@ -48,7 +54,7 @@ def _text(content: bytes, name: str) -> str:
 
 
 def _lines(text: str, name: str) -> Iterator[Line]:
-    """(row number, cells) of each row that is not blank."""
+    """Yield the rows that are not blank, with white space around cells removed."""
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         for count, cells in enumerate(reader):
@@ -62,7 +68,7 @@ def _lines(text: str, name: str) -> Iterator[Line]:
 
 
 def _header(lines: Sequence[Line], name: str) -> tuple[tuple[str, ...], int]:
-    """The keypoints' names, and the column that the coordinates begin in."""
+    """Return the names of the keypoints, and the number of the first column with coordinates."""
     for (number, cells), expected in zip(lines, HEADERS, strict=False):
         if cells[0].lower().startswith(expected + ";"):
             raise InvalidInput(f"{name} separates its columns by ';'; save it with ','")
@@ -118,7 +124,7 @@ def _row(line: Line, keypoints: tuple[str, ...], first: int, name: str) -> Label
     path = "/".join(cells[:first]).replace("\\", "/")
     if not is_safe_key(path):
         raise InvalidInput(
-            f"{name} row {number}: {_quoted(path)} is no path inside the project folder; "
+            f"{name} row {number}: {_quoted(path)} is not a path inside the project folder; "
             "write it as labeled-data/VIDEO/IMAGE.png"
         )
     values = [

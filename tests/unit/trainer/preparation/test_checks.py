@@ -1,0 +1,64 @@
+"""Manifests that do not fit their prepared data."""
+
+from pathlib import Path
+
+import pytest
+
+from posefleet_trainer.preparation.prepare import prepare
+from unit.trainer.dataset.projects import ProjectFolder, a_context, refusal
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ProjectFolder:
+    return ProjectFolder(tmp_path / "project").with_frames(6).with_video()
+
+
+def test_no_video_as_long_as_a_clip(folder: ProjectFolder, tmp_path: Path):
+    said = refusal(tmp_path, training={"clipLength": 21})
+    assert "the longest has 20 frames and training.clipLength is 21" in said
+
+
+def test_fewer_labelled_rows_than_pca_needs(tmp_path: Path):
+    ProjectFolder(tmp_path / "project").with_frames(4).with_video()
+    said = refusal(tmp_path, losses={"pcaSingleView": {}}, dataset={"split": {"validation": 0.25, "test": 0}})
+    assert said.startswith(
+        "losses.pcaSingleView needs at least 4 frames with all its keypoints labelled among the training frames, "
+        "and there are 3; label more frames"
+    )
+
+
+@pytest.mark.parametrize("loss", ["pcaSingleView", "pcaMultiView"])
+def test_videos_of_another_size_than_the_frames_that_pca_was_fitted_on(loss: str, tmp_path: Path):
+    ProjectFolder(tmp_path / "project").with_frames(6, size=(48, 64)).with_video()
+    losses = {loss: {"views": [["nose"], ["tail"]]} if loss == "pcaMultiView" else {}}
+    said = refusal(tmp_path, losses=losses)
+    assert said.startswith(f"labeled-data/img00.png has 64x48 pixels and videos/a.mp4 128x96, and losses.{loss} would")
+    assert said.endswith(f"leave out those of another size, or remove losses.{loss}")
+
+
+def test_frames_of_several_sizes_that_pca_would_be_fitted_on(folder: ProjectFolder, tmp_path: Path):
+    folder.with_frames(1, size=(90, 50))
+    said = refusal(tmp_path, losses={"pcaSingleView": {}})
+    assert said.startswith("labeled-data/img00.png has 128x96 pixels and labeled-data/img06.png 50x90, and losses.pca")
+
+
+def test_keypoints_that_do_not_exist(folder: ProjectFolder, tmp_path: Path):
+    said = refusal(tmp_path, dataset={"skeleton": [["nose", "ear"]]})
+    assert said == "dataset.skeleton names keypoint 'ear'; the labels have nose, tail"
+    said = refusal(tmp_path, losses={"pcaSingleView": {"keypoints": [7]}})
+    assert said == "losses.pcaSingleView.keypoints names keypoint 7; the labels have numbers 0 to 1"
+
+
+def test_weights_and_checkpoints_that_do_not_exist(folder: ProjectFolder, tmp_path: Path):
+    said = refusal(tmp_path, model={"weights": f"file://{tmp_path}/w.pth"})
+    assert said == "model.weights: s3://lab/w.pth does not exist; upload it or correct the URI"
+    said = refusal(tmp_path, checkpoint={"resumeFrom": f"file://{tmp_path}/c.ckpt"})
+    assert said.startswith("checkpoint.resumeFrom: s3://lab/c.ckpt does not exist")
+
+
+def test_frames_of_another_size_than_the_rest_are_told(folder: ProjectFolder, tmp_path: Path):
+    folder.with_frames(1, size=(90, 50))
+    context = a_context(tmp_path)
+    assert {(frame.width, frame.height) for frame in prepare(context).frames} == {(128, 96), (50, 90)}
+    (warning,) = context.progress.report().warnings
+    assert warning.startswith("labeled-data/img00.png has 128x96 pixels and labeled-data/img06.png 50x90: each is")

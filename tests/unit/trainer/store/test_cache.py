@@ -1,0 +1,306 @@
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from prometheus_client import Counter, Gauge
+
+from posefleet_trainer.errors import InvalidInput, StoreUnreachable
+from posefleet_trainer.store.base import StoredObject
+from posefleet_trainer.store.cache import CacheFull, NodeCache
+from posefleet_trainer.store.folder import FolderStore
+from posefleet_trainer.telemetry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES
+
+
+class CountingStore(FolderStore):
+    """Counts downloads, and may do something in each."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.downloads: list[str] = []
+        self.meanwhile = lambda: None
+
+    def download(self, stored: StoredObject, target: Path) -> None:
+        self.downloads.append(stored.key)
+        self.meanwhile()
+        super().download(stored, target)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CountingStore:
+    store = CountingStore(tmp_path / "store")
+    for name in "abcd":
+        store.write(f"{name}.bin", name.encode() * 100)
+    return store
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> NodeCache:
+    return NodeCache(tmp_path / "cache", 250)
+
+
+def fetch(cache: NodeCache, store: CountingStore, key: str) -> Path:
+    found = store.find(key)
+    assert found is not None
+    return cache.fetch(store, key, found.size_bytes, found.etag)
+
+
+def use_in_order(cache: NodeCache, store: CountingStore, *keys: str) -> None:
+    """Fetch and release, each later than the one before by the clock of the files."""
+    for second, key in enumerate(keys):
+        path = fetch(cache, store, key)
+        os.utime(path, (second, second))
+        cache.release(path)
+
+
+def test_second_fetch_downloads_nothing(cache: NodeCache, store: CountingStore):
+    first = fetch(cache, store, "a.bin")
+    assert fetch(cache, store, "a.bin") == first
+    assert first.read_bytes() == b"a" * 100
+    assert first.suffix == ".bin"
+    assert store.downloads == ["a.bin"]
+
+
+def test_changed_object_is_another_file(cache: NodeCache, store: CountingStore):
+    first = fetch(cache, store, "a.bin")
+    store.write("a.bin", b"new")
+    assert fetch(cache, store, "a.bin").read_bytes() == b"new"
+    assert first.read_bytes() == b"a" * 100
+
+
+def test_same_content_under_two_keys_is_one_file(cache: NodeCache, store: CountingStore):
+    store.write("copy.bin", b"a" * 100)
+    digest = hashlib.sha256(b"a" * 100).hexdigest()
+    assert cache.fetch(store, "a.bin", 100, digest) == cache.fetch(store, "copy.bin", 100, digest)
+    assert store.downloads == ["a.bin"]
+
+
+def test_wrong_content_is_refused_after_a_second_try(cache: NodeCache, store: CountingStore):
+    with pytest.raises(InvalidInput, match=r"a.bin is missing or damaged; delete it"):
+        cache.fetch(store, "a.bin", 100, "0" * 64)
+    assert store.downloads == ["a.bin", "a.bin"]
+
+
+def test_longest_unused_file_makes_room(cache: NodeCache, store: CountingStore):
+    use_in_order(cache, store, "a.bin", "b.bin", "a.bin", "c.bin")
+    store.downloads.clear()
+    use_in_order(cache, store, "a.bin", "b.bin")
+    assert store.downloads == ["b.bin"]
+
+
+def test_using_a_file_again_postpones_its_eviction(cache: NodeCache, store: CountingStore):
+    use_in_order(cache, store, "a.bin", "b.bin")
+    cache.release(fetch(cache, store, "a.bin"))
+    cache.release(fetch(cache, store, "c.bin"))
+    store.downloads.clear()
+    cache.release(fetch(cache, store, "a.bin"))
+    assert store.downloads == []
+
+
+@pytest.mark.parametrize("order", ["abcdef", "fedcba", "cafebd"])
+def test_files_are_evicted_in_the_order_of_their_last_use(store: CountingStore, tmp_path: Path, order: str):
+    cache = NodeCache(tmp_path / "cache", 600)
+    paths = {}
+    for name in "abcdef":
+        store.write(f"{name}.bin", name.encode() * 100)
+        paths[name] = fetch(cache, store, f"{name}.bin")
+        cache.release(paths[name])
+    for second, name in enumerate(order):
+        os.utime(paths[name], (second, second))
+    evicted = []
+    for number in range(len(order) - 1):
+        store.write(f"new{number}.bin", bytes([number]) * 100)
+        cache.release(fetch(cache, store, f"new{number}.bin"))
+        evicted += [name for name in order if not paths[name].exists() and name not in evicted]
+        # One file makes room for another of its size, so no more than one is evicted.
+        assert evicted == list(order[: number + 1])
+
+
+def test_a_released_file_may_be_evicted_and_one_fetched_twice_is_in_use_until_both_are_released(
+    cache: NodeCache, store: CountingStore
+):
+    path = fetch(cache, store, "a.bin")
+    fetch(cache, store, "a.bin")
+    fetch(cache, store, "b.bin")
+    cache.release(path)
+    with pytest.raises(CacheFull):
+        fetch(cache, store, "c.bin")
+    cache.release(path)
+    assert fetch(cache, store, "c.bin").read_bytes() == b"c" * 100
+    assert not path.exists()
+
+
+def test_hits_misses_and_bytes_are_counted(cache: NodeCache, store: CountingStore):
+    hits, misses = counted(CACHE_HITS), counted(CACHE_MISSES)
+    fetch(cache, store, "a.bin")
+    assert (counted(CACHE_HITS) - hits, counted(CACHE_MISSES) - misses) == (0, 1)
+    fetch(cache, store, "a.bin")
+    fetch(cache, store, "b.bin")
+    assert (counted(CACHE_HITS) - hits, counted(CACHE_MISSES) - misses) == (1, 2)
+    assert counted(CACHE_BYTES) == 200
+
+
+def counted(metric: Counter | Gauge) -> float:
+    return next(iter(metric.collect())).samples[0].value
+
+
+def test_a_copy_that_was_damaged_on_the_way_is_fetched_once_more(cache: NodeCache, store: CountingStore):
+    digest = hashlib.sha256(b"a" * 100).hexdigest()
+    damaged = iter([b"x" * 100, b"a" * 100])
+    store.meanwhile = lambda: store.write("a.bin", next(damaged))
+    found = store.find
+
+    def unchanged(key: str) -> StoredObject | None:
+        now = found(key)
+        return None if now is None else StoredObject(key, now.size_bytes, "")
+
+    store.find = unchanged  # type: ignore[method-assign]
+    assert cache.fetch(store, "a.bin", 100, digest).read_bytes() == b"a" * 100
+    assert len(store.downloads) == 2
+
+
+def test_an_object_of_another_size_than_expected_is_not_downloaded(cache: NodeCache, store: CountingStore):
+    with pytest.raises(InvalidInput, match=r"a.bin is missing or damaged"):
+        cache.fetch(store, "a.bin", 99, hashlib.sha256(b"a" * 100).hexdigest())
+    with pytest.raises(InvalidInput, match=r"nothing.bin is missing or damaged"):
+        cache.fetch(store, "nothing.bin", 99, "0" * 64)
+    assert store.downloads == []
+
+
+def test_file_in_use_is_never_evicted(cache: NodeCache, store: CountingStore, tmp_path: Path):
+    held = fetch(cache, store, "a.bin")
+    os.utime(held, (0, 0))
+    other_process = NodeCache(tmp_path / "cache", 250)
+    use_in_order(other_process, store, "b.bin", "c.bin", "d.bin")
+    assert held.read_bytes() == b"a" * 100
+
+
+def test_closing_gives_all_space_back(cache: NodeCache, store: CountingStore):
+    fetch(cache, store, "a.bin")
+    fetch(cache, store, "b.bin")
+    cache.close()
+    assert fetch(cache, store, "c.bin").read_bytes() == b"c" * 100
+
+
+def test_files_that_are_all_in_use_are_explained(cache: NodeCache, store: CountingStore):
+    fetch(cache, store, "a.bin")
+    fetch(cache, store, "b.bin")
+    with pytest.raises(InvalidInput, match=r"200 bytes in use .* raise resources.cachePerNode"):
+        fetch(cache, store, "c.bin")
+
+
+def test_file_larger_than_the_cache_is_refused_before_anything_is_evicted(cache: NodeCache, store: CountingStore):
+    use_in_order(cache, store, "a.bin")
+    store.write("big.bin", bytes(251))
+    with pytest.raises(InvalidInput, match=r"big.bin has 251 bytes.* raise resources.cachePerNode"):
+        fetch(cache, store, "big.bin")
+    store.downloads.clear()
+    use_in_order(cache, store, "a.bin")
+    assert store.downloads == []
+
+
+def test_threads_that_want_the_same_file_share_one_download(cache: NodeCache, store: CountingStore):
+    with ThreadPoolExecutor(8) as pool:
+        paths = set(pool.map(lambda _: fetch(cache, store, "a.bin"), range(40)))
+    assert len(paths) == 1
+    assert store.downloads == ["a.bin"]
+
+
+def test_downloads_that_run_together_do_not_take_more_than_there_is(
+    cache: NodeCache, store: CountingStore, tmp_path: Path
+):
+    sizes: list[int] = []
+    refusals: list[str] = []
+    store.meanwhile = lambda: sizes.append(bytes_in(tmp_path / "cache" / "files"))
+
+    def use(number: int) -> None:
+        try:
+            cache.release(fetch(cache, store, f"{'abcd'[number % 4]}.bin"))
+        except InvalidInput as error:
+            refusals.append(str(error))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, range(80)))
+    assert max(sizes) <= 250
+    assert all("in use" in refusal for refusal in refusals)
+
+
+def bytes_in(folder: Path) -> int:
+    """What lies in ``folder``; a file that is renamed meanwhile counts once."""
+    sizes: dict[str, int] = {}
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            sizes[path.name.partition(".")[0]] = path.stat().st_size
+    return sum(sizes.values())
+
+
+def test_failed_download_frees_its_place_and_the_next_one_succeeds(cache: NodeCache, store: CountingStore):
+    def fail() -> None:
+        raise StoreUnreachable("away")
+
+    store.meanwhile = fail
+    with pytest.raises(StoreUnreachable):
+        fetch(cache, store, "a.bin")
+    store.meanwhile = lambda: None
+    assert fetch(cache, store, "a.bin").read_bytes() == b"a" * 100
+
+
+def _fetch_in_process(directory: Path, root: Path, results: "multiprocessing.Queue[tuple[str, int]]") -> None:
+    store = CountingStore(root)
+    path = fetch(NodeCache(directory, 250), store, "a.bin")
+    results.put((str(path), len(store.downloads)))
+
+
+def test_processes_of_one_node_share_one_download(store: CountingStore, tmp_path: Path):
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    arguments = (tmp_path / "cache", tmp_path / "store", results)
+    processes = [context.Process(target=_fetch_in_process, args=arguments) for _ in range(4)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=30) for _ in processes]
+    for process in processes:
+        process.join(30)
+    assert len({path for path, _ in found}) == 1
+    assert sum(downloads for _, downloads in found) == 1
+
+
+def test_part_that_a_killed_process_left_is_replaced(cache: NodeCache, store: CountingStore):
+    use_in_order(cache, store, "a.bin")
+    path = fetch(cache, store, "a.bin")
+    cache.release(path)
+    path.rename(path.with_name(f"{path.name}.new.part"))
+    assert fetch(cache, store, "a.bin").read_bytes() == b"a" * 100
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_ranks_that_keep_a_file_do_not_stop_others_from_getting_it(cache: NodeCache, store: CountingStore):
+    together = threading.Barrier(6)
+
+    def use(_: int) -> Path:
+        together.wait(20)
+        return fetch(cache, store, "a.bin")
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len({future.result(20) for future in [pool.submit(use, n) for n in range(6)]}) == 1
+
+
+def test_waiting_reader_gets_the_file_that_another_thread_downloads(cache: NodeCache, store: CountingStore):
+    started, go = threading.Event(), threading.Event()
+
+    def meanwhile() -> None:
+        started.set()
+        assert go.wait(20)
+
+    store.meanwhile = meanwhile
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(fetch, cache, store, "a.bin")
+        assert started.wait(20)
+        second = pool.submit(fetch, cache, store, "a.bin")
+        go.set()
+        assert first.result(20) == second.result(20)
+    assert store.downloads == ["a.bin"]
