@@ -18,8 +18,11 @@ _FAR = -1e6
 
 @dataclass(frozen=True)
 class Camera:
-    """A parallel projection. A point's image coordinates are linear in its world coordinates, so the points of
-    one body part in any number of such views span three dimensions and no more."""
+    """A parallel projection from the world to pixels of the frame.
+
+    Image coordinates are linear in world coordinates, so the points of one body part in any number of such views span
+    at most three dimensions.
+    """
 
     axes: Array
     """(3, 3) rows: right, down, towards the camera; unit vectors in the world."""
@@ -38,7 +41,7 @@ class Camera:
         return result
 
     def unproject(self, seen: Array) -> Array:
-        """The inverse of ``project``."""
+        """Return world coordinates (..., 3) of what ``project`` returned."""
         moved = seen.copy()
         moved[..., 0] -= self.origin[0]
         moved[..., 1] -= self.origin[1]

@@ -40,7 +40,7 @@ def write_film(path: Path, pictures: Iterable[Image], size: int, frames_per_seco
 
 
 def read_film(path: Path) -> Iterator[Image]:
-    """Every picture of a film, RGB, in order."""
+    """Yield every picture of a film in order, RGB."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)

@@ -22,7 +22,7 @@ _TRUTH = "truth"
 
 @dataclass(frozen=True)
 class Plan:
-    """What to write."""
+    """The contents of a project folder."""
 
     directory: Path
     seed: int
@@ -57,7 +57,7 @@ def write_project(plan: Plan, workers: int, report: Callable[[str], None]) -> No
     Args:
         plan: what to write.
         workers: processes at once.
-        report: is told of every recording that is done.
+        report: is called with a line of text for every recording that is done.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
