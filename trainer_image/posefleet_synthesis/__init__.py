@@ -1,1 +1,1 @@
-"""A synthetic Lightning Pose project with known truth."""
+"""Synthetic Lightning Pose projects: films of a running animal whose keypoints are known exactly."""

@@ -1,7 +1,7 @@
-"""The animal's plan: its keypoints, its proportions, and the joints of one pose.
+"""The animal: its keypoints, its proportions, the joints of a pose, and the solid that is drawn for it.
 
-World coordinates: x along the belt (the animal faces +x), y to its left, z up from the floor; one unit is about
-one pixel of a 256-pixel frame.
+World coordinates: x along the belt (the animal faces +x), y to its left, z up from the floor; one unit is about one
+pixel of a 256-pixel frame. The solid consists of some two hundred ellipsoids, each of one material.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,6 @@ SKELETON = (
     ("tail_base", "paw_hind_right"),
 )
 KEYPOINTS = tuple(f"{part}_{view}" for view in VIEWS for part in BODY_POINTS)
-
 SPINE_LENGTH = 74.0
 #: Radius of the trunk at shares of the way from the tail's base to the neck.
 TRUNK_PROFILE = (

@@ -1,4 +1,4 @@
-"""Colours, light and optics of a recording."""
+"""The appearance of a recording: colours, light, noise, and the procedural textures of all surfaces."""
 
 from dataclasses import dataclass
 
@@ -47,6 +47,7 @@ DAY = Appearance(
     noise=3.2,
     grain=0.30,
 )
+
 
 #: Another animal under another lamp, for the out-of-distribution frames.
 DUSK = Appearance(

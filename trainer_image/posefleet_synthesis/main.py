@@ -1,4 +1,4 @@
-"""``posefleet-synthesize``: write a Lightning Pose project whose truth is known."""
+"""The command ``posefleet-synthesize``, which writes a Lightning Pose project with known truth."""
 
 import argparse
 import os

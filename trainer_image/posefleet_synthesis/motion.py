@@ -1,4 +1,4 @@
-"""How the animal moves: a running gait on a belt whose speed wanders, and a curious head."""
+"""The motion of the animal: a gait on a belt of varying speed, and the pose at each moment of it."""
 
 from dataclasses import dataclass, fields
 
@@ -10,6 +10,16 @@ from posefleet_synthesis.numbers import Array, normalised, rotation, smooth_step
 STRIDE_LENGTH = 27.0
 #: Share of a cycle that a paw stands on the belt.
 DUTY = 0.6
+_TRUNK_HEIGHT = 25.0
+_PAW_HEIGHT = 2.4
+#: Where each leg is in its cycle relative to the hind left one: diagonal pairs together, a running trot.
+_PHASES = (0.55, 0.05, 0.0, 0.5)
+#: Roots of the legs in the trunk's frame: forward, left, up.
+_ROOTS = np.array([[21.0, 8.0, -5.0], [21.0, -8.0, -5.0], [-20.0, 9.5, -3.0], [-20.0, -9.5, -3.0]])
+#: Paws in the middle of their stance, in the floor's frame that turns with the animal: forward, left.
+_STANCES = np.array([[25.0, 7.5], [25.0, -7.5], [-14.0, 12.0], [-14.0, -12.0]])
+#: Lengths of the bones above and below the middle joint, of a front and of a hind leg.
+_UPPER, _LOWER = (12.0, 12.5), (11.5, 10.5)
 
 
 @dataclass(frozen=True)
@@ -83,18 +93,6 @@ def run_on_belt(source: np.random.Generator, frames: int, frames_per_second: flo
         tail_curl=wander(source, seconds, 2.8, 0.09),
         seconds=seconds,
     )
-
-
-_TRUNK_HEIGHT = 25.0
-_PAW_HEIGHT = 2.4
-#: Where each leg is in its cycle relative to the hind left one: diagonal pairs together, a running trot.
-_PHASES = (0.55, 0.05, 0.0, 0.5)
-#: Roots of the legs in the trunk's frame: forward, left, up.
-_ROOTS = np.array([[21.0, 8.0, -5.0], [21.0, -8.0, -5.0], [-20.0, 9.5, -3.0], [-20.0, -9.5, -3.0]])
-#: Paws in the middle of their stance, in the floor's frame that turns with the animal: forward, left.
-_STANCES = np.array([[25.0, 7.5], [25.0, -7.5], [-14.0, 12.0], [-14.0, -12.0]])
-#: Lengths of the bones above and below the middle joint, of a front and of a hind leg.
-_UPPER, _LOWER = (12.0, 12.5), (11.5, 10.5)
 
 
 def pose_at(moment: Moment) -> Pose:

@@ -1,4 +1,4 @@
-"""Small numerical tools that the animal and its world share."""
+"""Numerical functions and array types that the whole package uses."""
 
 from typing import Any
 

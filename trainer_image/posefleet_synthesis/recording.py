@@ -1,4 +1,4 @@
-"""A recording: every frame of it as a picture, with the truth about its keypoints."""
+"""A recording: each of its frames as a picture, with the true places of the keypoints."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,11 @@ import numpy as np
 
 from posefleet_synthesis.animal import Pose, Solid, animal
 from posefleet_synthesis.appearance import Appearance
+from posefleet_synthesis.camera import Camera, Surface, surface, two_views
 from posefleet_synthesis.motion import Motion, pose_at, run_on_belt
 from posefleet_synthesis.numbers import Array, Image, Mask, random_source
-from posefleet_synthesis.rendering import Camera, Coat, Surface, draw_hairs, grow_coat, shade, surface, two_views
 from posefleet_synthesis.scene import Scene, backdrop, build_scene, draw_props, draw_shadow
+from posefleet_synthesis.shading import Coat, draw_hairs, grow_coat, shade
 
 FRAMES_PER_SECOND = 30
 _OVERSAMPLING = 2

@@ -1,4 +1,4 @@
-"""What surrounds the animal: wall, belt, glass, lamp, and the things that pass in front of it."""
+"""The scene around the animal: wall, belt, glass, lamp, and the props that pass in front of it."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from posefleet_synthesis.appearance import Appearance, brushed, clouds, looked_up
+from posefleet_synthesis.camera import Camera
 from posefleet_synthesis.numbers import Array, Image, Mask, smooth_step
-from posefleet_synthesis.rendering import Camera
 
 _SLAT_EVERY, _SLAT_WIDTH = 210.0, 8.0
 _POST_EVERY, _POST_WIDTH, _POST_SIDE = 330.0, 7.5, -52.0

@@ -5,10 +5,10 @@ import pytest
 
 from posefleet_synthesis.animal import KEYPOINTS, Material, balls
 from posefleet_synthesis.appearance import DAY, DUSK
+from posefleet_synthesis.camera import surface, two_views
+from posefleet_synthesis.files import labels_of
 from posefleet_synthesis.numbers import random_source
-from posefleet_synthesis.project import labels_of
 from posefleet_synthesis.recording import Shot, record
-from posefleet_synthesis.rendering import surface, two_views
 
 SIZE = 256
 

@@ -1,1 +1,1 @@
-"""Key-frame index, packets, proxies, decoding."""
+"""Reading videos exactly: opening untrusted files, indexing frames, decoding, proxies, and the packets of a clip."""

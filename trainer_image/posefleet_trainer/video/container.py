@@ -1,4 +1,7 @@
-"""Opening of video files that nobody vouches for."""
+"""Opening video files that come from users, and finding out why one cannot be read.
+
+FFmpeg may open only containers of recordings on the local disk, and the header must ask for a plausible picture.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,20 +12,20 @@ import av
 
 from posefleet_trainer.errors import InvalidInput
 
-#: Wider and higher than any camera's picture; a header that asks for more is a mistake or an attack.
+#: No camera has more pixels; a header that asks for more is damaged or an attack on the memory.
 MAX_PIXELS = 2**26
 
-#: Containers of recordings. Playlists and the like, which name other files and addresses, are not among them.
+#: The containers of recordings. Playlists are left out, because they refer to other files and addresses.
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,mjpeg,ogg,flv,asf,"
     "yuv4mpegpipe,nut,ivf,gif,apng,dv,mxf"
 )
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-_REMEDY = "write it anew with: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p NEW.mp4"
+_REMEDY = "re-encode it with: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p NEW.mp4"
 
 
 class UnreadableVideo(InvalidInput):
-    """A file that cannot be read as a video. The message names it and what to do."""
+    """A file cannot be read as a video. The message names the file, the problem and the remedy."""
 
     def __init__(self, name: str, problem: str, remedy: str = _REMEDY) -> None:
         super().__init__(f"{name} {problem}; {remedy}")
@@ -30,7 +33,7 @@ class UnreadableVideo(InvalidInput):
 
 @contextmanager
 def opened(path: Path, name: str, threads: int = 1) -> Iterator[tuple[Any, Any]]:
-    """The container and its first video stream; see ``open_video``."""
+    """Open a video for the block: the container and its first video stream, as ``open_video`` returns them."""
     container, stream = open_video(path, name, threads)
     try:
         yield container, stream
@@ -39,10 +42,15 @@ def opened(path: Path, name: str, threads: int = 1) -> Iterator[tuple[Any, Any]]
 
 
 def open_video(path: Path, name: str, threads: int = 1) -> tuple[Any, Any]:
-    """The container and its first video stream, decoding with ``threads`` threads (0: one a core).
+    """Open a video and return its container and its first video stream.
+
+    Args:
+        path: the file.
+        name: what messages call the file.
+        threads: how many threads decode; 0 means one for each core.
 
     Raises:
-        UnreadableVideo: called by ``name`` in the message.
+        UnreadableVideo: the file is not a video, or its codec or its picture size cannot be handled.
     """
     try:
         container = av.open(str(path), options=dict(_OPTIONS))
@@ -102,8 +110,10 @@ _EBML = b"\x1a\x45\xdf\xa3"
 
 
 def check_whole(path: Path, name: str) -> None:
-    """Raises:
-    UnreadableVideo: the file is shorter than its container says.
+    """Check that the file is as long as its container says.
+
+    Raises:
+        UnreadableVideo: the file has been truncated.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -117,6 +127,7 @@ def check_whole(path: Path, name: str) -> None:
 
 
 def _promised_bytes(file: BinaryIO, size: int) -> int:
+    """Return how long the container says that the file is; 0 if it does not say."""
     head = file.read(12)
     file.seek(0)
     if head[:4] == b"RIFF":
@@ -129,7 +140,7 @@ def _promised_bytes(file: BinaryIO, size: int) -> int:
 
 
 def _boxes_end(file: BinaryIO, size: int) -> int:
-    """Where the last top-level box ends."""
+    """Return where the last top-level box of an mp4 or mov file ends."""
     end = 0
     while end + 8 <= size:
         file.seek(end)
@@ -138,14 +149,14 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
         if length == 1:
             length = int.from_bytes(header[8:16], "big")
         if length < 8:
-            # 0 means to the end of the file; anything else is no box.
+            # A length of 0 means up to the end of the file; other lengths below 8 cannot be those of a box.
             return size
         end += length
     return end
 
 
 def _ebml_end(file: BinaryIO) -> int:
-    """Where the first segment ends; 0 where its size was left open (live recordings)."""
+    """Return where the first segment of a Matroska file ends; 0 if its size is left open, as in live recordings."""
     file.seek(4)
     length, _ = _vint(file)
     file.seek(length, 1)
@@ -156,7 +167,7 @@ def _ebml_end(file: BinaryIO) -> int:
 
 
 def _vint(file: BinaryIO) -> tuple[int, bool]:
-    """A variable-length size, and whether it is a real one (all ones mean unknown)."""
+    """Read a variable-length integer; the flag is False if it stands for an unknown size (all bits are ones)."""
     first = file.read(1)
     if not first or first[0] == 0:
         return 0, False

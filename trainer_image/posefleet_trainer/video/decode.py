@@ -1,7 +1,6 @@
-"""The one filter that brings pictures to another size, so that training and prediction see the same pixels.
+"""Decoding exact frames of a video by their numbers, and the only filter that resizes pictures.
 
-Shrinking averages the source pixels under each target pixel (area sampling: no aliasing); enlarging interpolates
-linearly. Both map pixel centres as ``models/coordinates.py`` does: target x is source ``(x + 0.5) * ratio - 0.5``.
+All pictures that a network sees are resized by ``resize``, so that training and prediction see the same pixels.
 """
 
 import logging
@@ -21,11 +20,22 @@ from posefleet_trainer.telemetry.metrics import DECODED_FRAMES
 from posefleet_trainer.video.container import UnreadableVideo, open_video
 from posefleet_trainer.video.index import VideoIndex, decoded
 
+_log = logging.getLogger(__name__)
+
 Image = NDArray[np.uint8]
+"""(height, width, 3) RGB, or (frame, height, width, 3) for a clip."""
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
 
 
-def resize(image: Image, size: tuple[int, int]) -> Image:
-    """``image`` (height, width, 3) at ``size`` = (height, width)."""
+def resize(image: Image, size: Size) -> Image:
+    """Resize ``image`` (height, width, 3) to ``size``.
+
+    Shrinking averages the source pixels under each target pixel (area sampling, without aliasing); enlarging
+    interpolates linearly. Both map pixel centres as ``models/coordinates.py`` does: target x is source
+    ``(x + 0.5) * ratio - 0.5``.
+    """
     height, width = size
     if image.shape[:2] == (height, width):
         return image
@@ -34,22 +44,16 @@ def resize(image: Image, size: tuple[int, int]) -> Image:
     return np.asarray(resized, dtype=np.uint8)
 
 
-_log = logging.getLogger(__name__)
-
-Size = tuple[int, int]
-"""(height, width) in pixels."""
-
-
 def read_frames(
     path: Path, index: VideoIndex, start: int, stop: int, size: Size | None = None, *, threads: int = 1
 ) -> Generator[Image, None, None]:
-    """Frames ``start`` to ``stop`` (exclusive) as (height, width, 3) uint8 RGB.
+    """Yield the frames from ``start`` up to ``stop`` (exclusive) as (height, width, 3) uint8 RGB.
 
-    A frame that is damaged is replaced by the one before it, or after it where there is none, so that numbers keep
-    their meaning.
+    A damaged frame is replaced by the frame before it, or by the one after it if there is none before, so that every
+    other frame keeps its number.
 
     Raises:
-        UnreadableVideo: nothing can be decoded there.
+        UnreadableVideo: no frame can be decoded from ``start`` on.
     """
     reader = VideoReader(path, index, threads)
     try:
@@ -59,12 +63,12 @@ def read_frames(
 
 
 def read_clip(path: Path, index: VideoIndex, start: int, length: int, size: Size | None = None) -> Image:
-    """``length`` consecutive frames as one array (frame, height, width, 3)."""
+    """Return ``length`` consecutive frames from ``start`` on as (frame, height, width, 3) uint8 RGB."""
     return np.stack(list(read_frames(path, index, start, start + length, size)))
 
 
 class VideoReader:
-    """An open decoder of one video; for one thread at a time."""
+    """An open decoder of one video, for use by one thread at a time."""
 
     def __init__(self, path: Path, index: VideoIndex, threads: int = 1) -> None:
         self._index = index
@@ -73,15 +77,15 @@ class VideoReader:
         self._reformatter = VideoReformatter()
 
     def close(self) -> None:
-        """Free the decoder."""
+        """Close the file and free the decoder."""
         self._container.close()
 
     def clip(self, start: int, length: int, size: Size | None = None) -> Image:
-        """See ``read_clip``."""
+        """Return ``length`` frames from ``start`` on, as ``read_clip`` does."""
         return np.stack(list(self.frames(start, start + length, size)))
 
     def frames(self, start: int, stop: int, size: Size | None = None) -> Iterator[Image]:
-        """See ``read_frames``."""
+        """Yield the frames from ``start`` up to ``stop``, as ``read_frames`` does."""
         if not 0 <= start <= stop <= self._index.frames:
             raise ValueError(f"{self._index.name} has {self._index.frames} frames, not {start} to {stop}")
         number = start
@@ -103,8 +107,10 @@ class VideoReader:
             yield image
 
     def _numbered(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
-        """Frames with their numbers: the last one before ``start`` if ``start`` itself is missing, then all to
-        ``stop``."""
+        """Yield frames with their numbers up to ``stop``.
+
+        If frame ``start`` itself is damaged, the last frame before it comes first.
+        """
         before: tuple[int, Any] | None = None
         for number, frame in self._from(start):
             DECODED_FRAMES.inc()
@@ -123,9 +129,9 @@ class VideoReader:
             yield before
 
     def _from(self, start: int) -> Iterator[tuple[int, Any]]:
-        """Frames with their numbers from a number of at most ``start`` on, if the video lets it."""
+        """Yield frames with their numbers, beginning at or before ``start`` if a key frame there can be decoded."""
         if not self._index.seekable:
-            # Not every container without timestamps can be wound back.
+            # Some containers without timestamps cannot seek back to their beginning.
             self._container.close()
             self._container, self._stream = self._open()
             yield from enumerate(decoded(self._container, self._stream))
@@ -133,14 +139,14 @@ class VideoReader:
         keys = self._index.keys_before(start)
         for key in keys:
             self._container.seek(key, stream=self._stream)
-            frames = self._known(decoded(self._container, self._stream))
+            frames = self._with_numbers(decoded(self._container, self._stream))
             first = next(frames, None)
             if first is not None and (first[0] <= start or key == keys[-1]):
                 yield first
                 yield from frames
                 return
 
-    def _known(self, frames: Iterator[Any]) -> Iterator[tuple[int, Any]]:
+    def _with_numbers(self, frames: Iterator[Any]) -> Iterator[tuple[int, Any]]:
         for frame in frames:
             number = self._index.number_of(frame.pts)
             if number is not None:
@@ -153,14 +159,18 @@ class VideoReader:
 
 
 class ClipReader:
-    """Reads clips; each thread keeps its own few decoders open, because a decoder serves one thread at a time."""
+    """Reads clips of many videos from several threads.
+
+    A decoder serves one thread at a time, so each thread keeps its own decoders open: those of the
+    ``open_per_thread`` videos that it read last.
+    """
 
     def __init__(self, open_per_thread: int = 4) -> None:
         self._limit = open_per_thread
         self._local = threading.local()
 
     def clip(self, path: Path, index: VideoIndex, start: int, length: int, size: Size | None = None) -> Image:
-        """``length`` frames from ``start`` as (frame, height, width, 3) uint8 RGB."""
+        """Return ``length`` frames from ``start`` on as (frame, height, width, 3) uint8 RGB."""
         return self._reader(path, index).clip(start, length, size)
 
     def _reader(self, path: Path, index: VideoIndex) -> VideoReader:

@@ -1,4 +1,4 @@
-"""Which frames a video has, and from where each can be decoded."""
+"""The index of a video: which frames it has, when each is shown, and from which key frames it can be decoded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,40 +16,43 @@ Timestamps = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class VideoIndex:
-    """The frames of one video in the order they are shown; frame n is shown at ``pts[n]``."""
+    """The frames of one video in the order in which they are shown: frame n has the timestamp ``pts[n]``."""
 
     name: str
-    """What messages call the video: its path in the project folder."""
+    """What messages call the video: its path inside the project folder."""
     width: int
     height: int
     frames: int
     frames_per_second: float
-    """On average, for a variable frame rate."""
+    """The average, if the frame rate varies."""
     pts: Timestamps
-    """(frames,) in units of the stream's time base, ascending. Empty where the container has no usable timestamps:
-    then frames are counted from the start."""
+    """(frames,) presentation timestamps in units of the stream's time base, ascending. Empty if the container has no
+    usable timestamps; frames are then counted from the beginning."""
     key_pts: Timestamps
-    """Timestamps of the key frames, ascending."""
+    """The timestamps of the key frames, ascending."""
 
     @property
     def seekable(self) -> bool:
-        """Whether a frame can be reached without decoding all before it."""
+        """Whether a frame can be decoded without decoding all the frames before it."""
         return len(self.pts) > 0
 
     def number_of(self, pts: int | None) -> int | None:
-        """The frame shown at ``pts``."""
+        """Return the number of the frame with the timestamp ``pts``, or None if there is none."""
         if pts is None or not self.seekable:
             return None
         number = int(np.searchsorted(self.pts, pts))
         return number if number < self.frames and self.pts[number] == pts else None
 
     def keys_before(self, number: int) -> list[int]:
-        """Timestamps of key frames to decode frame ``number`` from: the nearest, the one before, the first."""
+        """Return the timestamps of the key frames from which to try to decode frame ``number``.
+
+        They are the nearest one, the one before it, and the first of the video, without repetitions.
+        """
         nearest = max(0, int(np.searchsorted(self.key_pts, self.pts[number], side="right")) - 1)
         return [int(self.key_pts[i]) for i in dict.fromkeys((nearest, max(0, nearest - 1), 0))]
 
     def save(self, path: Path) -> None:
-        """As an ``.npz`` without pickles."""
+        """Write the index to an ``.npz`` file without pickled objects."""
         with path.open("wb") as file:
             np.savez_compressed(
                 file,
@@ -62,7 +65,7 @@ class VideoIndex:
 
     @classmethod
     def load(cls, path: Path) -> "VideoIndex":
-        """What ``save`` wrote."""
+        """Read an index that ``save`` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             width, height, frames = (int(value) for value in stored["shape"])
             return cls(
@@ -77,13 +80,14 @@ class VideoIndex:
 
 
 def build_index(path: Path, name: str) -> VideoIndex:
-    """The index of a video file, from its packets, and from decoding where those do not tell.
+    """Build the index of a video file from the timestamps of its packets; decode all of it if they are unusable.
 
-    Both ends are always decoded, because containers count packets there that no decoder makes a frame of: those that
-    the recording or a cut has severed from what they refer to.
+    The beginning and the end are always decoded: a recording or a cut may leave packets there that refer to frames
+    that are not in the file, and no decoder makes frames of those.
 
     Raises:
-        UnreadableVideo: no video, truncated, with a rotation (display matrix), or without a single frame.
+        UnreadableVideo: the file is not a video, is truncated, has a rotation in its display matrix, or has no frame
+            that can be decoded.
     """
     with opened(path, name) as (container, stream):
         width, height = stream.codec_context.width, stream.codec_context.height
@@ -107,10 +111,10 @@ def build_index(path: Path, name: str) -> VideoIndex:
 
 
 def _first_frame(path: Path, name: str) -> Any:
-    """The first frame that can be decoded; None if there is none.
+    """Return the first frame that can be decoded, or None if there is none.
 
     Raises:
-        UnreadableVideo: its display matrix turns the pictures, which OpenCV obeys and this decoder does not.
+        UnreadableVideo: the frame has a rotation, which OpenCV applies and this decoder does not.
     """
     with opened(path, name) as (container, stream):
         first = next(decoded(container, stream), None)
@@ -124,14 +128,14 @@ def _first_frame(path: Path, name: str) -> Any:
 
 
 def _from_first(pts: list[int] | None, first: Any) -> list[int] | None:
-    """``pts`` from the first frame on that can be decoded; None if it is not among them."""
+    """Return ``pts`` from that of the frame ``first`` on, or None if it is not among them."""
     if pts is None or first is None or first.pts not in pts:
         return None
     return pts[pts.index(first.pts) :]
 
 
 def decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """Frames from where the container stands; what is damaged is passed over."""
+    """Yield the frames from the current position of the container on, without those of damaged packets."""
     packets = container.demux(stream)
     while True:
         try:
@@ -146,7 +150,10 @@ def decoded(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _packet_timestamps(container: Any, stream: Any) -> tuple[list[int] | None, list[int]]:
-    """Ascending timestamps of all packets (None if one has none, or two the same), and of key frames."""
+    """Return the ascending timestamps of all packets and of the key frames.
+
+    The former are None if a packet has no timestamp, or two packets have the same.
+    """
     shown: list[int | None] = []
     keys: list[int] = []
     for packet in _packets(container, stream):
@@ -170,7 +177,7 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _shown(path: Path, name: str, pts: list[int] | None, keys: list[int]) -> list[int] | None:
-    """``pts`` without what the end of the video does not hold; None if they do not match what is decoded."""
+    """Return ``pts`` without the packets at the end that give no frame, or None if decoding gives other timestamps."""
     if pts is None:
         return None
     last_key = keys[-1]

@@ -1,4 +1,4 @@
-"""The few packets that hold a clip, as a small video of their own: what NVDEC is given instead of whole files."""
+"""The packets of a clip as a small video file in memory, which a GPU decoder gets instead of the whole file."""
 
 import io
 from fractions import Fraction
@@ -10,17 +10,18 @@ import av
 from posefleet_trainer.video.container import UnreadableVideo, opened
 from posefleet_trainer.video.index import VideoIndex
 
-#: Matroska counts milliseconds; frames 10 ms apart stay apart whatever the source's rate.
+#: Matroska timestamps are in milliseconds; frames 10 ms apart stay distinct whatever the rate of the source.
 _TIME_BASE = Fraction(1, 100)
 
 
 def clip_packets(path: Path, index: VideoIndex, start: int, length: int) -> tuple[bytes, int]:
-    """A matroska file with the packets from the key frame before ``start`` to the clip's end, undecoded.
+    """Copy the packets from the key frame before ``start`` to the end of the clip into a Matroska file.
 
-    Returns it with the number of frames in it that come before frame ``start``. Needs ``index.seekable``.
+    Returns:
+        The content of the file, and how many of its frames come before frame ``start``.
 
     Raises:
-        UnreadableVideo: the packets are not there.
+        UnreadableVideo: the file does not contain the packets of all these frames.
     """
     stop = start + length
     with opened(path, index.name) as (container, stream):
@@ -33,13 +34,13 @@ def clip_packets(path: Path, index: VideoIndex, start: int, length: int) -> tupl
 
 
 def _packets_of(container: Any, stream: Any, index: VideoIndex, key: int, stop: int) -> list[tuple[int, Any]]:
-    """(frame number, packet) in decoding order from the key frame at ``key`` until all frames to ``stop`` are in."""
+    """Return (frame number, packet) in decoding order from the key frame at ``key`` to frame ``stop`` (exclusive)."""
     container.seek(key, stream=stream)
     found: list[tuple[int, Any]] = []
     missing = set(range(index.number_of(key) or 0, stop))
     for packet in container.demux(stream):
         number = index.number_of(packet.pts) if packet.size else None
-        # Frames shown before their key frame need the group before it, and cannot be decoded from here.
+        # Frames that are shown before their key frame refer to the group before it and cannot be decoded from here.
         if number is None or packet.pts < key:
             continue
         found.append((number, packet))
@@ -57,7 +58,7 @@ def _muxed(stream: Any, packets: list[tuple[int, Any]]) -> bytes:
         for place, (number, packet) in enumerate(packets):
             packet.stream = copy
             packet.time_base = _TIME_BASE
-            # Decoding order is kept by steps of one; the longest reordering (16 frames) keeps dts at or under pts.
+            # Decoding timestamps keep the order; 16 less, the longest reordering, keeps each at or below its pts.
             packet.pts, packet.dts = number - first, place - 16
             packet.duration = 1
             output.mux(packet)

@@ -1,4 +1,4 @@
-"""Proxies: videos at training size with a key frame every 16 frames, so that a random clip costs little to decode."""
+"""Proxies: copies of videos at training size with a key frame every 16 frames, which makes random clips cheap."""
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
@@ -12,7 +12,8 @@ from posefleet_trainer.video.index import VideoIndex
 
 GOP_FRAMES = 16
 
-#: Visually lossless at training size; no frames that refer to later ones, which would make random access dearer.
+#: Encoders in order of preference. The quality is visually lossless at training size, and no frame refers to a later
+#: one (bf=0), because that would make random access more expensive.
 _ENCODERS = (
     ("libx264", {"crf": "12", "preset": "veryfast", "bf": "0", "sc_threshold": "0"}),
     ("mpeg4", {"qmin": "2", "qmax": "2", "bf": "0", "sc_threshold": "1000000000"}),
@@ -30,13 +31,19 @@ def write_proxy(
 ) -> None:
     """Transcode ``source`` to an mp4 at ``target``: frame n of it is frame n of the source, resized to ``size``.
 
-    ``advance`` is told the number of frames after each few, and may raise to stop.
+    Args:
+        source: the video.
+        index: its index.
+        target: the file to write.
+        size: (height, width) of the proxy.
+        threads: how many threads decode and encode.
+        advance: is called after every few frames with their number; an exception that it raises stops the work.
 
     Raises:
         UnreadableVideo: the source cannot be decoded.
     """
     frames = read_frames(source, index, 0, index.frames, size, threads=threads)
-    # The proxy's clock only counts frames: a variable or odd rate of the source becomes a near constant one.
+    # The timestamps of the proxy only count frames, so a variable rate of the source becomes a constant one.
     rate = max(1, min(1000, round(index.frames_per_second)))
     write_frames(target, frames, size, rate, threads=threads, advance=advance)
 
@@ -50,7 +57,7 @@ def write_frames(
     threads: int = 1,
     advance: Callable[[int], None] = lambda frames: None,
 ) -> None:
-    """Encode ``frames``, which have the size ``size``, as proxies are."""
+    """Encode ``frames``, which all have the size ``size``, with the settings of a proxy."""
     with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as output:
         stream = _add_stream(output, Fraction(frames_per_second), size)
         stream.codec_context.thread_count = threads
