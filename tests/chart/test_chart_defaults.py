@@ -48,8 +48,8 @@ def test_what_values_say_is_what_the_operator_reads(tmp_path: Path) -> None:
         },
         "gpuModelLabel": "amd.com/gpu.product-name",
     }
-    told = {**trainer, "podTemplate": {**trainer["podTemplate"], "annotations": SCRAPED}}
-    assert _read(render(trainer=trainer), tmp_path) == TrainerDefaults.model_validate(told)
+    wanted = {**trainer, "podTemplate": {**trainer["podTemplate"], "annotations": SCRAPED}}
+    assert _read(render(trainer=trainer), tmp_path) == TrainerDefaults.model_validate(wanted)
 
 
 def test_trainers_are_annotated_for_scraping_only_where_prometheus_goes_by_annotations(tmp_path: Path) -> None:

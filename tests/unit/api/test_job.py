@@ -50,7 +50,7 @@ def test_losses_given_empty_are_off():
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "message"),
     [
         ("spec.training.epochs", -1, "spec.training.epochs: Input should be greater than or equal to 1"),
         ("spec.training.epoch", 3, "spec.training.epoch: no such field"),
@@ -75,8 +75,8 @@ def test_losses_given_empty_are_off():
         ("spec.resources", {"gpuModel": "T4", "gpusPerNode": 0}, "set gpusPerNode to 1 or more, or leave gpuModel out"),
     ],
 )
-def test_a_mistake_is_told_with_its_field(path, value, told):
-    assert told in refusal(path, value)
+def test_a_mistake_is_told_with_its_field(path, value, message):
+    assert message in refusal(path, value)
 
 
 def test_storage_may_be_left_to_the_cluster():

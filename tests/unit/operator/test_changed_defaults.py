@@ -16,7 +16,7 @@ def without_storage() -> JobBuilder:
     return a_job().with_spec(storage=None)
 
 
-def told(world: World, child: str) -> Manifest:
+def spec_for_trainer(world: World, child: str) -> Manifest:
     spec: Manifest = json.loads(world.objects["ConfigMap", child]["data"]["job.json"])["spec"]
     return spec
 
@@ -28,8 +28,8 @@ def test_a_job_without_storage_lives_on_the_clusters() -> None:
     world.end_all(0)
     world.settle()
 
-    assert told(world, "reaching-prepare-1")["storage"]["endpoint"] == "http://minio:9000"
-    assert told(world, "reaching-a1")["storage"]["credentialsSecret"] == "lab-s3"
+    assert spec_for_trainer(world, "reaching-prepare-1")["storage"]["endpoint"] == "http://minio:9000"
+    assert spec_for_trainer(world, "reaching-a1")["storage"]["credentialsSecret"] == "lab-s3"
 
 
 def test_a_gang_that_runs_keeps_what_it_was_started_with() -> None:
@@ -64,7 +64,7 @@ def test_the_next_attempt_gets_the_new_defaults() -> None:
     world.settle(1)
 
     assert world.objects["Job", "reaching-a2"]["spec"]["completions"] == 3
-    assert told(world, "reaching-a2")["resources"]["nodes"] == 3
+    assert spec_for_trainer(world, "reaching-a2")["resources"]["nodes"] == 3
 
 
 def test_what_is_prepared_is_not_prepared_again_for_other_defaults() -> None:

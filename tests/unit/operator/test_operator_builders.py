@@ -219,11 +219,11 @@ def test_the_pod_template_is_added_and_cannot_take_away_what_a_trainer_needs() -
 
 def test_the_trainer_reads_its_job_with_every_default_of_code_and_cluster() -> None:
     job = a_job().on_a_cluster_with(resources={"cpusPerNode": 12})
-    told = json.loads(job_config(job.parsed(), "attempt", 2)["data"]["job.json"])
+    sent = json.loads(job_config(job.parsed(), "attempt", 2)["data"]["job.json"])
 
-    assert told["spec"]["training"]["epochs"] == 300
-    assert told["spec"]["resources"]["cpusPerNode"] == 12
-    assert parse_job(told).spec == job.parsed().spec
+    assert sent["spec"]["training"]["epochs"] == 300
+    assert sent["spec"]["resources"]["cpusPerNode"] == 12
+    assert parse_job(sent).spec == job.parsed().spec
 
 
 @pytest.mark.parametrize(

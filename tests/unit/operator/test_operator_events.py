@@ -47,7 +47,7 @@ def conditions(*given: tuple[str, str, str]) -> list[Condition]:
     ]
 
 
-def told(old: Status, new: Status) -> list[tuple[str, str, str, str]]:
+def reported(old: Status, new: Status) -> list[tuple[str, str, str, str]]:
     return [(e.reason.severity, e.reason.name, e.message, e.identity) for e in events_between(old, new)]
 
 
@@ -57,9 +57,9 @@ def tried(tries: int, *given: tuple[str, str, str], **changes: object) -> Status
 
 def test_the_start_of_a_try_is_reported_once_and_not_during_an_outage() -> None:
     started = ("Normal", "PrepareStarted", "the data are being checked and prepared", "prepare-2")
-    assert told(tried(1), tried(2)) == [started]
-    assert told(tried(2), tried(2)) == []
-    assert told(tried(1), tried(2, unreachable=1)) == []
+    assert reported(tried(1), tried(2)) == [started]
+    assert reported(tried(2), tried(2)) == []
+    assert reported(tried(1), tried(2, unreachable=1)) == []
 
 
 def test_prepared_data_are_reported_with_every_warning() -> None:
@@ -69,23 +69,23 @@ def test_prepared_data_are_reported_with_every_warning() -> None:
         ("Warning", "DataWarning", "row 4", "data-warning-2-0"),
         ("Warning", "DataWarning", "row 5", "data-warning-2-1"),
     ]
-    assert told(tried(2, ("Prepared", "False", "Preparing")), new) == expected
-    assert told(tried(2), new) == expected
-    assert told(new, new) == []
+    assert reported(tried(2, ("Prepared", "False", "Preparing")), new) == expected
+    assert reported(tried(2), new) == expected
+    assert reported(new, new) == []
 
 
 @pytest.mark.parametrize("reason", ["Preparing", "PodsStarting", "WaitingForQueue", "DataChanged"])
 def test_the_usual_course_of_a_preparation_is_not_reported(reason: str) -> None:
-    assert told(tried(1), tried(1, ("Prepared", "False", reason))) == []
+    assert reported(tried(1), tried(1, ("Prepared", "False", reason))) == []
 
 
 @pytest.mark.parametrize("reason", ["PrepareFailed", "SlowStart", "StoppingOldPods", "Refused", "NodeLost"])
 def test_what_holds_a_preparation_up_is_reported_when_it_changes(reason: str) -> None:
     new = tried(3, ("Prepared", "False", reason))
     expected = [("Warning", reason, f"{reason}!", f"not-prepared-3-{reason}")]
-    assert told(tried(3), new) == expected
-    assert told(tried(3, ("Prepared", "False", "Preparing")), new) == expected
-    assert told(new, new) == []
+    assert reported(tried(3), new) == expected
+    assert reported(tried(3, ("Prepared", "False", "Preparing")), new) == expected
+    assert reported(new, new) == []
 
 
 def attempted(number: int, *given: tuple[str, str, str], progress: Progress | None = None, **changes: object) -> Status:
@@ -96,31 +96,31 @@ def attempted(number: int, *given: tuple[str, str, str], progress: Progress | No
 def test_an_attempt_is_reported_from_its_start_to_its_end() -> None:
     started, running = attempted(2), attempted(2, running_time="now")
     ended = attempted(2, running_time="now", outcome="Stalled", reason="Stalled", message="no step")
-    assert told(Status(), started) == [("Normal", "AttemptStarted", "attempt 2 started", "started-2")]
-    assert told(started, running) == [("Normal", "AttemptRunning", "all pods of attempt 2 run", "running-2")]
-    assert told(running, running) == []
-    assert told(running, ended) == [("Warning", "AttemptStalled", "attempt 2: Stalled: no step", "ended-2")]
-    assert told(ended, ended) == []
-    assert [identity for *_, identity in told(Status(), ended)] == ["started-2", "running-2", "ended-2"]
+    assert reported(Status(), started) == [("Normal", "AttemptStarted", "attempt 2 started", "started-2")]
+    assert reported(started, running) == [("Normal", "AttemptRunning", "all pods of attempt 2 run", "running-2")]
+    assert reported(running, running) == []
+    assert reported(running, ended) == [("Warning", "AttemptStalled", "attempt 2: Stalled: no step", "ended-2")]
+    assert reported(ended, ended) == []
+    assert [identity for *_, identity in reported(Status(), ended)] == ["started-2", "running-2", "ended-2"]
 
 
 def test_only_new_warnings_of_an_attempt_are_reported() -> None:
     old, new = attempted(2, warnings=["a"]), attempted(2, warnings=["a", "b", "c"])
-    assert told(old, new) == [
+    assert reported(old, new) == [
         ("Warning", "TrainingWarning", "b", "warning-2-1"),
         ("Warning", "TrainingWarning", "c", "warning-2-2"),
     ]
-    assert [identity for *_, identity in told(Status(), old)] == ["started-2", "warning-2-0"]
+    assert [identity for *_, identity in reported(Status(), old)] == ["started-2", "warning-2-0"]
 
 
 def test_what_keeps_an_attempt_from_running_is_reported_when_somebody_has_to_act() -> None:
     waiting = attempted(2, ("Running", "False", "PodsStarting"))
     stuck = attempted(2, ("Running", "False", "Unschedulable"))
     expected = [("Warning", "Unschedulable", "Unschedulable!", "trouble-2-Unschedulable")]
-    assert told(waiting, stuck) == expected
-    assert told(attempted(2), stuck) == expected
-    assert told(stuck, stuck) == told(stuck, waiting) == []
-    assert told(waiting, attempted(2, ("Running", "False", "Refused"))) == []
+    assert reported(waiting, stuck) == expected
+    assert reported(attempted(2), stuck) == expected
+    assert reported(stuck, stuck) == reported(stuck, waiting) == []
+    assert reported(waiting, attempted(2, ("Running", "False", "Refused"))) == []
 
 
 @pytest.mark.parametrize(
@@ -129,19 +129,19 @@ def test_what_keeps_an_attempt_from_running_is_reported_when_somebody_has_to_act
 def test_stages_of_an_attempt_are_reported(stage: str, reason: str) -> None:
     at = attempted(2, progress=Progress.model_validate({"stage": stage}))
     expected = [("Normal", reason, f"attempt 2 has reached the stage {stage}", f"stage-2-{stage}")]
-    assert told(attempted(2), at) == expected
-    assert told(attempted(2, progress=Progress(stage="prepare")), at) == expected
-    assert told(at, at) == told(at, attempted(2, progress=Progress(stage="prepare"))) == []
-    assert told(attempted(2), at.model_copy(update={"completion_time": "now"})) == []
+    assert reported(attempted(2), at) == expected
+    assert reported(attempted(2, progress=Progress(stage="prepare")), at) == expected
+    assert reported(at, at) == reported(at, attempted(2, progress=Progress(stage="prepare"))) == []
+    assert reported(attempted(2), at.model_copy(update={"completion_time": "now"})) == []
 
 
 def test_a_suspension_and_its_end_are_reported_once() -> None:
     none, suspending = attempted(2), attempted(2, ("Suspended", "False", "Suspending"))
     suspended, resumed = (attempted(2, ("Suspended", *rest)) for rest in (("True", "Suspended"), ("False", "Resumed")))
-    assert told(none, suspended) == [("Normal", "Suspended", "Suspended!", "suspended-True-")]
-    assert told(suspending, suspended) == [("Normal", "Suspended", "Suspended!", "suspended-True-then")]
-    assert told(suspended, resumed) == [("Normal", "Resumed", "Resumed!", "suspended-False-then")]
-    assert told(none, suspending) == told(suspending, resumed) == told(suspended, none) == []
+    assert reported(none, suspended) == [("Normal", "Suspended", "Suspended!", "suspended-True-")]
+    assert reported(suspending, suspended) == [("Normal", "Suspended", "Suspended!", "suspended-True-then")]
+    assert reported(suspended, resumed) == [("Normal", "Resumed", "Resumed!", "suspended-False-then")]
+    assert reported(none, suspending) == reported(suspending, resumed) == reported(suspended, none) == []
 
 
 def finished(phase: str, *given: tuple[str, str, str]) -> Status:
@@ -153,10 +153,10 @@ def test_the_end_of_a_job_is_reported_once() -> None:
     before = attempted(2).model_copy(update={"preparation": Preparation(tries=3)})
     good = finished("Succeeded", ("Succeeded", "True", "Completed"), ("Failed", "False", "Error"))
     bad = finished("Failed", ("Succeeded", "False", "Completed"), ("Failed", "True", "AttemptsExhausted"))
-    assert told(before, good) == [("Normal", "Succeeded", "Completed!", "finished-3-2")]
-    assert told(before, bad) == [("Warning", "AttemptsExhausted", "AttemptsExhausted!", "finished-3-2")]
-    assert told(good, good) == told(before, before) == []
-    assert told(before, finished("Failed")) == []
+    assert reported(before, good) == [("Normal", "Succeeded", "Completed!", "finished-3-2")]
+    assert reported(before, bad) == [("Warning", "AttemptsExhausted", "AttemptsExhausted!", "finished-3-2")]
+    assert reported(good, good) == reported(before, before) == []
+    assert reported(before, finished("Failed")) == []
 
 
 def test_an_event_is_an_object_that_kubectl_shows_beside_its_job() -> None:

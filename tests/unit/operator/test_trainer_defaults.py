@@ -151,7 +151,7 @@ def test_an_empty_file_is_no_mistake(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("resources: {gpuPerNode: 2}", "resources.gpuPerNode: no such key"),
         ("store: {}", "store: no such key"),
@@ -162,11 +162,11 @@ def test_an_empty_file_is_no_mistake(tmp_path: Path) -> None:
         ("storage: {", "are not valid YAML"),
     ],
 )
-def test_a_mistake_is_told_with_its_file_and_key(tmp_path: Path, text: str, told: str) -> None:
+def test_a_mistake_is_told_with_its_file_and_key(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "trainer-defaults.yaml"
     sentence = refusal(path, text)
     assert str(path) in sentence
-    assert told in sentence
+    assert message in sentence
 
 
 def test_an_operator_with_a_mistake_in_its_defaults_ends_with_the_sentence(
