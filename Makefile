@@ -24,7 +24,7 @@ BUILD_IMAGE = $(PYTHON) scripts/build_image.py --revision "$$(git rev-parse HEAD
 help:  ## List the targets.
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY)  ## Make the virtual environment with everything locked (about 2 minutes, 8 GB).
+setup: $(READY)  ## Create the virtual environment from the locked requirements (about 2 minutes, 8 GB).
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "posefleet needs Python 3.11 or later; name one: make PYTHON=python3.12")'
@@ -35,16 +35,16 @@ $(READY): pyproject.toml requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-demo: setup  ## One manifest in, one report out, on a cluster on this computer. PROJECT=folder takes your own data, KEEP=1 leaves it up.
+demo: setup  ## Run one job on a local cluster and write its report. PROJECT=folder uses your data, KEEP=1 keeps the cluster running.
 	@$(BIN)/python -m posefleet_demo $(if $(PROJECT),--project "$(PROJECT)") $(if $(KEEP),--keep)
 
-test: setup  ## Unit and integration tests: a real API server, a real object store.
+test: setup  ## Run the unit and integration tests, with a real API server and a real object store.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-mutants: setup  ## Change the code in one place at a time; the unit tests must notice 90 % (ONLY="losses cache" measures these groups).
+mutants: setup  ## Run the mutation tests, which fail below 90 % of mutants killed (ONLY="losses cache" runs these groups).
 	@PYTHONPATH=scripts $(BIN)/python -m mutants $(ONLY)
 
-verify: setup  ## Linters, types, layers, generated files, the chart, alerts.
+verify: setup  ## Check style, types, import layers, generated files, the chart and the alerts.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -56,12 +56,12 @@ verify: setup  ## Linters, types, layers, generated files, the chart, alerts.
 	$(BIN)/python -m posefleet_lab.chartcheck charts/posefleet --crds crds --manifests examples
 	$(BIN)/python -m pytest -q tests/chart tests/unit/monitoring
 
-generate: setup  ## Write crds/ and docs/manifest.md from the API's models, docs/troubleshooting.md from the operator's reasons, dashboards and docs/metrics.md from charts/dashboards.
+generate: setup  ## Generate crds/ and docs/manifest.md from the API's models, docs/troubleshooting.md from the operator's reasons, and dashboards and docs/metrics.md from charts/dashboards.
 	$(BIN)/posefleet-generate
 	$(BIN)/python -m posefleet_operator.troubleshooting
 	$(BIN)/python charts/dashboards
 
-lock: setup  ## Resolve pyproject.toml into requirements.lock, and take requirements/ for the images from it.
+lock: setup  ## Resolve pyproject.toml into requirements.lock, and derive requirements/ for the images from it.
 	@scripts/lock.sh
 
 images:  ## Build both images with buildah or docker (BASE_IMAGE=name, TAG=version, REPOSITORY=registry/path).
@@ -70,18 +70,18 @@ images:  ## Build both images with buildah or docker (BASE_IMAGE=name, TAG=versi
 sbom: setup  ## Write a CycloneDX bill of materials of each image to dist/ (same REPOSITORY and TAG).
 	@for image in operator trainer; do $(BIN)/python scripts/sbom.py $(REPOSITORY)/posefleet-$$image:$(TAG) dist/posefleet-$$image.cdx.json; done
 
-# Without what they need, both fail and name it; SKIP=1 is for people without root, who skip them on purpose.
-e2e: setup  ## A real node: containerd, kubelet, cluster DNS, Prometheus (root, Debian packages; SKIP=1 skips if they are missing).
+# Both targets fail if a program that they need is missing. SKIP=1 skips them on purpose, for people without root.
+e2e: setup  ## Run the end-to-end tests on a real node with containerd, kubelet, DNS and Prometheus (needs root and Debian packages).
 	@$(if $(SKIP),POSEFLEET_E2E_SKIP=$(SKIP)) $(BIN)/python -m pytest tests/e2e --timeout 1800
 
-e2e-image: setup  ## Build the trainer image and try it (as e2e; 25 GB of disk).
+e2e-image: setup  ## Build and test the trainer image (needs the same as e2e, and 25 GB of disk).
 	@$(if $(SKIP),POSEFLEET_E2E_SKIP=$(SKIP)) POSEFLEET_TRAINER_IMAGE=1 $(BIN)/python -m pytest tests/e2e/test_trainer_image.py tests/e2e/test_trainer_image_job.py
 
-chaos: setup  ## Every disturbance at random moments; the weights must be those of a quiet run (SEED=n).
+chaos: setup  ## Interrupt training at random moments and compare the weights with an uninterrupted run (SEED=n).
 	@POSEFLEET_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos
 
-bench: setup  ## Benchmarks: what is compared is measured in one run.
+bench: setup  ## Run the benchmarks. Values that are compared are measured in the same run.
 	@for bench in benchmarks/*.py; do echo "== $$bench"; PYTHONPATH=tests:scripts $(BIN)/python $$bench; done
 
-clean:  ## Remove what the targets made here; the cache of built tools stays.
+clean:  ## Remove the files that the targets created here, but keep the cache of built tools.
 	rm -rf $(VENV) demo-results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

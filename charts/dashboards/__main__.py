@@ -17,7 +17,7 @@ _DASHBOARDS = Path("charts", "posefleet", "dashboards")
 
 
 def generated_files() -> dict[Path, str]:
-    """Path in the repository and content of every file."""
+    """Return the content of every generated file by its path in the repository."""
     boards = {"fleet": _as_json(fleet()), "job": _as_json(job())}
     files = {
         _DASHBOARDS / f"{name}.json": json.dumps(board, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -27,7 +27,7 @@ def generated_files() -> dict[Path, str]:
 
 
 def _as_json(builder: Dashboard) -> dict[str, Any]:
-    """The dashboard with a number for each panel, and its links in sight instead of in a menu."""
+    """Number the panels of a dashboard and show its links directly instead of in a menu."""
     built = builder.build()
     for number, panel in enumerate(built.panels or [], 1):
         panel.id_val = number

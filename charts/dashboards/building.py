@@ -1,4 +1,4 @@
-"""The parts of posefleet's dashboards. A panel's title is a question, its description says how to read the answer."""
+"""Building blocks of the dashboards. The title of a panel is a question; its description explains the answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,20 +33,20 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREEN, YELLOW, RED = "green", "yellow", "red"
 
-#: A value from which on a colour holds; None is the lowest.
+#: The value from which a colour applies; None stands for minus infinity.
 Step = tuple[float | None, str]
 
 
 @dataclass(frozen=True)
 class Query:
-    """PromQL and how its series are named."""
+    """A PromQL expression and the legend of its series."""
 
     expr: str
     legend: str = ""
 
 
 def new_dashboard(title: str, uid: str, description: str) -> dashboard.Dashboard:
-    """An empty dashboard with the variable that chooses the Prometheus."""
+    """Return an empty dashboard with a variable that selects the Prometheus data source."""
     return (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -65,7 +65,7 @@ def new_dashboard(title: str, uid: str, description: str) -> dashboard.Dashboard
 
 
 def label_variable(name: str, label: str, values: str) -> dashboard.QueryVariable:
-    """A variable with the values that ``label_values(...)`` has in the time shown."""
+    """Return a variable with the values of ``label_values(...)`` in the selected time range."""
     return (
         dashboard.QueryVariable(name)
         .label(label)
@@ -88,7 +88,7 @@ def over_time(
     logarithmic: bool = False,
     largest: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time, or ``bars`` for what is counted."""
+    """Return a panel with lines over time, or with bars (``bars``) for counts."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -126,7 +126,7 @@ def over_time(
 def number(
     title: str, description: str, unit: str, *queries: Query, width: int = 4, steps: Sequence[Step] = ()
 ) -> stat.Panel:
-    """What is now, in large figures."""
+    """Return a panel that shows current values as large numbers."""
     panel = (
         stat.Panel()
         .title(title)
@@ -145,12 +145,12 @@ def number(
 
 
 def name(title: str, description: str, query: Query, width: int = 4) -> stat.Panel:
-    """The label values of what is now."""
+    """Return a panel that shows the label values of the current series."""
     return number(title, description, "none", query, width=width).text_mode(BigValueTextMode.NAME)
 
 
 def ranking(title: str, description: str, unit: str, *queries: Query, width: int = 12) -> bargauge.Panel:
-    """Bars for sums over the time shown."""
+    """Return a panel with one bar for each sum over the selected time range."""
     return (
         bargauge.Panel()
         .title(title)
@@ -169,7 +169,7 @@ def ranking(title: str, description: str, unit: str, *queries: Query, width: int
 def listing(
     title: str, description: str, columns: dict[str, tuple[str, str]], link: tuple[str, str], hidden: Sequence[str] = ()
 ) -> table.Panel:
-    """A table whose ``columns`` (name: PromQL, unit) are joined by their labels.
+    """Return a table whose ``columns`` (name: PromQL, unit) are joined by their labels.
 
     ``link`` is the column that leads elsewhere, and where to.
     """

@@ -1,4 +1,4 @@
-"""Every metric that operator and trainer expose, read from the code that exposes it."""
+"""Lists every metric that operator and trainer expose, read from the code that exposes it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PREFIX = "posefleet_"
 
 @dataclass(frozen=True)
 class Exposed:
-    """A metric as a scrape shows it."""
+    """A metric as it appears in a scrape."""
 
     name: str
     kind: str
@@ -26,7 +26,7 @@ class Exposed:
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names that its series have."""
+        """The names of its series."""
         return (
             tuple(self.name + part for part in ("_bucket", "_sum", "_count"))
             if self.kind == "histogram"
@@ -35,7 +35,7 @@ class Exposed:
 
     @property
     def unit(self) -> str:
-        """What a value means, by the end of the name."""
+        """The unit of a value, derived from the suffix of the name."""
         name = self.name.removesuffix("_total")
         units = {
             "_timestamp_seconds": "Unix time, s",
@@ -50,21 +50,21 @@ class Exposed:
 
 
 def operator_metrics() -> list[Exposed]:
-    """What an operator that leads exposes, ordered by name."""
+    """Return the metrics that a leading operator exposes, ordered by name."""
     metrics = Metrics()
     with metrics.leading(Jobs(), ProgressPoller(lambda key: None, lambda: datetime.now(UTC), 1)):
         return _of(metrics.registry)
 
 
 def trainer_metrics() -> list[Exposed]:
-    """What a trainer exposes, ordered by name."""
+    """Return the metrics that a trainer exposes, ordered by name."""
     import posefleet_trainer.telemetry.metrics  # noqa: F401  importing it registers them
 
     return _of(REGISTRY)
 
 
 def _of(registry: CollectorRegistry) -> list[Exposed]:
-    # A registry has no public way to tell the labels of metrics that nothing was counted in yet.
+    # The registry has no public method that returns the labels of metrics without samples.
     collectors = list(registry._collector_to_names)
     found = [exposed for collector in collectors for exposed in _read(collector)]
     return sorted((one for one in found if one.name.startswith(PREFIX)), key=lambda one: one.name)

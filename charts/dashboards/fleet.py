@@ -1,4 +1,4 @@
-"""The Fleet dashboard: what the cluster's GPUs do for all jobs, and whether posefleet itself is well."""
+"""Builds the Fleet dashboard, which shows the GPUs and jobs of the cluster and the state of the operator."""
 
 from building import GREEN, RED, YELLOW, Query, label_variable, listing, name, new_dashboard, number, over_time, ranking
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
@@ -11,7 +11,7 @@ _JOB_DASHBOARD = (
 
 
 def fleet() -> Dashboard:
-    """The whole dashboard."""
+    """Return the Fleet dashboard."""
     board = new_dashboard(
         "posefleet / Fleet", "posefleet-fleet", "All PoseTrainingJobs: phases, queues, GPUs, attempts, data, operator."
     ).with_variable(
@@ -38,7 +38,8 @@ def _jobs(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How many jobs are in which phase?",
-            "PoseTrainingJobs by phase. Finished ones count until they are deleted (spec.ttlSecondsAfterFinished).",
+            "PoseTrainingJobs by phase. Finished jobs are counted until they are deleted "
+            "(spec.ttlSecondsAfterFinished).",
             "short",
             Query(f"sum by (phase) (max by (namespace, phase) (posefleet_jobs{_OF}))", "{{phase}}"),
             width=24,
@@ -55,9 +56,9 @@ def _jobs(board: Dashboard) -> None:
     }
     board.with_panel(
         listing(
-            "Which jobs are under way?",
-            "Jobs that are not finished; a job's name leads to its own dashboard. Progress and time left are those of "
-            "the stage.",
+            "Which jobs are unfinished?",
+            "Jobs that are not finished. The name of a job links to its dashboard. Progress and remaining time "
+            "refer to the current stage.",
             columns,
             link=("training_job", _JOB_DASHBOARD),
             hidden=["Value #A"],
@@ -71,8 +72,8 @@ def _gpus(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How many GPUs do jobs hold, wait for, and keep busy?",
-            "Held: GPUs of jobs whose pods all run. Waiting: asked for by jobs that do not run yet. Busy: held GPUs "
-            "times their use as the DCGM exporter measures it.",
+            "Held: GPUs of jobs whose pods are all running. Waiting: GPUs requested by jobs that are not running "
+            "yet. Busy: held GPUs multiplied by their utilization as measured by the DCGM exporter.",
             "short",
             Query(allocated, "held"),
             Query(f"sum({_per_job('requested_gpus')}) - {allocated}", "waited for"),
@@ -81,9 +82,10 @@ def _gpus(board: Dashboard) -> None:
     )
     board.with_panel(
         over_time(
-            "How much of the held GPU time is of use?",
-            "GPU-seconds a second. Useful ones led to a checkpoint or a result; the rest was lost with pods that were "
-            "taken or failed. Averaged over an hour, since checkpoints are minutes apart.",
+            "How much of the held GPU time is useful?",
+            "GPU-seconds per second. Useful GPU-seconds led to a checkpoint or a result; the others were lost with "
+            "pods that were preempted or failed. The values are averages over an hour, because checkpoints are "
+            "minutes apart.",
             "short",
             Query(f"sum(rate(posefleet_allocated_gpu_seconds_total{_OF}[1h]))", "held"),
             Query(f"sum(rate(posefleet_useful_gpu_seconds_total{_OF}[1h]))", "useful"),
@@ -92,8 +94,8 @@ def _gpus(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "Which namespaces lose GPU time? (goodput)",
-            "The useful share of the GPU-seconds held, over an hour. Low: attempts fail or are preempted far from a "
-            "checkpoint; lower checkpoint.everyMinutes, or look at why attempts end.",
+            "Useful share of the held GPU-seconds over an hour. If it is low, attempts fail or are preempted long "
+            "after their last checkpoint; lower checkpoint.everyMinutes, or check why attempts end.",
             "percentunit",
             Query(f"namespace:posefleet_goodput:ratio_rate1h{_OF}", "{{namespace}}"),
             width=24,
@@ -108,7 +110,8 @@ def _waiting(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "Which attempts wait for their pods, and for how long?",
-            "From an attempt's creation until all its pods run: for a node with room, for Kueue, for an image.",
+            "Time since the creation of each attempt whose pods are not all running yet. It waits for a node with "
+            "free resources, for Kueue, or for an image.",
             "s",
             Query(
                 f"(time() - {_per_job('attempt_start_timestamp_seconds')}) unless on (namespace, training_job) "
@@ -123,12 +126,14 @@ def _waiting(board: Dashboard) -> None:
         (
             "How long did attempts wait?",
             "posefleet_queue_wait_seconds",
-            "From an attempt's creation until all its pods ran; quantiles over the time shown.",
+            "Time from the creation of an attempt until all its pods were running, as quantiles over the selected "
+            "time range.",
         ),
         (
             "How long until the first training step?",
             "posefleet_time_to_first_step_seconds",
-            "From an attempt's creation to its first step: the queue, images, imports, data into the node cache.",
+            "Time from the creation of an attempt to its first step. It includes the queue, pulling images, "
+            "imports, and copying data into the node cache.",
         ),
     ):
         queries = [
@@ -144,8 +149,8 @@ def _attempts(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How do attempts end?",
-            "Attempts by outcome. Preempted ones were taken by the cluster and cost nothing but time; Failed and "
-            "Stalled ones count against failurePolicy.maxAttempts.",
+            "Attempts by outcome. Preempted attempts were ended by the cluster and do not use up the budget. Failed "
+            "and stalled attempts count against failurePolicy.maxAttempts.",
             "short",
             Query(f"sum by (outcome) (increase({ended}[$__rate_interval]))", "{{outcome}}"),
             bars=True,
@@ -156,7 +161,7 @@ def _attempts(board: Dashboard) -> None:
     board.with_panel(
         ranking(
             "Why did attempts end early?",
-            "Attempts in the time shown that did not succeed, by reason; docs/metrics.md lists the reasons.",
+            "Attempts in the selected time range that did not succeed, by reason. docs/metrics.md lists the reasons.",
             "short",
             Query(f"topk(10, sum by (outcome, reason) (increase({failed}[$__range])))", "{{outcome}}: {{reason}}"),
         )
@@ -168,8 +173,8 @@ def _data(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How fast do pods exchange data with the store?",
-            "Bytes a second of all pods of all jobs: prepared data and videos down, proxies, checkpoints and results "
-            "up.",
+            "Bytes per second of all pods of all jobs. Pods download prepared data and videos, and upload proxies, "
+            "checkpoints and results.",
             "Bps",
             Query(
                 f"sum by (direction) (rate(posefleet_trainer_store_bytes_total{_OF}[$__rate_interval]))",
@@ -180,7 +185,8 @@ def _data(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "Does the store answer?",
-            "Requests a second that had to be repeated. More than a few: the store is overloaded or away.",
+            "Requests per second that had to be repeated. If there are more than a few, the store is overloaded or "
+            "unavailable.",
             "reqps",
             Query(
                 f"sum by (namespace) (rate(posefleet_trainer_store_retries_total{_OF}[$__rate_interval]))",
@@ -196,7 +202,7 @@ def _data(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How many files come from the node caches?",
-            "The share of files that lay in a node's cache when a pod asked for them; the rest was downloaded.",
+            "Share of files that were in the node's cache when a pod requested them. The others were downloaded.",
             "percentunit",
             Query(f"{hits} / ({hits} + {misses})", "{{namespace}}"),
             largest=1,
@@ -204,8 +210,8 @@ def _data(board: Dashboard) -> None:
     )
     board.with_panel(
         over_time(
-            "How many frames a second does the fleet work through?",
-            "Frames through networks in training and predicting, of all jobs.",
+            "How many frames a second does the fleet process?",
+            "Frames per second that all jobs process in training and prediction.",
             "short",
             Query(
                 f"sum by (stage) (rate(posefleet_trainer_frames_total{_OF}[$__rate_interval]))",
@@ -220,7 +226,7 @@ def _operator(board: Dashboard) -> None:
     board.with_panel(
         number(
             "Does an operator lead?",
-            "Operators that hold the Lease. None: nobody acts on jobs.",
+            "Number of operators that hold the Lease. If there is none, no job is reconciled.",
             "none",
             Query("sum(posefleet_operator_leading)"),
             steps=[(None, RED), (1, GREEN), (2, RED)],
@@ -229,8 +235,8 @@ def _operator(board: Dashboard) -> None:
     board.with_panel(
         number(
             "When was the last reconcile?",
-            "Time since a job that is not finished was last looked at with success. Each one is looked at every five "
-            "minutes or more often. Empty while there are none.",
+            "Time since the last successful reconcile of an unfinished job. Each unfinished job is reconciled at "
+            "least every five minutes. The panel is empty if there are no unfinished jobs.",
             "s",
             Query(
                 "time() - max(posefleet_reconcile_last_success_timestamp_seconds) "
@@ -242,7 +248,7 @@ def _operator(board: Dashboard) -> None:
     board.with_panel(
         name(
             "Which versions of the operator run?",
-            "More than one for longer than an upgrade: look at the Deployment.",
+            "If several versions run for longer than an upgrade takes, check the Deployment.",
             Query("count by (version) (posefleet_operator_info)", "{{version}}"),
             width=8,
         )
@@ -250,7 +256,7 @@ def _operator(board: Dashboard) -> None:
     board.with_panel(
         name(
             "Which versions of the trainer run?",
-            "Jobs keep the image that they began with until their next attempt.",
+            "A running attempt keeps its image; the next attempt uses the new one.",
             Query("count by (version) (posefleet_trainer_info)", "{{version}}"),
             width=8,
         )
@@ -263,7 +269,7 @@ def _reconciles(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How long does a reconcile take?",
-            "Deciding what is to be done about a job, and doing it. Seconds: the API server is slow.",
+            "Time to decide what a job needs and to apply it. If it takes seconds, the API server is slow.",
             "s",
             Query(f"histogram_quantile(0.5, {buckets})", "half of them within"),
             Query(f"histogram_quantile(0.99, {buckets})", "99 % within"),
@@ -273,8 +279,8 @@ def _reconciles(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "Do reconciles fail?",
-            "Reconciles that are tried again. Conflicts are harmless; Refused: the API server does not take what a job "
-            "wants, and the job's conditions say why.",
+            "Reconciles that failed and are retried. Conflicts are harmless. Refused means that the API server "
+            "rejects an object of a job; the conditions of the job say why.",
             "cps",
             Query("sum by (reason) (rate(posefleet_reconcile_errors_total[$__rate_interval]))", "{{reason}}"),
             width=8,
@@ -283,7 +289,7 @@ def _reconciles(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How much memory does the operator take?",
-            "Resident memory of each operator; about 100 MB and some kB for each job and pod.",
+            "Resident memory of each operator. Expect about 100 MB plus some kB for each job and pod.",
             "bytes",
             Query("process_resident_memory_bytes and on (job, instance) posefleet_operator_info", "{{instance}}"),
             width=8,

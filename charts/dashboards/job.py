@@ -1,4 +1,4 @@
-"""The Job dashboard: one PoseTrainingJob from the first step to the last."""
+"""Builds the Job dashboard, which shows one PoseTrainingJob from its first step to its last."""
 
 import json
 from urllib.parse import quote
@@ -31,15 +31,15 @@ _LABELS = 'namespace="$namespace", training_job="$job"'
 _OF = f"{{{_LABELS}}}"
 
 _WHERE_LOGS_ARE = """\
-* Of pods that still exist: `kubectl logs -n ${namespace} -l posefleet.io/job=${job} --prefix --tail=-1`
-* Of every attempt, in the store: `kubectl get ptj ${job} -n ${namespace} -o jsonpath='{.status.attempts[*].logs}'`
-* What happened, in sentences: `kubectl describe ptj ${job} -n ${namespace}`
-* With Loki: the link *Logs in Loki* at the top
+* Logs of pods that still exist: `kubectl logs -n ${namespace} -l posefleet.io/job=${job} --prefix --tail=-1`
+* Logs of every attempt: `kubectl get ptj ${job} -n ${namespace} -o jsonpath='{.status.attempts[*].logs}'`
+* Events and conditions: `kubectl describe ptj ${job} -n ${namespace}`
+* If you use Loki: the link *Logs in Loki* at the top
 """
 
 
 def job() -> Dashboard:
-    """The whole dashboard."""
+    """Return the Job dashboard."""
     board = (
         new_dashboard(
             "posefleet / Job", "posefleet-job", "One PoseTrainingJob: progress, learning, speed, GPUs, store."
@@ -78,7 +78,7 @@ def job() -> Dashboard:
 
 
 def _annotation(title: str, expr: str, label: str, color: str) -> AnnotationQuery:
-    """A mark at the time that a gauge's value is (Grafana takes milliseconds)."""
+    """Build an annotation at the time that is a gauge's value, converted to Grafana's milliseconds."""
     return (
         AnnotationQuery()
         .name(title)
@@ -92,7 +92,7 @@ def _annotation(title: str, expr: str, label: str, color: str) -> AnnotationQuer
 
 
 def _loki() -> str:
-    """Grafana's Explore with the logs of the job's pods; variables stay readable for Grafana to fill in."""
+    """Return the URL of the job's logs in Grafana's Explore, with variables unescaped so that Grafana replaces them."""
     query = {"refId": "A", "expr": '{namespace="${namespace}", pod=~"${job}-(a[0-9]+|prepare)-.*"}'}
     pane = {"datasource": "${loki}", "queries": [query], "range": {"from": "${__from}", "to": "${__to}"}}
     panes = quote(json.dumps({"logs": pane}, separators=(",", ":")), safe="${}:,")
@@ -113,25 +113,30 @@ def _progress(board: Dashboard) -> None:
     board.with_panel(
         name(
             "In which phase is the job?",
-            "A finished job has no phase here.",
+            "The phase is shown until the job is finished.",
             Query(_present("phase", "phase"), "{{phase}}"),
         )
     )
     board.with_panel(
         number(
             "How far is it?",
-            "Of the stage: train, predict, report.",
+            "Share of the current stage (train, predict or report) that is done.",
             "percentunit",
             Query(_present("progress_ratio", "stage"), "{{stage}}"),
         )
     )
     board.with_panel(
-        number("When is the stage done?", "At the present rate.", "s", Query(_present("eta_seconds"), "left"))
+        number(
+            "When is the stage done?",
+            "Estimated time until the current stage is done, at the current speed.",
+            "s",
+            Query(_present("eta_seconds"), "left"),
+        )
     )
     board.with_panel(
         number(
             "How many attempts did it take?",
-            "Failed ones count against failurePolicy.maxAttempts; preempted ones do not.",
+            "Failed attempts count against failurePolicy.maxAttempts; preempted attempts do not.",
             "none",
             Query(_present("attempts"), "in all"),
             Query(_present("failed_attempts"), "failed"),
@@ -140,7 +145,7 @@ def _progress(board: Dashboard) -> None:
     board.with_panel(
         number(
             "How many GPUs does it hold?",
-            "Held while all pods run; asked for until then.",
+            "The job holds its GPUs while all its pods run. Until then it only requests them.",
             "none",
             Query(_present("allocated_gpus"), "held"),
             Query(_present("requested_gpus"), "asked for"),
@@ -149,8 +154,8 @@ def _progress(board: Dashboard) -> None:
     board.with_panel(
         number(
             "When did it last make progress?",
-            "Time since the last step, video or batch of frames. Half of failurePolicy.stallSeconds raises an alert, "
-            "all of it ends the attempt.",
+            "Time since the last step, video or batch of frames was finished. An alert fires after half of "
+            "failurePolicy.stallSeconds, and the attempt ends after all of it.",
             "s",
             Query(_age("last_step_timestamp_seconds"), "ago"),
             Query(_present("stall_timeout_seconds"), "limit"),
@@ -163,7 +168,7 @@ def _history(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How did it progress?",
-            "The share of each stage that is done. A fall marks an attempt that resumed from an older checkpoint.",
+            "Share of each stage that is done. It decreases when an attempt resumes from an older checkpoint.",
             "percentunit",
             Query(_present("progress_ratio", "stage"), "{{stage}}"),
             width=16,
@@ -174,8 +179,8 @@ def _history(board: Dashboard) -> None:
         text.Panel()
         .title("Where are the logs?")
         .description(
-            "The pods of the last three attempts stay, a running one counted; those of suspended and stalled attempts "
-            "are deleted at once. All logs are kept in the job's output."
+            "The pods of the last three attempts, including a running one, are kept. The pods of suspended and "
+            "stalled attempts are deleted immediately. All logs are kept in the job's output."
         )
         .mode(TextMode.MARKDOWN)
         .content(_WHERE_LOGS_ARE)
@@ -189,7 +194,7 @@ def _learning(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "Do the losses fall?",
-            "The weighted losses of the last step by term, averaged over the pods.",
+            "Weighted losses of the last step by term, averaged over the pods.",
             "none",
             Query(f"avg by (term) (posefleet_trainer_loss{_OF})", "{{term}}"),
             logarithmic=True,
@@ -198,7 +203,7 @@ def _learning(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How far are predictions from the labels?",
-            "Mean distance to the labels of the validation set, in pixels of the source frames.",
+            "Mean distance between predictions and labels of the validation set, in pixels of the source frames.",
             "none",
             Query(f"max by (set) (posefleet_trainer_error_pixels{_OF})", "{{set}} (pixels)"),
         )
@@ -212,8 +217,8 @@ def _speed(board: Dashboard) -> None:
     )
     board.with_panel(
         over_time(
-            "How many frames a second does it work through?",
-            "Frames through the network, of all pods.",
+            "How many frames a second does it process?",
+            "Frames that the networks of all pods process per second.",
             "short",
             Query(f"sum by (stage) (rate(posefleet_trainer_frames_total{_OF}[$__rate_interval]))", "{{stage}}"),
         )
@@ -221,8 +226,8 @@ def _speed(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "Where does the time of a step go?",
-            "Mean seconds of a step's parts, on the CPU's clock: work that a GPU does later shows up where the CPU "
-            "waits for it, mostly in backward and optimizer.",
+            "Mean duration of each part of a step, measured on the CPU. GPU work that runs asynchronously is "
+            "counted where the CPU waits for it, which is mostly in backward and optimizer.",
             "s",
             Query(f"sum by (part) ({seconds}) / sum by (part) ({count})", "{{part}}"),
             stacked=True,
@@ -235,8 +240,8 @@ def _data(board: Dashboard, buckets: str) -> None:
     board.with_panel(
         over_time(
             "Does training wait for data?",
-            "The share of step time spent waiting for frames. Above 30 %, the GPUs starve: see the runbook of "
-            "PosefleetJobDataBound.",
+            "Share of the step time that is spent waiting for frames. Above 30 %, the GPUs are often idle; see the "
+            "runbook of PosefleetJobDataBound.",
             "percentunit",
             Query(f"training_job:posefleet_data_wait:ratio_rate5m{_OF}", "waiting"),
             steps=[(None, GREEN), (0.1, YELLOW), (0.3, RED)],
@@ -247,7 +252,7 @@ def _data(board: Dashboard, buckets: str) -> None:
     board.with_panel(
         over_time(
             "How slow are slow steps?",
-            "95 % of all steps had done each part within this time.",
+            "Time within which 95 % of all steps completed each part.",
             "s",
             Query(f"histogram_quantile(0.95, sum by (le, part) ({buckets}))", "{{part}}"),
             width=8,
@@ -256,7 +261,7 @@ def _data(board: Dashboard, buckets: str) -> None:
     board.with_panel(
         over_time(
             "How many frames a second are decoded?",
-            "Video frames and images, by pod; on the GPU (NVDEC) or on the CPU.",
+            "Video frames and images that each pod decodes per second, on the GPU (NVDEC) or on the CPU.",
             "short",
             Query(f"sum by (pod) (rate(posefleet_trainer_decoded_frames_total{_OF}[$__rate_interval]))", "{{pod}}"),
             width=8,
@@ -269,7 +274,8 @@ def _gpus(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How busy are its GPUs?",
-            "GPU use of each pod as the DCGM exporter measures it; of a MIG slice, its engine's activity.",
+            "GPU utilization of each pod, measured by the DCGM exporter. For a MIG slice, this is the activity of "
+            "its graphics engine.",
             "percentunit",
             Query(f"gpu:posefleet_gpu_utilization:ratio{_OF}", "{{pod}} GPU {{gpu}}"),
             steps=[(None, RED), (0.1, YELLOW), (0.5, GREEN)],
@@ -280,7 +286,7 @@ def _gpus(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "Do its GPUs decode the videos?",
-            "Use of NVDEC. At zero while training, videos are decoded on the CPU.",
+            "Utilization of NVDEC. If it is zero during training, videos are decoded on the CPU.",
             "percentunit",
             Query(f"gpu:posefleet_gpu_decoder_utilization:ratio{_OF}", "{{pod}} GPU {{gpu}}"),
             width=8,
@@ -290,7 +296,8 @@ def _gpus(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How much GPU memory does it need?",
-            "The most that one process has held so far; zero on a CPU. Room for a larger training.batchSize?",
+            "Peak memory of a single process so far; zero on a CPU. If much memory is free, you can increase "
+            "training.batchSize.",
             "bytes",
             Query(f"max by (pod) (posefleet_trainer_gpu_memory_peak_bytes{_OF})", "{{pod}}"),
             width=8,
@@ -304,7 +311,7 @@ def _checkpoints(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How much work would be lost now?",
-            "The age of the newest checkpoint, beside the interval that checkpoint.everyMinutes asks for.",
+            "Age of the newest checkpoint, and the interval set by checkpoint.everyMinutes.",
             "s",
             Query(_age("last_checkpoint_timestamp_seconds"), "age"),
             Query(_present("checkpoint_interval_seconds"), "interval"),
@@ -313,7 +320,8 @@ def _checkpoints(board: Dashboard) -> None:
     board.with_panel(
         ranking(
             "How long does a checkpoint take?",
-            "From its start until it is complete in the store, over the time shown; training goes on meanwhile.",
+            "Time from the start of a checkpoint until it is complete in the store, over the selected time range. "
+            "Training continues in the meantime.",
             "s",
             Query(f"histogram_quantile(0.5, sum by (le) (increase({written}[$__range])))", "half of them within"),
             Query(f"histogram_quantile(0.95, sum by (le) (increase({written}[$__range])))", "95 % within"),
@@ -326,7 +334,7 @@ def _store(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How fast does it exchange data with the store?",
-            "Bytes a second of all its pods.",
+            "Bytes per second of all pods of the job.",
             "Bps",
             Query(
                 f"sum by (direction) (rate(posefleet_trainer_store_bytes_total{_OF}[$__rate_interval]))",
@@ -338,7 +346,7 @@ def _store(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "Does the store answer?",
-            "Requests that had to be repeated, by pod. One pod alone: look at its node's network.",
+            "Requests that had to be repeated, by pod. If only one pod is affected, check the network of its node.",
             "reqps",
             Query(f"sum by (pod) (rate(posefleet_trainer_store_retries_total{_OF}[$__rate_interval]))", "{{pod}}"),
             steps=[(None, GREEN), (0.02, RED)],
@@ -348,7 +356,7 @@ def _store(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How full are the caches of its nodes?",
-            "Bytes in the node cache of each pod; resources.cachePerNode is the limit.",
+            "Bytes in the node cache of each pod. The limit is resources.cachePerNode.",
             "bytes",
             Query(f"max by (pod) (posefleet_trainer_cache_bytes{_OF})", "{{pod}}"),
             width=8,
@@ -357,7 +365,7 @@ def _store(board: Dashboard) -> None:
 
 
 def _preflight(board: Dashboard) -> None:
-    """What each pod found out about its machine before it trained; the same is in its log and in summary.json."""
+    """Add the row with each pod's preflight results, which are also in its log and in summary.json."""
     board.with_row(Row("Preflight"))
 
     def found(metric: str, reduction: str = "max", by: str = "pod") -> Query:
@@ -371,33 +379,50 @@ def _preflight(board: Dashboard) -> None:
             "none",
             found("ok", "min"),
         ),
-        ("How long did the probes take?", "Once for each attempt, before its first step.", "s", found("seconds")),
+        (
+            "How long did the probes take?",
+            "Duration of the preflight, which each attempt runs once before its first step.",
+            "s",
+            found("seconds"),
+        ),
         (
             "How fast is the store?",
-            "One small object to and from the store, from each pod. One slow pod: look at its node's network.",
+            "Throughput when each pod writes and reads a small object. If only one pod is slow, check the network "
+            "of its node.",
             "Bps",
             found("store_bytes_per_second", "max", "pod, direction"),
         ),
-        ("Has the cache room?", "Bytes that the node's disk has for it.", "bytes", found("cache_free_bytes", "min")),
+        (
+            "How much space is free for the cache?",
+            "Bytes that are free on the disk of the node.",
+            "bytes",
+            found("cache_free_bytes", "min"),
+        ),
         (
             "How fast do its ranks exchange gradients?",
-            "A few megabytes summed over all ranks. Slow among several nodes: see NCCL in docs/operations.md.",
+            "Throughput of a sum of a few megabytes over all ranks. If it is low between several nodes, see NCCL in "
+            "docs/operations.md.",
             "Bps",
             found("collective_bytes_per_second", "min"),
         ),
         (
-            "How long does the least exchange take?",
-            "One number summed over all ranks.",
+            "How long does the smallest exchange take?",
+            "Time to sum one number over all ranks.",
             "s",
             found("collective_latency_seconds"),
         ),
-        ("Is GPU memory free?", "The least of the pod's GPUs; zero on a CPU.", "bytes", found("gpu_free_bytes", "min")),
+        (
+            "Is GPU memory free?",
+            "Free memory of the GPU of each pod that has the least; zero on a CPU.",
+            "bytes",
+            found("gpu_free_bytes", "min"),
+        ),
         (
             "Do its GPUs compute as they should?",
-            "A small matrix product on the slowest GPU of a pod; zero on a CPU.",
+            "Speed of a small matrix product on the slowest GPU of each pod; zero on a CPU.",
             "flops",
             found("gpu_flops", "min"),
         ),
-        ("Do its GPUs decode video?", "1 where NVDEC works on all of a pod's GPUs.", "none", found("nvdec", "min")),
+        ("Do its GPUs decode video?", "1 if NVDEC works on all GPUs of the pod.", "none", found("nvdec", "min")),
     ):
         board.with_panel(number(title, description, unit, query, width=8))

@@ -1,4 +1,4 @@
-"""docs/metrics.md: every metric and what it is for, every panel and alert and what it answers."""
+"""Builds docs/metrics.md, the reference of all metrics, panels and alerts."""
 
 import re
 from collections import defaultdict
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def metrics_reference(dashboards: dict[str, Json], root: Path) -> str:
-    """The whole page."""
+    """Return the content of docs/metrics.md."""
     groups = yaml.safe_load((root / _RULES).read_text(encoding="utf-8"))["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     uses = _uses(dashboards, rules)
@@ -26,7 +26,11 @@ def metrics_reference(dashboards: dict[str, Json], root: Path) -> str:
         Path(__file__).with_name("introduction.md").read_text(encoding="utf-8").rstrip(),
         _metrics("Metrics of the operator", operator_metrics(), uses),
         "\n".join(
-            ["Attempts end with these outcomes and reasons; any other reason is counted as `Other`.", "", *_ends()]
+            [
+                "Attempts end with the following outcomes and reasons. All other reasons are counted as `Other`.",
+                "",
+                *_ends(),
+            ]
         ),
         _metrics("Metrics of the trainer", trainer_metrics(), uses),
         _recorded(rules),
@@ -37,7 +41,7 @@ def metrics_reference(dashboards: dict[str, Json], root: Path) -> str:
 
 
 def _uses(dashboards: dict[str, Json], rules: list[Json]) -> dict[str, list[str]]:
-    """Where each word of PromQL is used; through recorded series, too."""
+    """Map each word of PromQL to the panels and alerts that use it, directly or through recorded series."""
     uses: dict[str, list[str]] = defaultdict(list)
     for place, expr in _expressions(dashboards, rules):
         for word in dict.fromkeys(_WORD.findall(expr)):
@@ -62,7 +66,7 @@ def _expressions(dashboards: dict[str, Json], rules: list[Json]) -> Iterator[tup
 
 
 def _metrics(title: str, metrics: list[Exposed], uses: dict[str, list[str]]) -> str:
-    lines = [f"## {title}", "", "| metric | type | labels | unit | meaning | used by |", "|---|---|---|---|---|---|"]
+    lines = [f"## {title}", "", "| Metric | Type | Labels | Unit | Meaning | Used by |", "|---|---|---|---|---|---|"]
     for metric in metrics:
         places = dict.fromkeys(place for series in metric.series for place in uses[series])
         labels = ", ".join(f"`{label}`" for label in metric.labels)
@@ -73,13 +77,13 @@ def _metrics(title: str, metrics: list[Exposed], uses: dict[str, list[str]]) -> 
 
 
 def _ends() -> Iterator[str]:
-    yield from ("| outcome | reasons |", "|---|---|")
+    yield from ("| Outcome | Reasons |", "|---|---|")
     for outcome, reasons in reasons_by_outcome().items():
         yield f"| {outcome} | {', '.join(reasons)} |"
 
 
 def _recorded(rules: list[Json]) -> str:
-    lines = ["## Recorded series", "", "Several panels and alerts share these.", ""]
+    lines = ["## Recorded series", "", "Several panels and alerts use these series.", ""]
     for rule in rules:
         if "record" in rule:
             lines += [f"`{rule['record']}`", "", "```", rule["expr"].rstrip(), "```", ""]
@@ -87,7 +91,7 @@ def _recorded(rules: list[Json]) -> str:
 
 
 def _dashboard(board: Json) -> str:
-    lines = [f"## Dashboard {board['title']}", "", board["description"], "", "| panel | how to read it |", "|---|---|"]
+    lines = [f"## Dashboard {board['title']}", "", board["description"], "", "| Panel | Description |", "|---|---|"]
     for panel in board["panels"]:
         if panel["type"] == "row":
             lines.append(f"| **{panel['title']}** | |")
@@ -97,10 +101,10 @@ def _dashboard(board: Json) -> str:
 
 
 def _alerts(rules: list[Json]) -> str:
-    lines = ["## Alerts", "", "| alert | severity | after | says |", "|---|---|---|---|"]
+    lines = ["## Alerts", "", "| Alert | Severity | Fires after | Summary |", "|---|---|---|---|"]
     for rule in rules:
         if "alert" in rule:
             link = f"[{rule['alert']}](runbooks/{rule['alert']}.md)"
             said = re.sub(r"{{ \$labels\.(\w+) }}", r"*\1*", rule["annotations"]["summary"])
-            lines.append(f"| {link} | {rule['labels']['severity']} | {rule.get('for', 'at once')} | {said} |")
+            lines.append(f"| {link} | {rule['labels']['severity']} | {rule.get('for', 'immediately')} | {said} |")
     return "\n".join(lines)

@@ -13,11 +13,7 @@ _LABELS = "CollectedData.csv"
 _VIEW_WORDS = frozenset(
     {"top", "bot", "bottom", "side", "front", "back", "mirror", "direct", "view0", "view1", "view2"}
 )
-<<<<<<< .merge_file_8OjfeZ
-#: Fewer body parts seen in all views than this are a coincidence of names.
-=======
 #: With fewer body parts in all views, similar names are probably a coincidence.
->>>>>>> .merge_file_jpILLl
 _LEAST_PARTS = 3
 
 
@@ -65,11 +61,7 @@ def _is_excluded(inside: Path) -> bool:
 
 
 def keypoints_of(labels: Path) -> list[str]:
-<<<<<<< .merge_file_8OjfeZ
-    """The keypoints of a labels file, in their order; none if it is no labels file."""
-=======
     """Return the names of the keypoints of a labels file, in order, or none if the file has no second row."""
->>>>>>> .merge_file_jpILLl
     with labels.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file)
         next(rows, [])
@@ -77,16 +69,12 @@ def keypoints_of(labels: Path) -> list[str]:
 
 
 def views_by_name(keypoints: list[str]) -> list[list[str]]:
-<<<<<<< .merge_file_8OjfeZ
-    """One list of keypoints a view, the same body parts in the same order; empty where names tell of no views."""
-=======
     """Group keypoints by the view at the end of their names: ``paw1_top`` and ``paw1_bot`` are views of one paw.
 
     Returns:
         one list of keypoints for each view, with the same body parts in the same order, or an empty list if fewer than
         two views share at least three body parts.
     """
->>>>>>> .merge_file_jpILLl
     views: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for keypoint in keypoints:
         part, _, view = keypoint.rpartition("_")
