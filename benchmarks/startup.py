@@ -22,7 +22,9 @@ import numpy as np
 IMPORTS = {
     "Python": "pass",
     "launcher": "import posefleet_trainer.main, posefleet_trainer.gang.launcher",
-    "prepare": "import posefleet_trainer.context, posefleet_trainer.preparation.prepare, posefleet_trainer.preparation.build",
+    "prepare": (
+        "import posefleet_trainer.context, posefleet_trainer.preparation.prepare, posefleet_trainer.preparation.build"
+    ),
     "prepare, S3": (
         "import posefleet_trainer.context, posefleet_trainer.preparation.prepare, posefleet_trainer.preparation.build, "
         "posefleet_trainer.store.s3"
