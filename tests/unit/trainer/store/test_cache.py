@@ -203,6 +203,12 @@ def test_file_larger_than_the_cache_is_refused_before_anything_is_evicted(cache:
     assert store.downloads == []
 
 
+def test_file_as_large_as_the_cache_fits(cache: NodeCache, store: CountingStore):
+    use_in_order(cache, store, "a.bin")
+    store.write("big.bin", bytes(250))
+    assert fetch(cache, store, "big.bin").stat().st_size == 250
+
+
 def test_threads_that_want_the_same_file_share_one_download(cache: NodeCache, store: CountingStore):
     with ThreadPoolExecutor(8) as pool:
         paths = set(pool.map(lambda _: fetch(cache, store, "a.bin"), range(40)))
