@@ -17,7 +17,7 @@ from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.prediction.csv_files import read_poses, write_poses
 from posefleet_trainer.prediction.inference import predict_frames
 from posefleet_trainer.prediction.results import Poses
-from posefleet_trainer.prediction.videos import stretches
+from posefleet_trainer.prediction.videos import split_for_decoders
 from posefleet_trainer.video.decode import read_frames
 from posefleet_trainer.video.index import VideoIndex, build_index
 
@@ -61,7 +61,7 @@ def rate(work: Callable[[], object], frames: int) -> float:
 
 def decode(path: Path, index: VideoIndex, decoders: int) -> None:
     """All frames through ``NoNetwork``."""
-    parts = stretches(range(index.frames), index, decoders)
+    parts = split_for_decoders(range(index.frames), index, decoders)
     frames = [read_frames(path, index, part.start, part.stop, (IMAGE.height, IMAGE.width)) for part in parts]
     predict_frames(NoNetwork(), frames, Grid(index.height, index.width), lambda _: None)
 

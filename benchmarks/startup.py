@@ -33,10 +33,10 @@ IMPORTS = {
     "torch, Lightning, timm": "import torch.distributed, pytorch_lightning, timm",
     "torch, Lightning, timm, DALI": "import torch.distributed, pytorch_lightning, timm, nvidia.dali",
     "a rank": (
-        "from posefleet_trainer.gang.imports import import_torch, imported_meanwhile\n"
+        "from posefleet_trainer.gang.imports import import_torch, import_in_background\n"
         "import posefleet_trainer.context\n"
         "import_torch()\n"
-        "with imported_meanwhile('posefleet_trainer.training.train'): pass"
+        "with import_in_background('posefleet_trainer.training.train'): pass"
     ),
 }
 SIDE = 128

@@ -1,4 +1,4 @@
-"""What only an NVIDIA GPU can show: NVDEC and the operators that vary frames give the pictures that the CPU gives."""
+"""What only an NVIDIA GPU can show: NVDEC and augmentation on the GPU give the pictures that the CPU gives."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_clips_decoded_by_nvdec_look_like_those_of_the_cpu(video: ClipVideo):
     on_gpu.close()
 
 
-def test_labelled_frames_varied_on_the_gpu_look_like_those_of_the_cpu():
+def test_labelled_frames_augmented_on_the_gpu_look_like_those_of_the_cpu():
     def loader(device_id: int | None) -> LabelledLoader:
         store = FrameStore(Discs(), frames(10), IMAGE)
         return LabelledLoader(store, Share(0, 1, 4), 7, 0, device_id=device_id, threads=2)

@@ -23,7 +23,7 @@ def test_a_gpu_is_described():
 
 
 def test_more_gpus_than_there_are_fail_the_pod():
-    with pytest.raises(PreflightFailed, match="99 GPUs asked for"):
+    with pytest.raises(PreflightFailed, match="99 GPUs requested"):
         probe_gpu(0, 99)
 
 

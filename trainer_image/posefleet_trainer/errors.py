@@ -1,42 +1,45 @@
-"""How a trainer process fails: each error knows its exit code and the reason that the operator reports."""
+"""The errors that end a trainer process, each with its exit code and the reason that the operator reports."""
 
 from posefleet_api.outcomes import ExitCode, TerminationReason
 
 
 class TrainerError(Exception):
-    """An end of the job that has a name. The message names the thing, what is wrong with it, and what to do."""
+    """Base of the errors below. The message names the thing, what is wrong with it, and what to do."""
 
     exit_code: ExitCode = ExitCode.FAILED
     reason: TerminationReason = "Error"
 
 
 class InvalidInput(TrainerError):
-    """The manifest or the data set is wrong; another attempt would end the same way."""
+    """The manifest or the data set is wrong. Another attempt would fail in the same way."""
 
     exit_code = ExitCode.INVALID_INPUT
     reason: TerminationReason = "InvalidInput"
 
 
 class StoreUnreachable(TrainerError):
-    """The store did not answer for longer than the caller's patience."""
+    """The store did not answer within the time that the caller allows."""
 
     exit_code = ExitCode.STORE_UNREACHABLE
     reason: TerminationReason = "StoreUnreachable"
 
 
 class Preempted(TrainerError):
-    """A rank was asked to stop; the checkpoint is in the store."""
+    """A rank was asked to stop while it trained or predicted, and its checkpoint is in the store."""
 
     exit_code = ExitCode.PREEMPTED
     reason: TerminationReason = "Preempted"
 
 
 class Stopped(BaseException):
-    """SIGTERM came outside of training and predicting; no library that survives every ``Exception`` may swallow it."""
+    """SIGTERM arrived outside training and prediction.
+
+    It is no ``Exception``, so that libraries that catch every ``Exception`` do not swallow it.
+    """
 
 
 class PeerLost(TrainerError):
-    """Another rank went away in the middle of a collective."""
+    """Another rank did not join, or went away during a collective."""
 
     exit_code = ExitCode.PEER_LOST
     reason: TerminationReason = "PeerLost"
@@ -49,6 +52,6 @@ class NonFiniteLoss(TrainerError):
 
 
 class PreflightFailed(TrainerError):
-    """This machine cannot train; another one may."""
+    """This machine cannot train the job. Another machine may."""
 
     reason: TerminationReason = "PreflightFailed"

@@ -1,7 +1,7 @@
-"""The command ``posefleet-trainer``: the stages of a job, in order, and nothing else.
+"""The command ``posefleet-trainer``, which runs the stages of a job in order.
 
-Heavy libraries are imported by the stages that use them: ``prepare`` does without torch, and the launcher, which
-starts the ranks, without anything.
+Each stage imports the heavy libraries that it uses: ``prepare`` runs without torch, and the launcher, which starts the
+ranks, without any of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STAGES: tuple[Stage, ...] = ("prepare", "train", "predict", "report")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry of ``posefleet-trainer`` and of ``python -m posefleet_trainer``."""
+    """Run ``posefleet-trainer`` or ``python -m posefleet_trainer``: as the launcher, or where RANK is set as a rank."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_args(words)
     stages: tuple[Stage, ...] = arguments.stages
@@ -35,29 +35,28 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
-    """Run ``stages`` on this rank; the artifacts if a report was among them."""
-    from posefleet_trainer.gang.process_group import first_alone
+    """Run ``stages`` on this rank, and return the artifacts if a report was among them."""
+    from posefleet_trainer.gang.process_group import run_on_first_rank
     from posefleet_trainer.preparation.load import load_prepared
     from posefleet_trainer.preparation.prepare import prepare
 
     if "prepare" in stages:
-        first_alone(context.rank.index, context.rank.world, lambda: prepare(context))
+        run_on_first_rank(context.rank.index, context.rank.world, lambda: prepare(context))
     if stages == ("prepare",):
         return None
-    from posefleet_trainer.gang.imports import imported_meanwhile
+    from posefleet_trainer.gang.imports import import_in_background
     from posefleet_trainer.output_folder import MODEL_MANIFEST_KEY
     from posefleet_trainer.preflight.preflight import preflight
     from posefleet_trainer.preparation.load import fetch_training_files
-    from posefleet_trainer.store.cache import NodeCache
 
     prepared = load_prepared(context.output, context.prepared, context.job.spec)
     preflight(context, prepared)
     context.timeline.mark("preflight")
-    with imported_meanwhile("posefleet_trainer.training.train"):
+    with import_in_background("posefleet_trainer.training.train"):
         # Where the output folder has a model already, training may not be needed, and neither are its files.
         fetched = None
         if not context.output.find(MODEL_MANIFEST_KEY):
-            cache = NodeCache(context.cache_directory, context.cache_bytes)
+            cache = context.open_cache()
             fetched = fetch_training_files(context.prepared, cache, context.job.spec, prepared, context.progress)
         context.timeline.mark("data")
     context.timeline.mark("import")

@@ -1,1 +1,1 @@
-"""What makes a process one of the ranks that train together: launching, joining, agreeing and ending."""
+"""What makes processes the ranks of one job: launching, joining, agreeing, being preempted and ending."""

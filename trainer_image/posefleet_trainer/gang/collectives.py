@@ -1,4 +1,8 @@
-"""What the ranks tell each other besides gradients: a few numbers, on the CPU. A rank that is alone sends nothing."""
+"""What the ranks tell each other besides gradients: small values, between CPUs.
+
+All ranks must call these functions in the same order. A rank that is alone communicates with nobody and gets its own
+value back.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,22 +12,22 @@ import torch.distributed as dist
 
 
 def alone() -> bool:
-    """Whether this process trains without others."""
+    """Return whether this process trains without others."""
     return not dist.is_initialized() or dist.get_world_size() == 1
 
 
 def largest(values: Sequence[int]) -> list[int]:
-    """The largest of each value over all ranks."""
-    return _reduced(torch.tensor(values, dtype=torch.int32), dist.ReduceOp.MAX)
+    """Return the largest of each value over all ranks. Each rank passes the same number of values."""
+    return _all_reduce(torch.tensor(values, dtype=torch.int32), dist.ReduceOp.MAX)
 
 
 def total(values: Sequence[float]) -> list[float]:
-    """The sum of each value over all ranks, in float64."""
-    return _reduced(torch.tensor(values, dtype=torch.float64), dist.ReduceOp.SUM)
+    """Return the sum of each value over all ranks, in float64. Each rank passes the same number of values."""
+    return _all_reduce(torch.tensor(values, dtype=torch.float64), dist.ReduceOp.SUM)
 
 
 def from_first(value: Any) -> Any:
-    """Rank 0's value."""
+    """Return rank 0's value on every rank. The value must be picklable; the other ranks' values are not used."""
     if alone():
         return value
     box = [value]
@@ -32,7 +36,7 @@ def from_first(value: Any) -> Any:
 
 
 def from_all(value: Any) -> list[Any]:
-    """Every rank's value, in the order of the ranks."""
+    """Return every rank's value, in the order of the ranks, on every rank. The values must be picklable."""
     if alone():
         return [value]
     box: list[Any] = [None] * dist.get_world_size()
@@ -41,7 +45,7 @@ def from_all(value: Any) -> list[Any]:
 
 
 def to_first(value: Any) -> list[Any]:
-    """Every rank's value, in the order of the ranks, on rank 0; nothing on the others."""
+    """Return every rank's value, in the order of the ranks, on rank 0, and an empty list on the others."""
     if alone():
         return [value]
     box: list[Any] = [None] * dist.get_world_size() if dist.get_rank() == 0 else []
@@ -50,20 +54,20 @@ def to_first(value: Any) -> list[Any]:
 
 
 def wait_for_all() -> None:
-    """Until every rank is here."""
+    """Wait until every rank has called this."""
     if not alone():
         dist.all_reduce(torch.zeros(1))
 
 
 def share_buffers(module: torch.nn.Module) -> None:
-    """Give every rank rank 0's running statistics, which DDP itself does only at the next step."""
+    """Copy rank 0's buffers (running statistics of batch norm) to every rank, as DDP does at the next forward pass."""
     if alone():
         return
     for buffer in module.buffers():
         dist.broadcast(buffer, src=0)
 
 
-def _reduced(values: torch.Tensor, operation: Any) -> list[Any]:
+def _all_reduce(values: torch.Tensor, operation: Any) -> list[Any]:
     if not alone():
         dist.all_reduce(values, op=operation)
     result: list[Any] = values.tolist()

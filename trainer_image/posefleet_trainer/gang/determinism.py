@@ -1,4 +1,4 @@
-"""Settings of this process without which the same training would not give the same weights."""
+"""Process-wide settings that make training reproducible bit for bit."""
 
 import os
 
@@ -6,18 +6,23 @@ import cv2
 import torch
 from torch.utils import deterministic
 
-from posefleet_trainer.context import Context
 
+def compute_threads(cpus_per_node: int, local_world: int) -> int:
+    """CPU threads of one rank: an equal share of the manifest's ``resources.cpusPerNode``, at least one.
 
-def compute_threads(context: Context) -> int:
-    """CPU threads of this rank: of the job's own numbers, because sums depend on it and machines differ."""
-    return max(1, context.job.spec.resources.cpus_per_node // context.rank.local_world)
+    The machine's own number of cores is not used, because the order of sums, and so their rounding, depends on the
+    number of threads.
+    """
+    return max(1, cpus_per_node // local_world)
 
 
 def make_reproducible(threads: int) -> None:
-    """Compute with ``threads`` threads, and by algorithms whose sums have one order."""
+    """Compute with ``threads`` CPU threads, and with algorithms that sum in a fixed order.
+
+    On a GPU, an operation that has no deterministic implementation logs a warning; on a CPU it raises ``RuntimeError``.
+    """
     torch.set_num_threads(threads)
-    # Without it Lightning sets the threads again, by the cores of the machine: other sums, and cores fought over.
+    # Otherwise Lightning sets the number of threads again, from the cores of the machine.
     os.environ["OMP_NUM_THREADS"] = str(threads)
     cv2.setNumThreads(1)
     set_up_cublas()
@@ -28,5 +33,9 @@ def make_reproducible(threads: int) -> None:
 
 
 def set_up_cublas() -> None:
-    """Read by cuBLAS when it starts, at the first product; without it some have no fixed order."""
+    """Give cuBLAS a fixed workspace, without which some matrix products have no fixed order of summation.
+
+    cuBLAS reads the variable when it starts, so call this before the first product on a GPU. See "Results
+    reproducibility" in the cuBLAS documentation.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -1,4 +1,4 @@
-"""Rank 0 is the one that is asked whether the job gets on: the others tell it that they do while it waits for them."""
+"""The heartbeat that ranks send to rank 0, which answers the operator's question whether the job makes progress."""
 
 import threading
 from collections.abc import Iterator
@@ -7,46 +7,52 @@ from typing import Any
 
 from posefleet_trainer.telemetry.progress import ProgressTracker
 
-_KEY = "signs-of-life"
-_SECONDS = 2.0
+_KEY = "heartbeat"
+_INTERVAL_SECONDS = 2.0
 
 
 @contextmanager
-def shared_signs_of_life(store: Any, rank: int, progress: ProgressTracker) -> Iterator[None]:
-    """While one rank of a gang gets on, rank 0's ``progress`` says so: another node's download, say, may take an hour.
+def shared_heartbeat(store: Any, rank: int, progress: ProgressTracker) -> Iterator[None]:
+    """Inside the block, let progress of any rank count as progress of rank 0.
 
-    ``store``: the ranks' ``torch.distributed`` store. A rank that hangs gives no sign.
+    While rank 0 waits in a collective for another rank, for instance for a download of an hour, its own ``progress``
+    does not change. A rank that hangs sends no heartbeat.
+
+    Args:
+        store: the ``torch.distributed`` store that the ranks joined through.
+        rank: of this process.
+        progress: of this process; on rank 0 it is also updated by the heartbeats of the others.
     """
     ended = threading.Event()
-    work = _listen if rank == 0 else _tell
-    # Nobody waits for the thread: a store whose host has gone may keep it for minutes.
-    threading.Thread(target=work, args=(store, progress, ended), name="signs of life", daemon=True).start()
+    work = _receive if rank == 0 else _send
+    # The thread is not joined: a store whose host has gone may block it for minutes.
+    threading.Thread(target=work, args=(store, progress, ended), name="heartbeat", daemon=True).start()
     try:
         yield
     finally:
         ended.set()
 
 
-def _tell(store: Any, progress: ProgressTracker, ended: threading.Event) -> None:
-    told = progress.report().last_step_time
-    while not ended.wait(_SECONDS):
-        moment = progress.report().last_step_time
-        if moment != told:
+def _send(store: Any, progress: ProgressTracker, ended: threading.Event) -> None:
+    sent = progress.report().last_step_time
+    while not ended.wait(_INTERVAL_SECONDS):
+        latest = progress.report().last_step_time
+        if latest != sent:
             try:
                 store.add(_KEY, 1)
             except RuntimeError:
-                # Rank 0 has gone, which the next collective says better.
+                # Rank 0 has gone; the next collective reports that better than a thread can.
                 return
-            told = moment
+            sent = latest
 
 
-def _listen(store: Any, progress: ProgressTracker, ended: threading.Event) -> None:
-    heard = 0
-    while not ended.wait(_SECONDS):
+def _receive(store: Any, progress: ProgressTracker, ended: threading.Event) -> None:
+    received = 0
+    while not ended.wait(_INTERVAL_SECONDS):
         try:
             count = store.add(_KEY, 0)
         except RuntimeError:
             return
-        if count != heard:
-            heard = count
+        if count != received:
+            received = count
             progress.alive()

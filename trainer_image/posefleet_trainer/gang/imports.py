@@ -1,4 +1,4 @@
-"""Importing what trains: seconds of work for one CPU, done while the data are on their way."""
+"""Imports of the libraries that train: seconds of CPU time, spent while the data are being downloaded."""
 
 import gc
 import importlib
@@ -8,26 +8,30 @@ from contextlib import contextmanager
 
 
 def import_torch() -> None:
-    """What joining the other ranks needs."""
-    with _garbage_kept():
+    """Import ``torch.distributed``, which is all that a rank needs to join the others."""
+    with _garbage_collection_paused():
         importlib.import_module("torch.distributed")
 
 
 @contextmanager
-def imported_meanwhile(module: str) -> Iterator[None]:
-    """Import ``module`` in a thread while the block runs; afterwards it is there."""
-    with _garbage_kept(), ThreadPoolExecutor(1, thread_name_prefix="import") as pool:
+def import_in_background(module: str) -> Iterator[None]:
+    """Import ``module`` in a thread while the block runs, and wait for the import at the end of the block.
+
+    Raises:
+        ImportError: at the end of the block, if the module cannot be imported.
+    """
+    with _garbage_collection_paused(), ThreadPoolExecutor(1, thread_name_prefix="import") as pool:
         importing = pool.submit(importlib.import_module, module)
         yield
         importing.result()
 
 
 @contextmanager
-def _garbage_kept() -> Iterator[None]:
-    """Collect no garbage in the block, which imports: what modules define lives as long as the process.
+def _garbage_collection_paused() -> Iterator[None]:
+    """Pause garbage collection while modules are imported, and exempt what they define from later collections.
 
-    Looking through it again and again is a twelfth of the work, and later a pause in each full collection, so it is set
-    apart for good.
+    Objects that modules define live as long as the process. Visiting them repeatedly takes a twelfth of the time of
+    the imports, and lengthens every full collection afterwards.
     """
     gc.disable()
     try:

@@ -1,4 +1,10 @@
-"""What the ends of a node's ranks mean together."""
+"""The launcher of a pod: it starts one training process per GPU of this node and returns one exit code for all of them.
+
+docs/design/contract.md says why pods do not use ``torchrun``. What only the end needs is imported at the end, so that
+the ranks start at once.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import ctypes
@@ -12,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from posefleet_api.constants import (
     ENV_NODE_RANK,
@@ -22,63 +29,14 @@ from posefleet_api.constants import (
     ENV_RENDEZVOUS_PORT,
     ENV_TERMINATION_LOG,
 )
-from posefleet_api.outcomes import ExitCode, TerminationMessage
-from posefleet_trainer.record.keeping import ENV_FACTS_FILE, Keeping
+from posefleet_trainer.record.pod_record import ENV_FACTS_FILE, FACTS_FILE, PodRecord
 
-#: Which end explains a node's end best, the most telling first; codes not named here come before PEER_LOST.
-_TELLING = (ExitCode.INVALID_INPUT, ExitCode.PREEMPTED, ExitCode.STORE_UNREACHABLE)
+if TYPE_CHECKING:
+    from posefleet_api.job import PoseTrainingJob
 
-
-@dataclass(frozen=True)
-class RankEnd:
-    """How one rank ended."""
-
-    rank: int
-    return_code: int
-    """As ``Popen`` has it: -n for signal n."""
-    message_file: Path
-
-    @property
-    def exit_code(self) -> int:
-        """As a shell has it, 128 + n for signal n; but a rank that SIGTERM ends was asked to stop before it trained."""
-        if self.return_code == -signal.SIGTERM:
-            return ExitCode.PREEMPTED
-        return 128 - self.return_code if self.return_code < 0 else self.return_code
-
-    @property
-    def message(self) -> TerminationMessage:
-        """What it said last, or what its exit code says for it."""
-        # A full disk leaves an empty file, which must not hide the exit code.
-        with contextlib.suppress(OSError, ValueError):
-            return TerminationMessage.model_validate_json(self.message_file.read_bytes())
-        if self.exit_code == ExitCode.PREEMPTED:
-            return TerminationMessage(reason="Preempted", message="asked to stop before training began")
-        return TerminationMessage(reason="Error", message=self._sudden_end())
-
-    def _sudden_end(self) -> str:
-        code = self.exit_code
-        if code == 128 + signal.SIGKILL:
-            return f"rank {self.rank} was killed (SIGKILL): if its memory ran out, raise resources.memoryPerNode"
-        cause = f"signal {code - 128}" if code > 128 else f"exit code {code}"
-        return f"rank {self.rank} ended by {cause} without a word; its log says more"
-
-
-def most_telling(ends: Sequence[RankEnd]) -> RankEnd:
-    """The end that explains the node's."""
-    return min(ends, key=lambda end: _telling(end.exit_code))
-
-
-def _telling(code: int) -> int:
-    if code in _TELLING:
-        return _TELLING.index(code)
-    if code == ExitCode.SUCCEEDED:
-        return len(_TELLING) + 2
-    return len(_TELLING) + (1 if code == ExitCode.PEER_LOST else 0)
-
-
-#: Where the ranks of a node put what they count, so that one of them can tell it all.
+#: Names the folder in which the ranks of a node keep their metrics, so that one of them can serve the sum.
 ENV_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-#: Once a rank has ended badly the others end by themselves; those that hang are made to.
+#: After one rank has failed, the others have this long to end by themselves before they are killed.
 PEER_PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
@@ -92,26 +50,25 @@ class _Process:
 
 
 def launch(arguments: Sequence[str], job_file: Path, environment: Mapping[str, str]) -> int:
-    """Run ``python -m posefleet_trainer ARGUMENTS`` once per local rank, and return the exit code that says most.
+    """Run ``python -m posefleet_trainer ARGUMENTS`` once per local rank, and return the most decisive exit code.
 
-    In a pod of the operator, which has a number, the ranks' logs and a summary go to the output of ``job_file``.
+    In a pod of the operator, which sets ``POSEFLEET_NUMBER``, the ranks' logs and a summary are written to the output
+    folder of the job in ``job_file``.
     """
-    kept = ENV_NUMBER in environment
     with tempfile.TemporaryDirectory(prefix="posefleet-") as directory:
         folder = Path(directory)
         processes: list[_Process] = []
         _forward_signals(processes)
+        recorded = ENV_NUMBER in environment
         for ranked in rank_environments(environment):
-            processes.append(_start(arguments, ranked, folder, piped=kept))
-        keeping = Keeping(job_file, folder, environment) if kept else None
-        if keeping is not None:
-            keeping.follow({process.rank: _output_of(process) for process in processes})
+            processes.append(_start(arguments, ranked, folder, piped=recorded))
+        record = _record_of(job_file, folder, environment, processes) if recorded else None
         _wait(processes)
-        return _end(processes, keeping)
+        return _end(processes, record)
 
 
 def rank_environments(environment: Mapping[str, str]) -> list[dict[str, str]]:
-    """The environment of each local rank, with the variables that ``torch.distributed`` reads."""
+    """Return the environment of each local rank, with the variables that ``torch.distributed`` reads."""
     nodes = int(environment.get(ENV_NODES, "1"))
     local_world = int(environment.get(ENV_PROCESSES_PER_NODE, "1"))
     node = int(environment.get(ENV_NODE_RANK, "0"))
@@ -141,12 +98,12 @@ def _free_port() -> int:
 def _start(arguments: Sequence[str], environment: Mapping[str, str], folder: Path, *, piped: bool) -> _Process:
     rank = environment["RANK"]
     message_file = folder / f"rank-{rank}.json"
-    told = {ENV_TERMINATION_LOG: str(message_file), ENV_METRICS_DIRECTORY: str(folder)}
+    files = {ENV_TERMINATION_LOG: str(message_file), ENV_METRICS_DIRECTORY: str(folder)}
     if rank == "0":
-        told[ENV_FACTS_FILE] = str(folder / "facts.json")
+        files[ENV_FACTS_FILE] = str(folder / FACTS_FILE)
     popen = subprocess.Popen(
         [sys.executable, "-m", "posefleet_trainer", *arguments],
-        env={**environment, **told},
+        env={**environment, **files},
         stdout=subprocess.PIPE if piped else None,
         stderr=subprocess.STDOUT if piped else None,
         bufsize=0,
@@ -155,14 +112,24 @@ def _start(arguments: Sequence[str], environment: Mapping[str, str], folder: Pat
     return _Process(int(rank), popen, message_file)
 
 
-def _output_of(process: _Process) -> int:
-    assert process.popen.stdout is not None
-    return process.popen.stdout.fileno()
-
-
 def _die_with_parent() -> None:
-    """A launcher that is killed must not leave ranks behind that write to the store."""
+    """Let the kernel kill this rank when its launcher dies; otherwise it would go on writing to the store."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _record_of(
+    job_file: Path, folder: Path, environment: Mapping[str, str], processes: Sequence[_Process]
+) -> PodRecord:
+    """Record what ``processes`` print, and what they leave in ``folder``."""
+
+    def job() -> PoseTrainingJob:
+        from posefleet_trainer.context import read_job
+
+        return read_job(job_file)
+
+    record = PodRecord(job, folder, environment)
+    record.follow({process.rank: process.popen.stdout.fileno() for process in processes if process.popen.stdout})
+    return record
 
 
 def _forward_signals(processes: Sequence[_Process]) -> None:
@@ -183,7 +150,7 @@ def _signal_all(processes: Sequence[_Process], number: int) -> None:
 
 
 def _wait(processes: Sequence[_Process]) -> None:
-    """Until all have ended; after the first bad end the rest has ``PEER_PATIENCE_SECONDS``."""
+    """Wait until all ranks have ended. ``PEER_PATIENCE_SECONDS`` after the first failure, the others are killed."""
     failed_at: float | None = None
     while any(process.popen.poll() is None for process in processes):
         now = time.monotonic()
@@ -194,12 +161,13 @@ def _wait(processes: Sequence[_Process]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _end(processes: Sequence[_Process], keeping: Keeping | None) -> int:
-    """Leave the message of the most telling end, then what outlives the pod."""
-    from posefleet_trainer.gang.rank_process import write_termination_log
+def _end(processes: Sequence[_Process], record: PodRecord | None) -> int:
+    """Write the decisive end to the pod's termination log and into its record, and return the exit code."""
+    from posefleet_trainer.gang.ending import RankEnd, decisive_end, write_termination_log
 
-    verdict = most_telling([RankEnd(p.rank, p.popen.returncode, p.message_file) for p in processes])
-    write_termination_log(verdict.message)
-    if keeping is not None:
-        keeping.close(verdict)
-    return verdict.exit_code
+    end = decisive_end([RankEnd(p.rank, p.popen.returncode, p.message_file) for p in processes])
+    message = end.message
+    write_termination_log(message)
+    if record is not None:
+        record.close(end.exit_code, message)
+    return end.exit_code

@@ -1,1 +1,1 @@
-"""The stateless sampler and the DALI pipelines for labelled frames and clips."""
+"""Loading of batches: which frames and clips a step trains on, and their decoding and augmentation with DALI."""

@@ -1,4 +1,4 @@
-"""What a training step gets."""
+"""Loading of clips: consecutive frames of the unlabelled videos, decoded on the GPU or the CPU and augmented."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,48 +11,67 @@ from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
 from posefleet_trainer.loading.augmentation import clip_augmentation, inverse, noise_bank
-from posefleet_trainer.loading.pipeline import PARAMETERS, Device, LookAhead, new_pipeline, parameters, to_torch, varied
+from posefleet_trainer.loading.pipeline import (
+    AUGMENTATION_INPUTS,
+    Device,
+    LookAhead,
+    augment_frames,
+    augmentation_inputs,
+    new_pipeline,
+    to_torch,
+)
 from posefleet_trainer.loading.sampler import ClipPlace, ClipSampler, Share
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.video.decode import ClipReader
 from posefleet_trainer.video.index import VideoIndex
 from posefleet_trainer.video.packets import clip_packets
 
+#: Clips that are decoded ahead of the step that needs them.
+_STEPS_AHEAD = 3
+
 
 @dataclass
 class ClipBatch:
-    """Consecutive unlabelled frames, augmented alike."""
+    """One clip of consecutive unlabelled frames, which are augmented alike."""
 
     images: torch.Tensor
-    """(frame, 3, height, width), normalised."""
+    """(frame, 3, height, width), normalised, float32."""
     undo: torch.Tensor
-    """(2, 3): from the augmented image's pixels to the image's."""
+    """(2, 3): the affine map from the augmented image's pixels back to the image's."""
     source_ratio: torch.Tensor
-    """(xy): source pixels an image pixel."""
+    """(xy): source pixels per image pixel."""
     file: str
-    """The video, inside the project folder."""
+    """Path of the video inside the project folder."""
     start: int
-    """The first frame's number in it."""
-
-
-_STEPS_AHEAD = 3
+    """Number of the first frame in the video."""
 
 
 @dataclass(frozen=True)
 class ClipVideo:
-    """A proxy on this node's disk."""
+    """The proxy of a video: a copy at the network's image size, on this node's disk."""
 
     path: Path
     index: VideoIndex
-    """Of the proxy."""
+    """Index of the proxy's packets."""
     name: str
-    """The source video's path inside the project folder."""
+    """Path of the source video inside the project folder."""
     source: Grid
-    """The source video's size."""
+    """Size of the source video's frames."""
 
 
 class ClipLoader:
-    """One augmented clip a step, step after step from ``first_step``."""
+    """Loads one augmented clip per step.
+
+    Args:
+        videos: the proxies that clips are drawn from.
+        share: the clips of this rank, one per step.
+        seed: of the training.
+        first_step: the step of the first batch.
+        clip_length: frames per clip.
+        image: size of the images that the network reads.
+        device_id: CUDA device that decodes and augments; None for the CPU.
+        threads: CPU threads that read and decode.
+    """
 
     def __init__(
         self,
@@ -81,7 +100,7 @@ class ClipLoader:
         self._pipeline = self._build(device, device_id, threads)
 
     def next_batch(self) -> ClipBatch:
-        """The clip of the next step."""
+        """Return the clip of the next step."""
         (frames,) = self._pipeline.run()
         sample, place = self._clip_of(self._step)
         self._step += 1
@@ -96,7 +115,7 @@ class ClipLoader:
         )
 
     def close(self) -> None:
-        """Stop decoding ahead."""
+        """Stop reading and decoding ahead."""
         self._ahead.close()
 
     def _clip_of(self, step: int) -> tuple[int, ClipPlace]:
@@ -108,13 +127,15 @@ class ClipLoader:
         pipeline = new_pipeline(1, threads, device_id)
         with pipeline:
             if device == "cpu":
-                layout = ["FHWC"] + [""] * PARAMETERS
-                frames, *inputs = fn.external_source(source=self._ahead, num_outputs=1 + PARAMETERS, layout=layout)
+                layout = ["FHWC"] + [""] * AUGMENTATION_INPUTS
+                frames, *inputs = fn.external_source(
+                    source=self._ahead, num_outputs=1 + AUGMENTATION_INPUTS, layout=layout
+                )
             else:
-                packets, start, *inputs = fn.external_source(source=self._ahead, num_outputs=2 + PARAMETERS)
+                packets, start, *inputs = fn.external_source(source=self._ahead, num_outputs=2 + AUGMENTATION_INPUTS)
                 frames = decoded_by_nvdec(packets, start, self._length, image)
             noise = noise_bank(self._seed, image)
-            pipeline.set_outputs(varied(frames, inputs, device, noise, layout="FHWC"))
+            pipeline.set_outputs(augment_frames(frames, inputs, device, noise, layout="FHWC"))
         pipeline.build()
         return pipeline
 
@@ -123,23 +144,33 @@ class ClipLoader:
         video = self._videos[place.video]
         size = (self._image.height, self._image.width)
         frames = self._reader.clip(video.path, video.index, place.start, self._length, size)
-        return [frames], *parameters([clip_augmentation(self._seed, sample, self._image)])
+        return [frames], *augmentation_inputs([clip_augmentation(self._seed, sample, self._image)])
 
     def _packets(self, step: int) -> tuple[list[Any], ...]:
         sample, place = self._clip_of(step)
         video = self._videos[place.video]
         packets, start = packet_inputs(video, place.start, self._length)
-        return packets, start, *parameters([clip_augmentation(self._seed, sample, self._image)])
+        return packets, start, *augmentation_inputs([clip_augmentation(self._seed, sample, self._image)])
 
 
 def packet_inputs(video: ClipVideo, start: int, length: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The inputs of ``decoded_by_nvdec`` for one clip."""
+    """Return the inputs of ``decoded_by_nvdec`` for the clip of ``length`` frames from frame ``start`` on."""
     packets, before = clip_packets(video.path, video.index, start, length)
     return [np.frombuffer(packets, dtype=np.uint8)], [np.array(before, dtype=np.int32)]
 
 
 def decoded_by_nvdec(packets: Any, start: Any, length: int, image: Grid) -> Any:
-    """The node of frames (frame, height, width, 3), RGB bytes of the size ``image``, decoded on the GPU."""
+    """Add the operators that decode a clip on the GPU (NVDEC) to the pipeline that is being built.
+
+    Args:
+        packets: node of the encoded packets.
+        start: node of the number of decoded frames that precede the clip.
+        length: frames per clip.
+        image: size of the images that the network reads.
+
+    Returns:
+        Node of frames (frame, height, width, 3), RGB bytes of the size ``image``.
+    """
     frames = fn.decoders.video(
         packets, device="mixed", start_frame=start, sequence_length=length, build_index=False, pad_mode="none"
     )

@@ -1,4 +1,4 @@
-"""What a training step gets."""
+"""Loading of training batches: the labelled frames and the clip of each step."""
 
 import time
 from collections.abc import Iterator
@@ -11,20 +11,23 @@ from posefleet_trainer.telemetry.metrics import STEP_SECONDS
 
 @dataclass
 class TrainingBatch:
-    """One rank's part of one step."""
+    """The part of one rank in one step."""
 
     step: int
     frames: FrameBatch
     clip: ClipBatch | None
-    """None while the unsupervised losses count for nothing."""
+    """None while the factor of the unsupervised losses is zero, or if there are none."""
 
 
 class TrainingLoader:
-    """Iterates over the steps from ``first_step`` to ``steps``; waiting for data is measured.
+    """Iterates over the steps from ``first_step`` to ``steps``, and measures how long each waits for its data.
 
     Args:
-        labelled: labelled frames from ``first_step`` on.
-        clips: clips from the later of ``first_step`` and ``first_clip_step`` on; None trains without.
+        labelled: loads labelled frames from ``first_step`` on.
+        clips: loads clips from the later of ``first_step`` and ``first_clip_step`` on; None trains without.
+        first_step: the first step of this attempt.
+        first_clip_step: the first step of the training that has a clip.
+        steps: the steps of the whole training.
     """
 
     def __init__(

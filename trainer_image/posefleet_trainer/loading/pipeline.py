@@ -1,4 +1,4 @@
-"""Work done ahead in threads, handed out in order."""
+"""The parts that the DALI pipelines of frames and of clips share: work ahead in threads, augmentation, transfer."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,13 +15,27 @@ from nvidia.dali.types import Constant, DALIDataType, DALIInterpType
 from posefleet_trainer.loading.augmentation import Augmentation, inverse, with_corner_origin
 from posefleet_trainer.models.network import PIXEL_MEAN, PIXEL_STD
 
+Device = Literal["cpu", "gpu"]
 Produced = TypeVar("Produced")
+
+#: How many inputs ``augmentation_inputs`` returns.
+AUGMENTATION_INPUTS = 7
+#: Grey level of dropped rectangles.
+_DROPPED_GREY = 128
+#: Batches that DALI computes ahead.
+_QUEUE_DEPTH = 2
 
 
 class LookAhead(Generic[Produced]):
-    """``produce(first)``, ``produce(first + 1)``, …: computed up to ``depth`` ahead, returned one a call, in order.
+    """Computes ``produce(first)``, ``produce(first + 1)``, … in threads and returns one result per call, in order.
 
-    What ``produce`` raises is raised by the call that would have returned its result.
+    An exception in ``produce`` is raised by the call that would have returned its result.
+
+    Args:
+        produce: computes the result of a number.
+        first: the number of the first call.
+        threads: threads that compute.
+        depth: results that are computed or waiting beyond the one that a call returns.
     """
 
     def __init__(self, produce: Callable[[int], Produced], first: int, *, threads: int, depth: int) -> None:
@@ -32,35 +46,26 @@ class LookAhead(Generic[Produced]):
         self._depth = depth
 
     def __call__(self) -> Produced:
-        """The next result."""
+        """Return the next result, waiting for it if need be."""
         while len(self._waiting) <= self._depth:
             self._waiting.append(self._pool.submit(self._produce, self._next))
             self._next += 1
         return self._waiting.popleft().result()
 
     def close(self) -> None:
-        """Stop; work that has not begun is dropped."""
+        """Wait for the work in progress, and drop work that has not begun."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def to_torch(outputs: Any) -> torch.Tensor:
-    """A copy of a batch that DALI computed, on the device where it lies; DALI uses its own memory again."""
-    shared: torch.Tensor = torch.utils.dlpack.from_dlpack(outputs.as_tensor())
-    return shared.clone()
+def new_pipeline(batch_size: int, threads: int, device_id: int | None) -> Pipeline:
+    """Return an empty pipeline that computes batches ahead, on CUDA device ``device_id`` or (None) on the CPU."""
+    return Pipeline(
+        batch_size=batch_size, num_threads=threads, device_id=device_id, prefetch_queue_depth=_QUEUE_DEPTH, seed=0
+    )
 
 
-Device = Literal["cpu", "gpu"]
-#: Grey of dropped rectangles.
-_DROPPED_GREY = 128
-#: Batches that DALI computes ahead.
-_QUEUE_DEPTH = 2
-
-#: How many inputs ``parameters`` gives.
-PARAMETERS = 7
-
-
-def parameters(augmentations: Sequence[Augmentation]) -> tuple[list[Any], ...]:
-    """The inputs of ``varied`` for a batch: one list a parameter, one array a sample."""
+def augmentation_inputs(augmentations: Sequence[Augmentation]) -> tuple[list[Any], ...]:
+    """Return the inputs of ``augment_frames`` for a batch: one list per input, with one array per sample."""
     return (
         [inverse(with_corner_origin(a.matrix)).astype(np.float32) for a in augmentations],
         [np.float32(a.brightness) for a in augmentations],
@@ -72,15 +77,18 @@ def parameters(augmentations: Sequence[Augmentation]) -> tuple[list[Any], ...]:
     )
 
 
-def varied(frames: Any, inputs: Sequence[Any], device: Device, noise: np.ndarray, *, layout: str) -> Any:
-    """The node of augmented, normalised frames, float32, in the layout that came in (``HWC`` or ``FHWC``).
+def augment_frames(frames: Any, inputs: Sequence[Any], device: Device, noise: np.ndarray, *, layout: str) -> Any:
+    """Add the operators that augment and normalise frames to the pipeline that is being built.
 
     Args:
-        frames: the node of frames as bytes.
-        inputs: the nodes of ``parameters``.
-        device: where it is computed.
+        frames: node of frames as RGB bytes, of the network's image size.
+        inputs: nodes of ``augmentation_inputs``.
+        device: where the operators run.
         noise: ``noise_bank`` of the frames' size.
-        layout: of the frames.
+        layout: ``HWC`` for single frames, ``FHWC`` for clips, whose frames are augmented alike.
+
+    Returns:
+        Node of augmented, normalised frames, float32, in the same layout.
     """
     matrix, brightness, contrast, sigma, place, anchors, shapes = inputs
     frames = fn.warp_affine(
@@ -100,8 +108,7 @@ def varied(frames: Any, inputs: Sequence[Any], device: Device, noise: np.ndarray
     )
 
 
-def new_pipeline(batch_size: int, threads: int, device_id: int | None) -> Pipeline:
-    """A pipeline that runs ahead; ``device_id`` None is for the CPU."""
-    return Pipeline(
-        batch_size=batch_size, num_threads=threads, device_id=device_id, prefetch_queue_depth=_QUEUE_DEPTH, seed=0
-    )
+def to_torch(outputs: Any) -> torch.Tensor:
+    """Copy a batch that DALI computed into a tensor on the same device; DALI reuses its own memory."""
+    shared: torch.Tensor = torch.utils.dlpack.from_dlpack(outputs.as_tensor())
+    return shared.clone()

@@ -1,1 +1,1 @@
-"""One file a loss."""
+"""The losses that a network is trained with, one file per loss."""

@@ -1,4 +1,7 @@
-"""When the unsupervised losses come in."""
+"""The unsupervised losses of a job: which ones its manifest turns on, their weights, and when they come in.
+
+A new loss gets a file of its own beside this one and an entry in ``unsupervised_losses``.
+"""
 
 from dataclasses import dataclass
 
@@ -10,25 +13,29 @@ from posefleet_trainer.losses.pca import MultiViewPcaLoss, SingleViewPcaLoss
 from posefleet_trainer.losses.temporal import TemporalLoss
 from posefleet_trainer.losses.unimodal import UnimodalLoss
 
-#: Shares of the training. Before, the network's keypoints are too far off for the losses to say anything true.
+#: Shares of the training between which the factor of the unsupervised losses rises from 0 to 1. Early keypoints are
+#: too far off for these losses to pull them in the right direction.
 BEGINS, FULL = 0.4, 0.7
-
-
-def annealed(share_done: float) -> float:
-    """The factor of the unsupervised losses when ``share_done`` (0 to 1) of the steps are done: a ramp from 0 to 1."""
-    return min(1.0, max(0.0, (share_done - BEGINS) / (FULL - BEGINS)))
 
 
 @dataclass(frozen=True)
 class WeightedLoss:
-    """A loss on clips and what it is multiplied with: its strength times the manifest's weight."""
+    """A loss on clips, and its factor: the loss's strength times the weight in the manifest."""
 
     loss: nn.Module
     weight: float
 
 
 def unsupervised_losses(losses: Losses, spaces: PoseSpaces) -> dict[str, WeightedLoss]:
-    """The losses that the manifest turns on, by their names there."""
+    """Build the losses that the manifest turns on.
+
+    Args:
+        losses: ``spec.losses`` of the manifest.
+        spaces: the subspaces of the PCA losses that are on.
+
+    Returns:
+        The losses by their names in the manifest.
+    """
     built: dict[str, WeightedLoss] = {}
     if losses.temporal:
         weight = TemporalLoss.strength * losses.temporal.weight
@@ -42,3 +49,8 @@ def unsupervised_losses(losses: Losses, spaces: PoseSpaces) -> dict[str, Weighte
     if losses.unimodal:
         built["unimodal"] = WeightedLoss(UnimodalLoss(), UnimodalLoss.strength * losses.unimodal.weight)
     return built
+
+
+def annealed(share_done: float) -> float:
+    """Return the factor of the unsupervised losses when ``share_done`` (0 to 1) of the steps are done."""
+    return min(1.0, max(0.0, (share_done - BEGINS) / (FULL - BEGINS)))

@@ -1,4 +1,4 @@
-"""A keypoint is at one place."""
+"""The unimodal loss on clips: a penalty on heatmaps that have more than one peak."""
 
 import torch
 from torch import nn
@@ -8,12 +8,17 @@ from posefleet_trainer.losses.poses import ClipPoses
 
 
 class UnimodalLoss(nn.Module):
-    """The heatmap loss of each map against a Gaussian at the map's own keypoint.
+    """Squared distance between each heatmap and a single Gaussian at the heatmap's own keypoint.
 
-    The keypoint is held fixed (no gradient), so that the loss sharpens the peak instead of moving it. A map that the
-    network is unsure of is left alone. After the unimodality loss of Lightning Pose.
+    The loss is that of ``HeatmapLoss`` with the decoded keypoint in place of the label; it has no unit. The keypoint
+    has no gradient, so that the loss sharpens the peak instead of moving it. Heatmaps whose keypoint is only a guess
+    (``ClipPoses.certain``) do not count.
+
+    Source: the unimodal loss of Lightning Pose (Biderman et al., Nature Methods 21, 2024; ``unimodal_mse`` in its
+    program).
     """
 
+    #: Scale against the heatmap loss on labels, of which this loss is a copy on less reliable targets.
     strength = 0.1
 
     def __init__(self) -> None:
@@ -21,7 +26,7 @@ class UnimodalLoss(nn.Module):
         self._distance = HeatmapLoss()
 
     def forward(self, poses: ClipPoses) -> torch.Tensor:
-        """The loss of one clip."""
+        """Compute the loss of one clip, a scalar."""
         own = poses.heatmap_points.detach()
         distance: torch.Tensor = self._distance(poses.heatmaps, own.where(poses.certain.unsqueeze(-1), torch.nan))
         return distance

@@ -1,1 +1,1 @@
-"""Backbones, heads, keypoint decoding, coordinates."""
+"""The pose network: backbones, heatmaps, coordinates, and the file of a trained model."""

@@ -1,6 +1,5 @@
-"""The image encoders that a manifest can name."""
+"""Backbones: the image encoders that a manifest can name, and the pretrained weights that they start from."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ from posefleet_trainer.models.coordinates import Grid
 
 @dataclass(frozen=True)
 class Encoder:
-    """A name of ``posefleet_api.model.BACKBONES`` in timm's terms."""
+    """What timm calls a backbone of ``posefleet_api.model.BACKBONES``."""
 
     timm_name: str
-    """Model and weights, as timm's hub has them."""
+    """Name of the model and its weights on timm's hub."""
     reads_fixed_size: bool = False
     """Whether the network is built for one image size (vision transformers)."""
 
@@ -41,17 +40,19 @@ ENCODERS: Mapping[str, Encoder] = {
     "vit_base": Encoder("vit_base_patch16_224.dino", reads_fixed_size=True),
 }
 
-#: The coarsest and the finest features that the head uses, in image pixels a feature pixel.
+#: The coarsest and the finest features that the head uses, in image pixels per feature pixel.
 _COARSEST, _FINEST = 32, 4
+#: Keys under which training programs wrap a model's state in their files, outermost first.
+_WRAPPERS = ("state_dict", "model", "state_dict_ema")
 
 
 class Backbone(nn.Module):
-    """A timm network without its classifier, as a pyramid of features.
+    """A timm network without its classifier, which computes a pyramid of features.
 
     Args:
-        name: one of ``ENCODERS``.
-        image: the size of the images that it will see.
-        weights: the state of a whole timm model of that name, classifier included or not; None initialises at random.
+        name: a key of ``ENCODERS``.
+        image: size of the images that the network reads.
+        weights: state of a timm model of that name, with or without its classifier; None initialises at random.
     """
 
     def __init__(self, name: str, image: Grid, weights: Mapping[str, torch.Tensor] | None = None) -> None:
@@ -68,24 +69,19 @@ class Backbone(nn.Module):
         self.channels = [info.channels()[level] for level in self._levels]
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Features of ``images`` (frame, 3, height, width), the coarsest first, at ``self.reductions``."""
+        """Compute features of ``images`` (frame, 3, height, width), the coarsest first, at ``self.reductions``."""
         pyramid = self.features(images)
         return [pyramid[level] for level in self._levels]
 
 
 def _levels(reductions: list[int]) -> list[int]:
-    """One feature a resolution, the deepest of its kind, the coarsest resolution first."""
+    """Return the deepest level of each resolution that the head uses, the coarsest resolution first."""
     deepest = {reduction: level for level, reduction in enumerate(reductions) if _FINEST <= reduction <= _COARSEST}
     return [deepest[reduction] for reduction in sorted(deepest, reverse=True)]
 
 
-_log = logging.getLogger(__name__)
-#: Wrappers in which training programs leave a state, outermost first.
-_WRAPPERS = ("state_dict", "model", "state_dict_ema")
-
-
 def hub_weights(backbone: str, directory: Path) -> dict[str, torch.Tensor]:
-    """ImageNet weights of ``backbone`` from timm's public hub, kept in ``directory``.
+    """Download the ImageNet weights of ``backbone`` from timm's public hub; ``directory`` keeps them.
 
     Raises:
         InvalidInput: the hub cannot be reached.
@@ -104,10 +100,14 @@ def hub_weights(backbone: str, directory: Path) -> dict[str, torch.Tensor]:
 
 
 def file_weights(path: Path, uri: str) -> dict[str, torch.Tensor]:
-    """The tensors of a .safetensors or .pth file; nothing in it is executed.
+    """Read the tensors of a .safetensors or .pth file, without executing anything in it.
+
+    Args:
+        path: the file on this node.
+        uri: where it came from; decides the format and is named in errors.
 
     Raises:
-        InvalidInput: not such a file.
+        InvalidInput: the file cannot be read, or holds no tensors.
     """
     try:
         content = _read(path, uri)

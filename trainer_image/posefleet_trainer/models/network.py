@@ -1,4 +1,4 @@
-"""The head: features become heatmaps at a quarter of the image's size."""
+"""The pose network: a backbone, a head that turns its features into heatmaps, and the pixels that it reads."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,17 +9,53 @@ from torch.nn import functional
 from posefleet_trainer.models.backbones import Backbone
 from posefleet_trainer.models.coordinates import HEATMAP_STRIDE, Grid
 
-#: Channels of the head at its coarsest; they halve towards the heatmaps, where pixels are many.
+#: Mean and standard deviation of ImageNet's pixels (red, green, blue; 0 to 255), which the public weights expect.
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+
+#: Channels of the head at its coarsest level; they are halved at each finer level, down to the second number.
 _WIDTH = 128
 _NARROWEST = 32
 
 
-class HeatmapHead(nn.Module):
-    """Upsampling head after the feature pyramid network (Lin et al., CVPR 2017).
+class PoseNetwork(nn.Module):
+    """A backbone and a heatmap head.
 
-    From the coarsest features on: upsample by two, add the backbone's own features of that resolution where it has
-    them, convolve; a last convolution gives one map a keypoint. What the pyramid adds is the fine detail that the
-    coarsest features have lost, which is what tells a paw from its neighbour.
+    Args:
+        backbone: one of ``posefleet_api.model.BACKBONES``.
+        image: size of the images that the network reads.
+        keypoints: number of heatmaps that it computes per image.
+        weights: initial weights of the backbone; None initialises it at random.
+
+    Raises:
+        RuntimeError: ``weights`` do not fit the backbone.
+    """
+
+    def __init__(
+        self, backbone: str, image: Grid, keypoints: int, weights: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        super().__init__()
+        self.backbone = Backbone(backbone, image, weights)
+        self.head = HeatmapHead(self.backbone.channels, self.backbone.reductions, keypoints)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Compute logits (frame, keypoint, height / 4, width / 4) of normalised images (frame, 3, height, width)."""
+        logits: torch.Tensor = self.head(self.backbone(images))
+        return logits
+
+
+class HeatmapHead(nn.Module):
+    """Upsampling head after the feature pyramid network (Lin et al., CVPR 2017, section 3).
+
+    From the coarsest features on, each level upsamples by two, adds the backbone's own features of that resolution
+    where it has them, and convolves; a last convolution computes one map per keypoint. The added features hold the
+    fine detail that the coarsest ones have lost and that tells neighbouring body parts apart.
+
+    Args:
+        channels: of the backbone's features, the coarsest first.
+        reductions: image pixels per pixel of those features.
+        keypoints: number of maps.
     """
 
     def __init__(self, channels: Sequence[int], reductions: Sequence[int], keypoints: int) -> None:
@@ -44,7 +80,7 @@ class HeatmapHead(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Logits (frame, keypoint, height / 4, width / 4) of ``features``, the coarsest first."""
+        """Compute logits (frame, keypoint, height / 4, width / 4) of ``features``, the coarsest first."""
         at = dict(zip(self.reductions, features, strict=True))
         maps = self.stem(features[0])
         for name, refine in self.refine.items():
@@ -56,45 +92,16 @@ class HeatmapHead(nn.Module):
         return logits
 
 
+def normalised(frames: torch.Tensor) -> torch.Tensor:
+    """Normalise ``frames`` (frame, height, width, 3), RGB bytes, to float32 images (frame, 3, height, width)."""
+    mean = torch.tensor(PIXEL_MEAN, device=frames.device)
+    std = torch.tensor(PIXEL_STD, device=frames.device)
+    return ((frames.float() - mean) / std).permute(0, 3, 1, 2)
+
+
 def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
-
-
-#: Mean and spread of ImageNet's pixels (red, green, blue; 0 to 255), which the backbones' public weights expect.
-PIXEL_MEAN = (123.675, 116.28, 103.53)
-PIXEL_STD = (58.395, 57.12, 57.375)
-
-
-class PoseNetwork(nn.Module):
-    """A backbone and a heatmap head.
-
-    Args:
-        backbone: one of ``posefleet_api.model.BACKBONES``.
-        image: the size of the images that it will see.
-        keypoints: how many maps it gives.
-        weights: what the backbone starts from; None for random numbers.
-    """
-
-    def __init__(
-        self, backbone: str, image: Grid, keypoints: int, weights: Mapping[str, torch.Tensor] | None = None
-    ) -> None:
-        super().__init__()
-        self.backbone = Backbone(backbone, image, weights)
-        self.head = HeatmapHead(self.backbone.channels, self.backbone.reductions, keypoints)
-        self.to(memory_format=torch.channels_last)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (frame, keypoint, height / 4, width / 4) of normalised ``images`` (frame, 3, height, width)."""
-        logits: torch.Tensor = self.head(self.backbone(images))
-        return logits
-
-
-def normalised(frames: torch.Tensor) -> torch.Tensor:
-    """What the network reads for ``frames`` (frame, height, width, 3) of bytes: float32 (frame, 3, height, width)."""
-    mean = torch.tensor(PIXEL_MEAN, device=frames.device)
-    std = torch.tensor(PIXEL_STD, device=frames.device)
-    return ((frames.float() - mean) / std).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Telling whether two models are the same, bit for bit."""
+"""A trained model: its predictions, its file, and the checksum of its weights."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,27 +13,16 @@ from posefleet_trainer.models.coordinates import Grid, between
 from posefleet_trainer.models.heatmaps import decode, heatmaps_of
 from posefleet_trainer.models.network import PoseNetwork, normalised
 
-
-def weights_sha256(state: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes of the tensors in ``state``, whatever file they lie in."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
 FORMAT = "posefleet-model-1"
-#: Frames through the network at once: more gain nothing, and memory grows with them.
+#: Frames that pass through the network at once: larger batches are no faster and need more memory.
 _FRAMES_AT_ONCE = 32
 
 
 @dataclass
 class TrainedModel:
-    """A network with the names of its keypoints and the record of its training.
+    """A network, the names of its keypoints, and the history of its training.
 
-    ``history`` has one entry an epoch with ``step``, ``epoch``, ``losses`` (weighted, by term), ``learning_rate`` and,
+    ``history`` has one entry per epoch with ``step``, ``epoch``, ``losses`` (weighted, by term), ``learning_rate`` and,
     where it was measured, ``validation_pixel_error`` (mean distance in source pixels).
     """
 
@@ -43,7 +32,7 @@ class TrainedModel:
     image_size: Grid
     history: list[dict[str, Any]] = field(default_factory=list)
     sha256: str = ""
-    """Of the weights (``weights_sha256``)."""
+    """Checksum of the weights (``weights_sha256``)."""
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -53,7 +42,7 @@ class TrainedModel:
 
     @torch.inference_mode()
     def predict(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The keypoints of ``frames`` (frame, height, width, 3), RGB bytes of the size ``image_size``.
+        """Find the keypoints in ``frames`` (frame, height, width, 3), RGB bytes of the size ``image_size``.
 
         Returns:
             Points (frame, keypoint, xy) in image pixels and confidence (frame, keypoint), float32.
@@ -68,7 +57,7 @@ class TrainedModel:
         return between(points, self.image_size.heatmap, self.image_size), confidence
 
     def save(self, path: Path) -> None:
-        """Write everything to ``path``."""
+        """Write the network and everything that describes it to ``path``."""
         content = {
             "format": FORMAT,
             "backbone": self.backbone,
@@ -82,10 +71,10 @@ class TrainedModel:
 
     @classmethod
     def load(cls, path: Path) -> "TrainedModel":
-        """Read what ``save`` wrote; nothing in the file is executed.
+        """Read a file that ``save`` wrote, without executing anything in it.
 
         Raises:
-            ValueError: not a file of ``save``.
+            ValueError: the file is not a model of this version, or its weights are damaged.
         """
         content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -97,3 +86,16 @@ class TrainedModel:
         if model.sha256 != content["sha256"]:
             raise ValueError(f"{path} is damaged: its weights are not those that were saved")
         return model
+
+
+def weights_sha256(state: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of the names, types, shapes and bytes of the tensors in ``state``.
+
+    It is equal for two models whose weights are equal bit for bit, in whatever order and file they are kept.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

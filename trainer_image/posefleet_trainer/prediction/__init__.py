@@ -1,1 +1,1 @@
-"""The stage predict: keypoints of labelled frames and videos, their errors, and their files."""
+"""The stage predict: poses in labelled frames and videos, their errors, and the files that hold them."""

@@ -1,4 +1,4 @@
-"""Frames through the network: threads decode while it computes."""
+"""Inference on a stream of frames: threads decode while the network computes."""
 
 import queue
 import threading
@@ -13,55 +13,66 @@ from posefleet_trainer.models.coordinates import Grid, between
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.prediction.results import Poses
 from posefleet_trainer.telemetry.metrics import FRAMES
+from posefleet_trainer.video.decode import Image
 
-FRAMES_AT_ONCE = 32
+BATCH_SIZE = 32
+#: How many batches each decoding thread prepares before the network asks for them.
 _BATCHES_AHEAD = 3
 
-Frame = NDArray[np.uint8]
+Batch = NDArray[np.uint8]
+"""(frame, height, width, 3), RGB."""
+BatchQueue = queue.Queue[Batch | BaseException | None]
+"""Batches, then the error that ended them, or None at the regular end."""
 
 
 def predict_frames(
-    model: TrainedModel, stretches: Sequence[Iterable[Frame]], source: Grid, done: Callable[[int], None]
+    model: TrainedModel, parts: Sequence[Iterable[Image]], source: Grid, count_frames: Callable[[int], None]
 ) -> Poses:
-    """Poses in source pixels of the frames (height, width, 3), which have the size of the model's images.
+    """Predict frames (height, width, 3) that have the size of the model's input.
 
-    A thread decodes each of ``stretches``; the poses come in their order, one stretch after the other. ``done`` is
-    told how many frames each batch had, and may raise to stop.
+    Args:
+        parts: Consecutive parts of the frames; each is decoded by a thread of its own.
+        source: The size that the points of the result refer to.
+        count_frames: Is called with the number of frames in each batch; it may raise to stop.
+
+    Returns:
+        The poses in pixels of ``source``, in the order of the parts.
     """
-    parts = [[Poses.none(len(model.keypoints))] for _ in stretches]
-    with ExitStack() as held:
-        decoded = [held.enter_context(closing(_ahead(_batches(frames)))) for frames in stretches]
-        for part, batch in _in_turn(decoded):
+    poses = [[Poses.empty(len(model.keypoints))] for _ in parts]
+    with ExitStack() as stack:
+        decoded = [stack.enter_context(closing(_read_ahead(_batches(frames)))) for frames in parts]
+        for part, batch in _round_robin(decoded):
             points, confidence = model.predict(batch)
-            parts[part].append(Poses(between(points, model.image_size, source).astype(np.float32), confidence))
+            poses[part].append(Poses(between(points, model.image_size, source).astype(np.float32), confidence))
             FRAMES.labels("predict").inc(len(batch))
-            done(len(batch))
-    return Poses.joined([poses for part in parts for poses in part])
+            count_frames(len(batch))
+    return Poses.concatenate([each for part in poses for each in part])
 
 
-def _in_turn(decoded: Sequence[Iterator[NDArray[np.uint8]]]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """One batch of each, then the next of each, until all have ended."""
-    turns = dict(enumerate(decoded))
-    while turns:
-        for part, batches in list(turns.items()):
+def _batches(frames: Iterable[Image]) -> Iterator[Batch]:
+    """Stack frames to batches; the last one may be smaller."""
+    frames = iter(frames)
+    while batch := list(islice(frames, BATCH_SIZE)):
+        yield np.stack(batch)
+
+
+def _round_robin(parts: Sequence[Iterator[Batch]]) -> Iterator[tuple[int, Batch]]:
+    """Yield (number of the part, batch): one batch of each part in turn, until all parts have ended."""
+    unfinished = dict(enumerate(parts))
+    while unfinished:
+        for part, batches in list(unfinished.items()):
             batch = next(batches, None)
             if batch is None:
-                del turns[part]
+                del unfinished[part]
             else:
                 yield part, batch
 
 
-def _batches(frames: Iterable[Frame]) -> Iterator[NDArray[np.uint8]]:
-    frames = iter(frames)
-    while batch := list(islice(frames, FRAMES_AT_ONCE)):
-        yield np.stack(batch)
-
-
-def _ahead(batches: Iterator[NDArray[np.uint8]]) -> Generator[NDArray[np.uint8], None, None]:
-    """The same batches, made by a thread that is a few of them ahead; its error is raised here."""
-    ready: queue.Queue[NDArray[np.uint8] | BaseException | None] = queue.Queue(_BATCHES_AHEAD)
-    unwanted = threading.Event()
-    worker = threading.Thread(target=_fill, args=(batches, ready, unwanted), name="decode", daemon=True)
+def _read_ahead(batches: Iterator[Batch]) -> Generator[Batch, None, None]:
+    """Yield the same batches, made by a thread that is a few of them ahead. An error in the thread is raised here."""
+    ready: BatchQueue = queue.Queue(_BATCHES_AHEAD)
+    cancelled = threading.Event()
+    worker = threading.Thread(target=_fill, args=(batches, ready, cancelled), name="decode", daemon=True)
     worker.start()
     try:
         while (item := ready.get()) is not None:
@@ -69,29 +80,26 @@ def _ahead(batches: Iterator[NDArray[np.uint8]]) -> Generator[NDArray[np.uint8],
                 raise item
             yield item
     finally:
-        unwanted.set()
+        cancelled.set()
         while worker.is_alive():
+            # The thread may wait for room in the queue.
             _drop_one(ready)
             worker.join(timeout=0.01)
 
 
-def _fill(
-    batches: Iterator[NDArray[np.uint8]],
-    ready: "queue.Queue[NDArray[np.uint8] | BaseException | None]",
-    unwanted: threading.Event,
-) -> None:
+def _fill(batches: Iterator[Batch], ready: BatchQueue, cancelled: threading.Event) -> None:
     last: BaseException | None = None
     try:
         for batch in batches:
-            if unwanted.is_set():
+            if cancelled.is_set():
                 return
             ready.put(batch)
-    except BaseException as error:  # noqa: BLE001, RUF100  it belongs to whoever waits for the batches
+    except BaseException as error:  # noqa: BLE001, RUF100  it is raised where the batches are awaited
         last = error
     ready.put(last)
 
 
-def _drop_one(ready: "queue.Queue[NDArray[np.uint8] | BaseException | None]") -> None:
+def _drop_one(ready: BatchQueue) -> None:
     try:
         ready.get_nowait()
     except queue.Empty:

@@ -1,4 +1,8 @@
-"""What predicting gives: poses with their confidence, and how far they are from what they should be."""
+"""The results of a prediction: poses with confidences, and how far they are from labels and from plausible poses.
+
+The errors are those of Biderman et al., Nature Methods 21 (2024): distance to the label, jump between consecutive
+frames ("temporal norm"), and distance to the principal subspace of the labelled poses ("PCA error").
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,74 +19,75 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """Predicted keypoints of several frames."""
+    """The predicted keypoints of several frames."""
 
     points: Floats
     """(frame, keypoint, xy) in source pixels."""
     confidence: Floats
-    """(frame, keypoint), 0 to 1."""
+    """(frame, keypoint) from 0 to 1."""
 
     def __len__(self) -> int:
         return len(self.points)
 
     @classmethod
-    def joined(cls, parts: Sequence["Poses"]) -> "Poses":
-        """Several parts, one after the other."""
+    def concatenate(cls, parts: Sequence["Poses"]) -> "Poses":
+        """Join several parts in their order. There must be at least one."""
         return cls(np.concatenate([p.points for p in parts]), np.concatenate([p.confidence for p in parts]))
 
     @classmethod
-    def none(cls, keypoints: int) -> "Poses":
-        """Of no frame."""
+    def empty(cls, keypoints: int) -> "Poses":
+        """Return the poses of no frame at all, with ``keypoints`` keypoints."""
         return cls(np.zeros((0, keypoints, 2), np.float32), np.zeros((0, keypoints), np.float32))
 
 
 @dataclass(frozen=True, eq=False)
 class PcaErrors:
-    """Distance to the plane of plausible poses; one column for each of ``keypoints``."""
+    """Distances between keypoints and their projections onto the subspace of plausible poses."""
 
     keypoints: list[int]
+    """The keypoint of each column. Keypoints that the subspace does not cover have no column."""
     pixels: Floats
-    """(frame, column) in source pixels, NaN where a point of the pose is missing."""
+    """(frame, column) in source pixels; NaN where a keypoint that the projection needs is missing."""
     epsilon_pixels: float
-    """What 99 % of the training labels stay below."""
+    """The 99th percentile of the distances of the training labels: larger distances are implausible."""
 
 
 @dataclass(frozen=True, eq=False)
 class FrameResults:
-    """The labelled frames."""
+    """The results on the labelled frames of all sets, one row for each frame."""
 
     frames: list[LabelledFrame]
     sets: list[SetName]
     poses: Poses
     pixel_error: Floats
-    """(frame, keypoint): distance to the label in source pixels, NaN where there is none."""
+    """(frame, keypoint): distance to the label in source pixels, NaN where there is no label."""
     single_view: PcaErrors | None
     multi_view: PcaErrors | None
 
 
 @dataclass(frozen=True)
 class PredictedVideo:
-    """A video whose results lie in the output folder."""
+    """A video of the project and the name of its files in the output folder."""
 
     name: str
-    """Of its files there."""
+    """The file name of the results without its suffix; unique within the job."""
     video: Video
 
 
 @dataclass(frozen=True, eq=False)
 class VideoResults:
-    """What was predicted on one video; an hour of it has hundreds of megabytes, so hold one at a time."""
+    """The results on one video. An hour of video takes hundreds of megabytes, so hold one at a time."""
 
     poses: Poses
     temporal_norm: Floats
-    """(frame, keypoint): distance to the frame before in source pixels, NaN for the first."""
+    """(frame, keypoint): distance to the previous frame in source pixels, NaN for the first frame."""
     single_view: PcaErrors | None
     multi_view: PcaErrors | None
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What the report is about; the same on every rank."""
+    """What the stage predict returns, equal on all ranks. The results on videos are in the output folder."""
 
     keypoints: list[str]
     frames: FrameResults
@@ -91,19 +96,25 @@ class Predictions:
 
 
 def pixel_error(points: NDArray[np.floating], labels: NDArray[np.floating]) -> Floats:
-    """Euclidean distance (frame, keypoint) between two (frame, keypoint, xy) arrays; NaN where either is."""
+    """Return the Euclidean distances (frame, keypoint) between two (frame, keypoint, xy) arrays.
+
+    The distance is NaN where either point is.
+    """
     return np.asarray(np.linalg.norm(points - labels, axis=-1), dtype=np.float32)
 
 
 def temporal_norm(points: NDArray[np.floating]) -> Floats:
-    """Distance (frame, keypoint) of each keypoint to where it was one frame before; NaN for the first frame."""
+    """Return how far each keypoint moved since the previous frame, (frame, keypoint) in the unit of ``points``.
+
+    ``points`` is (frame, keypoint, xy). The first frame has no previous one, and its row is NaN.
+    """
     steps = np.linalg.norm(np.diff(points, axis=0), axis=-1)
     first = np.full((min(1, len(points)), points.shape[1]), np.nan)
     return np.concatenate([first, steps]).astype(np.float32)
 
 
 def pca_errors(space: PoseSubspace | None, poses: Poses) -> PcaErrors | None:
-    """The distance of each pose to ``space``; None where the loss is off."""
+    """Return the distances of ``poses`` to their projections onto ``space``; None without a subspace."""
     if space is None:
         return None
     keypoints = [int(keypoint) for keypoint in space.keypoints.ravel()]
@@ -111,7 +122,7 @@ def pca_errors(space: PoseSubspace | None, poses: Poses) -> PcaErrors | None:
 
 
 def video_results(poses: Poses, spaces: PoseSpaces) -> VideoResults:
-    """How plausible the poses of a video's consecutive frames are."""
+    """Measure how plausible the poses of consecutive video frames are."""
     return VideoResults(
         poses=poses,
         temporal_norm=temporal_norm(poses.points),

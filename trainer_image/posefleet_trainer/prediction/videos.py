@@ -1,87 +1,108 @@
-"""Predicting the videos: every rank takes a stretch of each, and the first writes the whole."""
+"""Prediction of videos: each rank predicts a part of every video, and rank 0 writes the results."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path, PurePosixPath
 
-from posefleet_trainer.context import Context
+from posefleet_trainer.context import Rank
 from posefleet_trainer.dataset.pose_subspaces import PoseSpaces
 from posefleet_trainer.dataset.prepared import Video
-from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.gang.collectives import from_first, to_first
-from posefleet_trainer.gang.determinism import compute_threads
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.prediction.csv_files import VideoFiles
 from posefleet_trainer.prediction.inference import predict_frames
+from posefleet_trainer.prediction.project_files import ProjectFiles
 from posefleet_trainer.prediction.results import Poses, PredictedVideo, video_results
-from posefleet_trainer.store.cache import NodeCache
-from posefleet_trainer.video.container import UnreadableVideo
 from posefleet_trainer.video.decode import read_frames
 from posefleet_trainer.video.index import VideoIndex
 
-#: A decoder begins at a key frame: shorter stretches would decode more frames than they are for.
-_SHORTEST_STRETCH = 512
+#: A decoder has to begin at a key frame. If its part were shorter, it would decode more frames before the part than in
+#: it.
+_FEWEST_FRAMES_PER_DECODER = 512
+
+
+class VideoPredictor:
+    """Predicts videos with one model. All ranks must call it together.
+
+    Args:
+        model: The trained model, equal on all ranks.
+        spaces: The subspaces of plausible poses, for the errors of the predicted poses.
+        project_files: Opens the videos.
+        video_files: Writes the results; only rank 0 does.
+        rank: This process among those that predict together.
+        threads: How many decoders this rank runs at once.
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        spaces: PoseSpaces,
+        project_files: ProjectFiles,
+        video_files: VideoFiles,
+        rank: Rank,
+        threads: int,
+    ) -> None:
+        self._model = model
+        self._spaces = spaces
+        self._project_files = project_files
+        self._video_files = video_files
+        self._rank = rank
+        self._threads = threads
+
+    def predict(self, predicted: PredictedVideo, count_frames: Callable[[int], None]) -> None:
+        """Write the results of a video, unless they exist already and were predicted with the same weights.
+
+        ``count_frames`` is called with the number of frames in each batch that this rank has predicted; it may raise
+        to stop the prediction.
+
+        Raises:
+            InvalidInput: The video is missing, was changed after it was prepared, or cannot be decoded.
+        """
+        is_first = self._rank.index == 0
+        if from_first(is_first and self._video_files.are_complete(self._model.sha256, predicted)):
+            return
+        parts = to_first(self._predict_part(predicted.video, count_frames))
+        if is_first:
+            results = video_results(Poses.concatenate(parts), self._spaces)
+            self._video_files.write(self._model.sha256, predicted, results)
+
+    def _predict_part(self, video: Video, count_frames: Callable[[int], None]) -> Poses:
+        with self._project_files.video(video) as (path, index):
+            return self._predict_file(path, index, video, count_frames)
+
+    def _predict_file(self, path: Path, index: VideoIndex, video: Video, count_frames: Callable[[int], None]) -> Poses:
+        mine = frames_of_rank(video.frames, self._rank.index, self._rank.world)
+        size = (self._model.image_size.height, self._model.image_size.width)
+        with ExitStack() as stack:
+            decoders = [
+                stack.enter_context(closing(read_frames(path, index, part.start, part.stop, size)))
+                for part in split_for_decoders(mine, index, self._threads)
+            ]
+            return predict_frames(self._model, decoders, Grid(video.height, video.width), count_frames)
 
 
 def predicted_videos(videos: Sequence[Video]) -> list[PredictedVideo]:
-    """Each with the name of its files: its stem, or its path where two have the same stem."""
+    """Name the result files of each video: by its stem, or by its whole path if another video has the same stem."""
     paths = [PurePosixPath(video.source.path) for video in videos]
     stems = [path.stem for path in paths]
     names = [path.stem if stems.count(path.stem) == 1 else "_".join(path.parts).replace(".", "_") for path in paths]
     return [PredictedVideo(name, video) for name, video in zip(names, videos, strict=True)]
 
 
-def share(frames: int, rank: int, world: int) -> range:
-    """The stretch of a video that belongs to a rank: consecutive frames, so that each rank seeks once."""
+def frames_of_rank(frames: int, rank: int, world: int) -> range:
+    """Return which of ``frames`` frames a rank predicts: consecutive ones, so that each rank seeks only once.
+
+    The parts of all ranks cover all frames and differ in length by at most one.
+    """
     return range(frames * rank // world, frames * (rank + 1) // world)
 
 
-def stretches(frames: range, index: VideoIndex, threads: int) -> list[range]:
-    """``frames`` in consecutive parts for at most ``threads`` decoders; one part where the video cannot be sought."""
-    parts = min(threads, len(frames) // _SHORTEST_STRETCH) if index.seekable else 1
-    places = [share(len(frames), part, max(1, parts)) for part in range(max(1, parts))]
-    return [frames[place.start : place.stop] for place in places]
+def split_for_decoders(frames: range, index: VideoIndex, threads: int) -> list[range]:
+    """Split ``frames`` into consecutive parts for at most ``threads`` decoders that run at once.
 
-
-class VideoPredictor:
-    """Predicts videos with one model; all ranks call it together."""
-
-    def __init__(self, context: Context, model: TrainedModel, spaces: PoseSpaces, cache: NodeCache) -> None:
-        self._context = context
-        self._model = model
-        self._spaces = spaces
-        self._cache = cache
-        self._files = VideoFiles(context.output, context.cache_directory, model.keypoints)
-
-    def predict(self, predicted: PredictedVideo, done: Callable[[int], None]) -> None:
-        """Write the video's files to the output folder, unless an earlier attempt has with the same weights."""
-        first = self._context.rank.index == 0
-        if from_first(first and self._files.are_whole(self._model.sha256, predicted)):
-            return
-        parts = to_first(self._predict_share(predicted.video, done))
-        if first:
-            self._files.write(self._model.sha256, predicted, video_results(Poses.joined(parts), self._spaces))
-
-    def _predict_share(self, video: Video, done: Callable[[int], None]) -> Poses:
-        source, stored = video.source, video.index
-        path = self._cache.fetch(self._context.project, source.path, source.size_bytes, source.etag)
-        index_path = self._cache.fetch(self._context.prepared, stored.key, stored.size_bytes, stored.sha256)
-        try:
-            return self._predict_file(path, VideoIndex.load(index_path), video, done)
-        except UnreadableVideo as error:
-            raise InvalidInput(f"{self._context.project.uri}{error}") from error
-        finally:
-            self._cache.release(index_path)
-            self._cache.release(path)
-
-    def _predict_file(self, path: Path, index: VideoIndex, video: Video, done: Callable[[int], None]) -> Poses:
-        rank = self._context.rank
-        mine = share(video.frames, rank.index, rank.world)
-        size = (self._model.image_size.height, self._model.image_size.width)
-        with ExitStack() as held:
-            frames = [
-                held.enter_context(closing(read_frames(path, index, part.start, part.stop, size)))
-                for part in stretches(mine, index, compute_threads(self._context))
-            ]
-            return predict_frames(self._model, frames, Grid(video.height, video.width), done)
+    A video without an index of timestamps cannot be sought, so it is decoded as a single part.
+    """
+    count = max(1, min(threads, len(frames) // _FEWEST_FRAMES_PER_DECODER)) if index.seekable else 1
+    parts = [frames_of_rank(len(frames), part, count) for part in range(count)]
+    return [frames[part.start : part.stop] for part in parts]

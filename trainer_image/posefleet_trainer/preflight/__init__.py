@@ -1,1 +1,1 @@
-"""What a pod finds out about its machine before it trains, one file a probe."""
+"""What each pod checks before it trains: GPU, video decoder, network between ranks, store and disk."""

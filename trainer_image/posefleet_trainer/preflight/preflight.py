@@ -1,4 +1,4 @@
-"""The findings in words."""
+"""The stage preflight: each rank probes its machine, and the ranks log, publish and exchange what they found."""
 
 import logging
 import os
@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from posefleet_api.constants import ENV_NUMBER
-from posefleet_trainer.context import Context
+from posefleet_api.job import Spec
+from posefleet_trainer.context import Context, Rank
 from posefleet_trainer.dataset.prepared import Prepared, wants_clips
 from posefleet_trainer.errors import PeerLost, TrainerError
 from posefleet_trainer.gang.collectives import from_all
@@ -29,9 +30,101 @@ from posefleet_trainer.telemetry.metrics import (
 
 _MEBIBYTE, _GIBIBYTE = 2**20, 2**30
 
+_log = logging.getLogger("posefleet.preflight")
 
-def block(findings: Sequence[RankFindings]) -> str:
-    """A few lines a rank."""
+
+def preflight(context: Context, prepared: Prepared) -> list[RankFindings]:
+    """Probe what the job will use, and write the findings to the log, the metrics and the summary of the attempt.
+
+    All ranks must call it together; all return the findings of all ranks, in their order.
+
+    Raises:
+        PreflightFailed: This machine cannot train; another one may.
+        InvalidInput: The manifest allows too little cache, or the output folder cannot be written.
+        StoreUnreachable: The store did not answer.
+        PeerLost: Another rank cannot train.
+    """
+    set_up_cublas()
+    began = time.perf_counter()
+    mine, failure = _probe_rank(context, prepared)
+    with peer_errors():
+        found: list[RankFindings] = from_all(mine)
+        if not any(one.problem for one in found):
+            mine = mine.model_copy(update={"collectives": probe_collectives(context.rank.world)})
+            found = from_all(mine)
+    publish(mine, time.perf_counter() - began)
+    context.facts.note(preflight=found)
+    _log_findings(context.rank, found)
+    if failure is not None:
+        raise failure
+    if bad := [one for one in found if one.problem]:
+        raise PeerLost("preflight: " + "; ".join(f"rank {one.rank} on {one.host}: {one.problem}" for one in bad))
+    return found
+
+
+def _probe_rank(context: Context, prepared: Prepared) -> tuple[RankFindings, TrainerError | None]:
+    """Probe what this rank can without the others.
+
+    An error is returned and not raised, so that the other ranks learn of it before this one ends.
+    """
+    rank, spec = context.rank, context.job.spec
+    found = RankFindings(rank=rank.index, node=rank.index // rank.local_world, host=socket.gethostname())
+    try:
+        # Without an operator, which sets the variable, a job also trains without the GPUs that it requests.
+        requested = spec.resources.gpus_per_node if ENV_NUMBER in os.environ else 0
+        gpu = probe_gpu(rank.local_index, requested)
+        decoding = _probe_video_decoder(rank.local_index, spec, gpu)
+        found = found.model_copy(update={"gpu": gpu, "decoding": decoding})
+        if rank.local_index == 0:
+            space = probe_space(context.cache_directory, context.cache_bytes, spec, prepared)
+            found = found.model_copy(update={"space": space, "store": probe_store(context.output)})
+    except TrainerError as error:
+        return found.model_copy(update={"problem": str(error)}), error
+    return found, None
+
+
+def _probe_video_decoder(device: int, spec: Spec, gpu: GpuFinding | None) -> DecodingFinding | None:
+    """Check whether the GPU decodes video; None where no video is decoded on a GPU."""
+    if gpu is None or not wants_clips(spec):
+        return None
+    # DALI takes long to import, and is not needed without a GPU.
+    from posefleet_trainer.loading.devices import probe_decoding
+    from posefleet_trainer.models.coordinates import image_grid
+
+    return probe_decoding(device, image_grid(spec.model))
+
+
+def _log_findings(rank: Rank, found: Sequence[RankFindings]) -> None:
+    """Log the findings of the ranks of this node, and on rank 0 those of all."""
+    if rank.local_index != 0:
+        return
+    _log.setLevel(logging.INFO)
+    node = rank.index // rank.local_world
+    shown = found if rank.index == 0 else [one for one in found if one.node == node]
+    _log.info("%s", format_findings(shown))
+
+
+def publish(found: RankFindings, seconds: float) -> None:
+    """Set the metrics of the preflight to the findings of this rank and the duration of the probes."""
+    PREFLIGHT_OK.set(not found.problem)
+    PREFLIGHT_SECONDS.set(seconds)
+    if found.gpu is not None:
+        PREFLIGHT_GPU_FREE_BYTES.set(found.gpu.free_bytes)
+        PREFLIGHT_GPU_FLOPS.set(found.gpu.flops)
+    if found.decoding is not None:
+        PREFLIGHT_NVDEC.set(found.decoding.decodes)
+    if found.collectives is not None:
+        PREFLIGHT_COLLECTIVE_LATENCY_SECONDS.set(found.collectives.latency_seconds)
+        PREFLIGHT_COLLECTIVE_BYTES_PER_SECOND.set(found.collectives.bytes_per_second)
+    if found.store is not None:
+        PREFLIGHT_STORE_BYTES_PER_SECOND.labels("upload").set(found.store.write_bytes_per_second)
+        PREFLIGHT_STORE_BYTES_PER_SECOND.labels("download").set(found.store.read_bytes_per_second)
+    if found.space is not None:
+        PREFLIGHT_CACHE_FREE_BYTES.set(found.space.free_bytes)
+
+
+def format_findings(findings: Sequence[RankFindings]) -> str:
+    """Return the findings as text, a few lines for each rank."""
     return "\n".join(["preflight", *(f"  {line}" for one in findings for line in _lines(one))])
 
 
@@ -56,8 +149,8 @@ def _lines(found: RankFindings) -> Iterator[str]:
 def _gpu(gpu: GpuFinding | None) -> str:
     if gpu is None:
         return "none: trains on the CPU"
-    free, whole = gpu.free_bytes / _GIBIBYTE, gpu.memory_bytes / _GIBIBYTE
-    return f"{gpu.name}, {free:.1f} of {whole:.1f} GiB free, {gpu.flops / 1e12:.1f} TFLOP/s"
+    free, total = gpu.free_bytes / _GIBIBYTE, gpu.memory_bytes / _GIBIBYTE
+    return f"{gpu.name}, {free:.1f} of {total:.1f} GiB free, {gpu.flops / 1e12:.1f} TFLOP/s"
 
 
 def _mebibytes(size_bytes: float) -> str:
@@ -66,86 +159,3 @@ def _mebibytes(size_bytes: float) -> str:
 
 def _milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:.2f} ms"
-
-
-def publish(found: RankFindings, seconds: float) -> None:
-    """Set the gauges to what one rank found."""
-    PREFLIGHT_OK.set(not found.problem)
-    PREFLIGHT_SECONDS.set(seconds)
-    if found.gpu is not None:
-        PREFLIGHT_GPU_FREE_BYTES.set(found.gpu.free_bytes)
-        PREFLIGHT_GPU_FLOPS.set(found.gpu.flops)
-    if found.decoding is not None:
-        PREFLIGHT_NVDEC.set(found.decoding.decodes)
-    if found.collectives is not None:
-        PREFLIGHT_COLLECTIVE_LATENCY_SECONDS.set(found.collectives.latency_seconds)
-        PREFLIGHT_COLLECTIVE_BYTES_PER_SECOND.set(found.collectives.bytes_per_second)
-    if found.store is not None:
-        PREFLIGHT_STORE_BYTES_PER_SECOND.labels("upload").set(found.store.write_bytes_per_second)
-        PREFLIGHT_STORE_BYTES_PER_SECOND.labels("download").set(found.store.read_bytes_per_second)
-    if found.space is not None:
-        PREFLIGHT_CACHE_FREE_BYTES.set(found.space.free_bytes)
-
-
-_log = logging.getLogger("posefleet.preflight")
-
-
-def preflight(context: Context, prepared: Prepared) -> list[RankFindings]:
-    """Probe, tell log, metrics and summary; what all ranks found, by rank. All ranks call it together.
-
-    Raises:
-        PreflightFailed, InvalidInput, StoreUnreachable: this rank cannot train.
-        PeerLost: another rank cannot; its own end says why.
-    """
-    set_up_cublas()
-    began = time.perf_counter()
-    mine, failure = _alone(context, prepared)
-    with peer_errors():
-        found: list[RankFindings] = from_all(mine)
-        if not any(one.problem for one in found):
-            mine = mine.model_copy(update={"collectives": probe_collectives(context.rank.world)})
-            found = from_all(mine)
-    publish(mine, time.perf_counter() - began)
-    context.facts.note(preflight=found)
-    _tell(context, found)
-    if failure is not None:
-        raise failure
-    if bad := [one for one in found if one.problem]:
-        raise PeerLost("preflight: " + "; ".join(f"rank {one.rank} on {one.host}: {one.problem}" for one in bad))
-    return found
-
-
-def _alone(context: Context, prepared: Prepared) -> tuple[RankFindings, TrainerError | None]:
-    """What a rank finds out by itself; its failure is kept until all ranks have heard of it."""
-    rank, spec = context.rank, context.job.spec
-    found = RankFindings(rank=rank.index, node=rank.index // rank.local_world, host=socket.gethostname())
-    try:
-        asked = spec.resources.gpus_per_node if ENV_NUMBER in os.environ else 0
-        gpu = probe_gpu(rank.local_index, asked)
-        found = found.model_copy(update={"gpu": gpu, "decoding": _decoding(context, gpu)})
-        if rank.local_index == 0:
-            space = probe_space(context.cache_directory, context.cache_bytes, spec, prepared)
-            found = found.model_copy(update={"space": space, "store": probe_store(context.output)})
-    except TrainerError as error:
-        return found.model_copy(update={"problem": str(error)}), error
-    return found, None
-
-
-def _decoding(context: Context, gpu: GpuFinding | None) -> DecodingFinding | None:
-    if gpu is None or not wants_clips(context.job.spec):
-        return None
-    from posefleet_trainer.loading.devices import probe_decoding
-    from posefleet_trainer.training.data import image_size
-
-    return probe_decoding(context.rank.local_index, image_size(context.job.spec))
-
-
-def _tell(context: Context, found: Sequence[RankFindings]) -> None:
-    """A block in the log of each pod; rank 0 tells of all."""
-    rank = context.rank
-    if rank.local_index != 0:
-        return
-    _log.setLevel(logging.INFO)
-    node = rank.index // rank.local_world
-    shown = found if rank.index == 0 else [one for one in found if one.node == node]
-    _log.info("%s", block(shown))

@@ -1,1 +1,1 @@
-"""What is left of an attempt when its pods are gone."""
+"""What is kept after the pod of a job is gone: the ranks' logs and the summary of the attempt."""

@@ -1,4 +1,4 @@
-"""The log of a pod, as much of it as is worth keeping."""
+"""The log of a pod: reading the output of its ranks, hiding credentials, and keeping its beginning and end."""
 
 import contextlib
 import os
@@ -11,14 +11,16 @@ from collections.abc import Iterator, Sequence
 HEAD_BYTES = 2 * 2**20
 TAIL_BYTES = 6 * 2**20
 _HIDDEN = b"[hidden]"
-#: The parts of a signed URL that let somebody use it.
+#: The parameters of a signed URL that authorize its use.
 _SIGNED = re.compile(rb"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+", re.IGNORECASE)
-#: Shorter values would hide words that happen to be the same.
+#: Shorter values are not hidden, because they would match ordinary words.
 _SHORTEST_SECRET = 6
+#: A longer line is copied in pieces.
+_LONGEST_LINE = 64 * 2**10
 
 
 class BoundedLog:
-    """Lines from several threads: the first ``head_bytes`` and the last ``tail_bytes`` of them."""
+    """A log that keeps its first ``head_bytes`` and its last ``tail_bytes``, in whole lines. Threads may share it."""
 
     def __init__(self, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
         self._lock = threading.Lock()
@@ -28,10 +30,10 @@ class BoundedLog:
         self._tail_left = tail_bytes
         self._left_out = 0
         self.lines = 0
-        """Added so far."""
+        """Number of lines added so far."""
 
     def add(self, line: bytes) -> None:
-        """Add a line, with its end."""
+        """Add a line, which includes its line break."""
         with self._lock:
             self.lines += 1
             if self._head_left >= len(line) and not self._tail:
@@ -46,32 +48,28 @@ class BoundedLog:
                 self._left_out += len(oldest)
 
     def content(self) -> bytes:
-        """What is kept, with a line where something was left out."""
+        """Return what is kept, with a line that says how many bytes were left out where the middle is missing."""
         with self._lock:
             gap = [b"[... %d bytes left out here ...]\n" % self._left_out] if self._left_out else []
             return b"".join([*self._head, *gap, *self._tail])
 
 
 def without_secrets(line: bytes, secrets: Sequence[bytes]) -> bytes:
-    """The line with ``secrets``, and what a signed URL carries, hidden."""
+    """Replace each of ``secrets``, and the credentials in a signed URL, by ``[hidden]``."""
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             line = line.replace(secret, _HIDDEN)
     return _SIGNED.sub(rb"\1" + _HIDDEN, line)
 
 
-#: A line longer than this is passed on in pieces.
-_LONGEST_LINE = 64 * 2**10
-
-
 class Capture:
-    """Reads the ranks' pipes in threads, so that none of them ever waits for another.
+    """Copies the output of ranks to a log and to a file descriptor, with a thread for each rank.
 
     Args:
-        log: gets every line.
-        target: the file descriptor that every line is passed on to.
-        secrets: what must not be seen.
-        ranks: how many will be followed; lines of several say whose they are.
+        log: receives every line.
+        target: file descriptor that every line is also written to.
+        secrets: replaced by ``[hidden]`` in every line.
+        ranks: how many ranks will be followed. If there are several, each line names its rank.
     """
 
     def __init__(self, log: BoundedLog, target: int, secrets: Sequence[bytes], ranks: int) -> None:
@@ -83,41 +81,42 @@ class Capture:
         self._threads: list[threading.Thread] = []
 
     def follow(self, rank: int, source: int) -> None:
-        """Read the file descriptor ``source`` until its end."""
-        thread = threading.Thread(target=self._pass_on, args=(rank, source), name=f"log of rank {rank}", daemon=True)
+        """Copy what ``rank`` writes to the file descriptor ``source``, until the rank closes it."""
+        thread = threading.Thread(target=self._copy, args=(rank, source), name=f"log of rank {rank}", daemon=True)
         thread.start()
         self._threads.append(thread)
 
     def close(self, within_seconds: float) -> None:
-        """Wait for the last lines; a process that a rank left behind may keep its pipe open for longer."""
+        """Wait for the last lines, but no longer: a child of a rank may keep the pipe open after the rank has ended."""
         deadline = time.monotonic() + within_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _pass_on(self, rank: int, source: int) -> None:
+    def _copy(self, rank: int, source: int) -> None:
         for line in _lines(source):
-            shown = without_secrets(self._signed(rank, line), self._secrets)
+            shown = without_secrets(self._with_rank(rank, line), self._secrets)
             self._log.add(shown)
             with self._writing, contextlib.suppress(OSError):
                 _write_all(self._target, shown)
 
-    def _signed(self, rank: int, line: bytes) -> bytes:
+    def _with_rank(self, rank: int, line: bytes) -> bytes:
         if not self._several or b" rank %d/" % rank in line:
             return line
         return b"[rank %d] %s" % (rank, line)
 
 
 def _lines(source: int) -> Iterator[bytes]:
-    rest = b""
+    """Yield the lines of a file descriptor with their line breaks; the last one gets a line break if it has none."""
+    unfinished = b""
     while chunk := os.read(source, _LONGEST_LINE):
-        *whole, rest = (rest + chunk).split(b"\n")
+        *whole, unfinished = (unfinished + chunk).split(b"\n")
         for line in whole:
             yield line + b"\n"
-        if len(rest) > _LONGEST_LINE:
-            yield rest
-            rest = b""
-    if rest:
-        yield rest + b"\n"
+        if len(unfinished) > _LONGEST_LINE:
+            yield unfinished
+            unfinished = b""
+    if unfinished:
+        yield unfinished + b"\n"
 
 
 def _write_all(target: int, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""``summary.json``: what one attempt did and how it ended, as node 0's launcher knows it."""
+"""The file ``summary.json`` of an attempt: what it did and how it ended, as the launcher of node 0 knows it."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -12,9 +12,8 @@ from pydantic import Field, ValidationError
 
 from posefleet_api.base import ApiModel
 from posefleet_api.job import PoseTrainingJob
-from posefleet_api.outcomes import ExitCode
+from posefleet_api.outcomes import ExitCode, TerminationMessage
 from posefleet_api.status import AttemptOutcome
-from posefleet_trainer.gang.launcher import RankEnd
 from posefleet_trainer.record.facts import Facts
 
 _OUTCOMES: dict[int, AttemptOutcome] = {
@@ -28,12 +27,12 @@ _STORE_BYTES = "posefleet_trainer_store_bytes"
 
 
 class Counted(ApiModel):
-    """What the ranks of node 0 counted in this attempt."""
+    """Totals of the metrics of node 0's ranks over this attempt."""
 
     step_seconds: dict[str, float] = {}
-    """Means by part: data, forward, backward, optimizer."""
+    """Mean seconds of a training step by part: data, forward, backward, optimizer."""
     steps_timed: int = 0
-    """By all ranks of the node together."""
+    """Steps that the means are taken over, summed over the ranks of the node."""
     store_bytes: dict[str, int] = {}
     """By direction: download, upload."""
     store_retries: int = 0
@@ -43,7 +42,7 @@ class Counted(ApiModel):
 
 
 class AttemptSummary(ApiModel):
-    """One attempt. What is not known is left out."""
+    """The content of ``summary.json``. Fields that are not known are left out."""
 
     job: str
     namespace: str
@@ -52,7 +51,7 @@ class AttemptSummary(ApiModel):
     reason: str = ""
     message: str = ""
     exit_code: int | None = None
-    """Of node 0."""
+    """Exit code of node 0."""
     start_time: str
     """When node 0 began."""
     end_time: str | None = None
@@ -60,48 +59,67 @@ class AttemptSummary(ApiModel):
     nodes: int
     world_size: int
     gpus: list[str] = []
-    """Their names, by rank."""
+    """Names of the GPUs, by rank."""
     facts: Facts
-    """From rank 0, a few seconds old if it was killed."""
+    """What rank 0 noted. If it was killed, the last seconds are missing."""
     counted: Counted
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What the launcher itself knows of its attempt; times in seconds since 1970."""
+class AttemptStart:
+    """What the launcher knows of its attempt when it starts the ranks."""
 
-    began: float
-    ended: float | None
+    seconds: float
+    """Since 1970."""
     number: int
     nodes: int
     processes_per_node: int
 
 
-def summarize(job: PoseTrainingJob, frame: Frame, verdict: RankEnd | None, folder: Path) -> AttemptSummary:
-    """The summary as of now. ``verdict`` is None while the ranks run; ``folder`` is where they leave what they know."""
-    facts = _facts(folder / "facts.json")
-    message = verdict.message if verdict else None
+@dataclass(frozen=True)
+class AttemptEnd:
+    """What the launcher knows of its attempt when the ranks have ended."""
+
+    seconds: float
+    """Since 1970."""
+    exit_code: int
+    message: TerminationMessage
+
+
+def summarize(
+    job: PoseTrainingJob, start: AttemptStart, end: AttemptEnd | None, facts_file: Path, metrics_folder: Path
+) -> AttemptSummary:
+    """Return the summary as of now.
+
+    Args:
+        job: the manifest.
+        start: how the attempt was launched.
+        end: None while the ranks run.
+        facts_file: where rank 0 notes its facts; a missing or damaged file counts as empty.
+        metrics_folder: where the ranks keep their metrics.
+    """
+    facts = _read_facts(facts_file)
     return AttemptSummary(
         job=job.metadata.name,
         namespace=job.metadata.namespace,
-        attempt=frame.number,
-        outcome=_OUTCOMES.get(verdict.exit_code, "Failed") if verdict else "",
-        reason=message.reason if message else "",
-        message=message.message if message else "",
-        exit_code=verdict.exit_code if verdict else None,
-        start_time=_timestamp(frame.began),
-        end_time=None if frame.ended is None else _timestamp(frame.ended),
-        seconds=None if frame.ended is None else round(frame.ended - frame.began, 3),
-        nodes=frame.nodes,
-        world_size=frame.nodes * frame.processes_per_node,
+        attempt=start.number,
+        outcome=_OUTCOMES.get(end.exit_code, "Failed") if end else "",
+        reason=end.message.reason if end else "",
+        message=end.message.message if end else "",
+        exit_code=end.exit_code if end else None,
+        start_time=_timestamp(start.seconds),
+        end_time=_timestamp(end.seconds) if end else None,
+        seconds=round(end.seconds - start.seconds, 3) if end else None,
+        nodes=start.nodes,
+        world_size=start.nodes * start.processes_per_node,
         gpus=[finding.gpu.name for finding in facts.preflight if finding.gpu is not None],
         facts=facts,
-        counted=counted_in(folder),
+        counted=counted_in(metrics_folder),
     )
 
 
 def counted_in(folder: Path) -> Counted:
-    """The sum over the metrics that ranks left in ``folder``, those of killed ranks included."""
+    """Sum the metrics that ranks left in ``folder``, including those of ranks that were killed."""
     registry = CollectorRegistry(support_collectors_without_names=True)
     MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
     values: dict[str, dict[str, float]] = defaultdict(dict)
@@ -126,7 +144,7 @@ def counted_in(folder: Path) -> Counted:
     )
 
 
-def _facts(path: Path) -> Facts:
+def _read_facts(path: Path) -> Facts:
     try:
         return Facts.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):

@@ -1,1 +1,1 @@
-"""The labelled videos and the page that a person looks at."""
+"""The stage report: labelled videos, the report page, and the summary of the job."""

@@ -1,4 +1,4 @@
-"""Poses drawn into pictures, for videos and page alike."""
+"""Drawing of poses and of the legend that names their keypoints, for labelled videos and the pictures of the page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,47 +11,77 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 from PIL import ImageDraw, ImageFont
 
-from posefleet_trainer.report.palette import Colour
+from posefleet_trainer.dataset.prepared import keypoint_numbers
+from posefleet_trainer.report.palette import Colour, keypoint_colours
 from posefleet_trainer.video.decode import Image
 
-#: Below it a keypoint is drawn hollow.
+#: Keypoints with a lower confidence are drawn hollow.
 LOW_CONFIDENCE = 0.5
 
+#: OpenCV draws at coordinates in units of 2 ** -_SHIFT pixels.
 _SHIFT = 4
 _OUTLINE: Colour = (15, 15, 15)
+#: Opacity of the lines of the skeleton that end at a keypoint of low confidence.
 _FAINT = 0.45
+
+_BACKGROUND: Colour = (18, 18, 20)
+_TEXT: Colour = (232, 232, 236)
+_QUIET: Colour = (150, 150, 158)
+_LONGEST_NAME = 28
+_MOST_COLUMNS = 3
+#: Height of a row of the legend, in multiples of the text size.
+_ROW = 1.6
 
 Points = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Style:
-    """How the keypoints of one data set look."""
+    """The look of the keypoints, the same in all pictures, charts and videos of a job."""
 
     colours: Sequence[Colour]
-    """One a keypoint."""
+    """The colour of each keypoint."""
     skeleton: Sequence[tuple[int, int]]
-    """Pairs of keypoints that a line joins."""
+    """Pairs of keypoints that are connected by a line."""
+
+
+def keypoint_style(names: Sequence[str], skeleton: Sequence[Sequence[str | int]]) -> Style:
+    """Choose a colour for each keypoint, and look up the keypoints of ``dataset.skeleton``.
+
+    Raises:
+        InvalidInput: The skeleton names a keypoint that the labels do not have.
+    """
+    pairs = [keypoint_numbers(pair, names, "dataset.skeleton") for pair in skeleton]
+    return Style(keypoint_colours(len(names)), [(first, second) for first, second in pairs])
 
 
 def draw_pose(image: Image, points: Points, confidence: NDArray[np.floating], style: Style, radius: float) -> None:
-    """Draw a pose (keypoint, xy), in pixels of ``image``, into it; what the network doubts is hollow, its lines
-    faint. ``radius`` is that of a keypoint's mark in pixels."""
-    seen = np.asarray(np.isfinite(points).all(axis=-1), dtype=np.bool_)
+    """Draw a pose into an image.
+
+    Keypoints of low confidence are drawn hollow, and the lines that end at them faint.
+
+    Args:
+        image: (height, width, 3), RGB; it is changed.
+        points: (keypoint, xy) in pixels of ``image``. Keypoints with NaN are not drawn.
+        confidence: (keypoint,) from 0 to 1.
+        style: The colours and the skeleton.
+        radius: The radius of a keypoint's mark in pixels.
+    """
+    visible = np.asarray(np.isfinite(points).all(axis=-1), dtype=np.bool_)
     sure = confidence >= LOW_CONFIDENCE
-    if (doubted := seen & ~sure).any():
+    if (doubtful := visible & ~sure).any():
         faint = image.copy()
-        _draw_bones(faint, points, seen, style, [not (sure[a] and sure[b]) for a, b in style.skeleton], radius)
+        _draw_bones(faint, points, visible, style, [not (sure[a] and sure[b]) for a, b in style.skeleton], radius)
         cv2.addWeighted(faint, _FAINT, image, 1 - _FAINT, 0, dst=image)
-    _draw_bones(image, points, seen, style, [bool(sure[a] and sure[b]) for a, b in style.skeleton], radius)
-    for keypoint in np.flatnonzero(doubted).tolist():
+    _draw_bones(image, points, visible, style, [bool(sure[a] and sure[b]) for a, b in style.skeleton], radius)
+    for keypoint in np.flatnonzero(doubtful).tolist():
         _ring(image, points[keypoint], style.colours[keypoint], radius)
-    for keypoint in np.flatnonzero(seen & sure).tolist():
+    for keypoint in np.flatnonzero(visible & sure).tolist():
         draw_dot(image, points[keypoint], style.colours[keypoint], radius)
 
 
 def draw_label(image: Image, label: Points, point: Points, colour: Colour, radius: float) -> None:
-    """A cross where a person saw the keypoint, and a line from it to where the network did."""
+    """Draw a cross at the label of a keypoint, and a line from there to the predicted point."""
     if not np.isfinite(label).all():
         return
     if np.isfinite(point).all():
@@ -63,7 +93,7 @@ def draw_label(image: Image, label: Points, point: Points, colour: Colour, radiu
 
 
 def draw_dot(image: Image, point: Points, colour: Colour, radius: float) -> None:
-    """A filled disc with a dark rim, so that it stands out from any ground."""
+    """Draw a disc with a dark outline, which stands out from any background."""
     cv2.circle(image, _fixed(point), _length(radius + max(1.0, radius / 4)), _OUTLINE, -1, cv2.LINE_AA, _SHIFT)
     cv2.circle(image, _fixed(point), _length(radius), colour, -1, cv2.LINE_AA, _SHIFT)
 
@@ -73,11 +103,11 @@ def _ring(image: Image, point: Points, colour: Colour, radius: float) -> None:
 
 
 def _draw_bones(
-    image: Image, points: Points, seen: NDArray[np.bool_], style: Style, wanted: Iterable[bool], radius: float
+    image: Image, points: Points, visible: NDArray[np.bool_], style: Style, drawn: Iterable[bool], radius: float
 ) -> None:
     thickness = max(1, round(radius * 0.6))
-    for (first, second), is_wanted in zip(style.skeleton, wanted, strict=True):
-        if is_wanted and seen[first] and seen[second]:
+    for (first, second), is_drawn in zip(style.skeleton, drawn, strict=True):
+        if is_drawn and visible[first] and visible[second]:
             colour = _mixed(style.colours[first], style.colours[second])
             ends = _fixed(points[first]), _fixed(points[second])
             cv2.line(image, *ends, colour, thickness, cv2.LINE_AA, _SHIFT)
@@ -88,7 +118,7 @@ def _mixed(first: Colour, second: Colour) -> Colour:
 
 
 def _fixed(point: Points) -> tuple[int, int]:
-    """In sixteenths of a pixel, as OpenCV wants; far outside is as good as outside."""
+    """Convert to OpenCV's fixed-point numbers, with a limit for points that lie far outside of the image."""
     x, y = (np.clip(point, -1e4, 1e5) * (1 << _SHIFT)).round()
     return int(x), int(y)
 
@@ -97,20 +127,20 @@ def _length(pixels: float) -> int:
     return round(pixels * (1 << _SHIFT))
 
 
-_GROUND: Colour = (18, 18, 20)
-_TEXT: Colour = (232, 232, 236)
-_QUIET: Colour = (150, 150, 158)
-_LONGEST_NAME = 28
-_MOST_COLUMNS = 3
-_ROW = 1.6
-"""Height of a row in text sizes."""
-
-
 def legend(keypoints: Sequence[str], colours: Sequence[Colour], height: int, size: int, note: str) -> tuple[Image, int]:
-    """A panel of the given height that names the keypoints, and the height of its free top, for a heading.
+    """Draw a panel that lists the keypoints with their colours.
 
-    ``note`` stands at its foot, and ``size`` is that of the text in pixels. What does not fit into three columns is
-    counted, not shown.
+    Names that do not fit into three columns are counted instead of listed.
+
+    Args:
+        keypoints: The names of the keypoints.
+        colours: Their colours.
+        height: The height of the panel in pixels.
+        size: The size of the text in pixels.
+        note: A line at the bottom.
+
+    Returns:
+        The panel (height, width, 3), and the height of the empty strip at its top, in which ``write_heading`` writes.
     """
     row, margin = round(size * _ROW), size
     top = round(size * 3.4)
@@ -118,7 +148,7 @@ def legend(keypoints: Sequence[str], colours: Sequence[Colour], height: int, siz
     shown = _shown(keypoints, rows * _MOST_COLUMNS)
     columns = [range(start, min(start + rows, len(shown))) for start in range(0, len(shown), rows)]
     widths = [max(_width(shown[place], size) for place in column) + round(size * 2.4) for column in columns]
-    panel = Pictures.new("RGB", (max(sum(widths), _width(note, size)) + 2 * margin, height), _GROUND)
+    panel = Pictures.new("RGB", (max(sum(widths), _width(note, size)) + 2 * margin, height), _BACKGROUND)
     pen = ImageDraw.Draw(panel)
     left = margin
     for column, width in zip(columns, widths, strict=True):
@@ -134,8 +164,8 @@ def legend(keypoints: Sequence[str], colours: Sequence[Colour], height: int, siz
 
 
 def write_heading(panel: Image, top: int, size: int, frame: int, seconds: float) -> None:
-    """Which frame it is, in the first ``top`` rows of a legend."""
-    heading = Pictures.new("RGB", (panel.shape[1], top), _GROUND)
+    """Write number and time of a frame into the first ``top`` rows of a legend; ``panel`` is changed."""
+    heading = Pictures.new("RGB", (panel.shape[1], top), _BACKGROUND)
     pen = ImageDraw.Draw(heading)
     pen.text((size, round(size * 1.0)), f"frame {frame}", _TEXT, font(size), anchor="lm")
     pen.text((size, round(size * 2.3)), f"{seconds:.2f} s", _QUIET, font(round(size * 0.85)), anchor="lm")
@@ -144,7 +174,7 @@ def write_heading(panel: Image, top: int, size: int, frame: int, seconds: float)
 
 @lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which has the letters of most languages that are written with an alphabet."""
+    """Return DejaVu Sans, which covers Latin, Greek, Cyrillic, Arabic and other alphabets, at a size in pixels."""
     return ImageFont.truetype(str(Path(__file__).with_name("fonts") / "DejaVuSans.ttf"), size)
 
 

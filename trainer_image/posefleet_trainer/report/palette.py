@@ -1,8 +1,8 @@
-"""One colour a keypoint, the same in every picture, plot and video.
+"""The colours of keypoints, chosen so that people with any kind of colour vision can tell them apart.
 
-The first are those of Okabe and Ito (jfly.uni-koeln.de/color), made for all kinds of colour vision. More are added
-one by one, each as far from all before it as the least able of three kinds of eyes can tell: distance in Oklab
-(Ottosson 2020) of the colour itself and of what a protanope and a deuteranope see (Machado et al. 2009).
+The first six are those of Okabe and Ito (jfly.uni-koeln.de/color). Each further colour is the candidate whose smallest
+distance to all earlier ones is largest. The distance is Euclidean in Oklab (Ottosson 2020), and the smallest of three:
+for normal vision, protanopia and deuteranopia (Machado et al. 2009).
 """
 
 from functools import lru_cache
@@ -21,8 +21,9 @@ _FIRST: tuple[Colour, ...] = (
     (204, 121, 167),
     (0, 114, 178),
 )
-#: Colours that are legible on white and on black alike.
+#: The range of Oklab lightness in which a colour is legible both on white and on black.
 _LIGHTNESS = (0.5, 0.82)
+#: Values of each channel among the candidates.
 _STEPS = 16
 
 _LINEAR_TO_CONES = np.array(
@@ -45,22 +46,24 @@ _PROTANOPIA = np.array(
 _DEUTERANOPIA = np.array(
     [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
 )
-_EYES = (np.eye(3), _PROTANOPIA, _DEUTERANOPIA)
+_VISIONS = (np.eye(3), _PROTANOPIA, _DEUTERANOPIA)
 
 
 def keypoint_colours(count: int) -> list[Colour]:
-    """``count`` colours; a longer list begins with the shorter one."""
+    """Return ``count`` colours. A longer list begins with the shorter one, so colours do not depend on the count."""
     return list(_colours(max(count, len(_FIRST)))[:count])
 
 
 def hexadecimal(colour: Colour) -> str:
-    """As in ``#e69f00``."""
+    """Return the colour as CSS has it, such as ``#e69f00``."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def separation(colours: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
-    """How well the worst of three kinds of eyes tells ``colours`` (n, 3) from ``others`` (m, 3), 0 to 255: (n, m)."""
-    distances = [np.linalg.norm(_oklab(colours, eye)[:, None] - _oklab(others, eye)[None], axis=-1) for eye in _EYES]
+    """Return the distances (n, m) of ``colours`` (n, 3) and ``others`` (m, 3), for the weakest vision."""
+    distances = [
+        np.linalg.norm(_oklab(colours, vision)[:, None] - _oklab(others, vision)[None], axis=-1) for vision in _VISIONS
+    ]
     return np.asarray(np.min(distances, axis=0), dtype=np.float64)
 
 
@@ -84,8 +87,8 @@ def _candidates() -> NDArray[np.float64]:
     return legible
 
 
-def _oklab(colours: NDArray[np.floating], eye: NDArray[np.float64]) -> NDArray[np.float64]:
+def _oklab(colours: NDArray[np.floating], vision: NDArray[np.float64]) -> NDArray[np.float64]:
     unit = np.asarray(colours, dtype=np.float64) / 255
     linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ eye.T, 0, 1)
+    seen = np.clip(linear @ vision.T, 0, 1)
     return np.asarray(np.cbrt(seen @ _LINEAR_TO_CONES.T) @ _CONES_TO_OKLAB.T, dtype=np.float64)

@@ -1,4 +1,7 @@
-"""The few SVG elements that the plots are made of; texts are escaped."""
+"""Line charts as SVG: the elements that they consist of, the scales of their axes, and the charts themselves.
+
+Coordinates are pixels of the chart, with the origin at the top left. All texts are escaped.
+"""
 
 import math
 import sys
@@ -9,27 +12,33 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+Numbers = NDArray[np.floating]
+
+#: The margins of a chart in pixels.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 24, 20
+_LABEL_HEIGHT = 15
+
 
 def svg_picture(width: int, height: int, label: str, parts: Iterable[Markup]) -> Markup:
-    """An ``<svg>`` element that grows and shrinks with the page."""
+    """Return an ``<svg>`` element that scales with the width of the page; ``label`` describes it to screen readers."""
     head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(width, height, label)
     return head + Markup("").join(parts) + Markup("</svg>")
 
 
-def svg_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    """A line of the CSS class ``kind``."""
+def svg_line(x1: float, y1: float, x2: float, y2: float, css_class: str) -> Markup:
+    """Return a line from (x1, y1) to (x2, y2)."""
     form = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>')
-    return form.format(kind, x1, y1, x2, y2)
+    return form.format(css_class, x1, y1, x2, y2)
 
 
-def svg_text(x: float, y: float, words: str, kind: str) -> Markup:
-    """A text whose base line begins (or, by its class, ends) at (x, y)."""
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, words)
+def svg_text(x: float, y: float, text: str, css_class: str) -> Markup:
+    """Return a text whose baseline begins at (x, y), or has its middle or its end there if the class says so."""
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(css_class, x, y, text)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps values to places on the page, evenly or by their logarithm."""
+    """Maps the values ``low`` to ``high`` to the coordinates ``start`` to ``stop``, linearly or by their logarithms."""
 
     low: float
     high: float
@@ -38,7 +47,7 @@ class Scale:
     logarithmic: bool = False
 
     def places(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Of several values; NaN stays NaN."""
+        """Return the coordinates of several values; NaN for NaN, and for values that have no logarithm."""
         numbers = np.asarray(values, dtype=np.float64)
         if self.logarithmic:
             positive = np.where(numbers > 0, numbers, np.nan)
@@ -49,12 +58,12 @@ class Scale:
         return np.asarray(self.start + share * (self.stop - self.start), dtype=np.float64)
 
     def place(self, value: float) -> float:
-        """Of one value."""
+        """Return the coordinate of one value."""
         return float(self.places(np.array(value)))
 
 
 def linear_scale(values: tuple[float, float], places: tuple[float, float]) -> Scale:
-    """From the least and the greatest value; a single value lies in the middle."""
+    """Return a linear scale from the smallest to the largest value; if they are equal, the value is in the middle."""
     low, high = values
     if high - low <= 1e-12 * max(abs(low), abs(high)) or high == low:
         half = abs(low) / 2 or 0.5
@@ -63,14 +72,14 @@ def linear_scale(values: tuple[float, float], places: tuple[float, float]) -> Sc
 
 
 def log_scale(values: tuple[float, float], places: tuple[float, float]) -> Scale:
-    """The same by logarithms, of values above 0, with some air."""
-    # The least normal number: below it nothing can be divided.
+    """Return a logarithmic scale with a small margin; the values must be above 0."""
+    # Smaller numbers are subnormal, and dividing by them overflows.
     low, high = (max(value, sys.float_info.min * 2) for value in values)
     return Scale(low / 1.15, min(high, sys.float_info.max / 2) * 1.15, *places, logarithmic=True)
 
 
 def ticks(scale: Scale, about: int) -> list[float]:
-    """Round values on a scale, ``about`` so many."""
+    """Return round values on a scale, ``about`` as many as asked for."""
     if scale.logarithmic:
         return _log_ticks(scale, about)
     step = _round_step((scale.high - scale.low) / about)
@@ -78,8 +87,8 @@ def ticks(scale: Scale, about: int) -> list[float]:
     return [number * step for number in range(first, last + 1)]
 
 
-def readable(value: float) -> str:
-    """Short: ``0.002``, ``15``, ``20k``, ``1e-05``."""
+def format_number(value: float) -> str:
+    """Return a short text such as ``0.002``, ``15``, ``20k`` or ``1e-05``."""
     if abs(value) < 1e-12:
         return "0"
     if abs(value) >= 10_000:
@@ -103,38 +112,32 @@ def _log_ticks(scale: Scale, about: int) -> list[float]:
     return found[::every]
 
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 24, 20
-_LABEL_HEIGHT = 15
-
-Numbers = NDArray[np.floating]
-
-
 @dataclass(frozen=True)
 class Line:
-    """One curve; NaN leaves a gap."""
+    """A curve; NaN leaves a gap."""
 
     x: Numbers
     y: Numbers
     colour: str
     """Any CSS colour."""
     label: str = ""
-    """For a legend; empty for none."""
+    """The entry in the legend; a curve without a label has none."""
     width: float = 1.5
 
 
 @dataclass(frozen=True)
 class Band:
-    """A shaded stretch of the x axis."""
+    """A shaded interval of the x axis."""
 
     start: float
     stop: float
     strength: float
-    """0 to 1."""
+    """The opacity, from 0 to 1."""
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A horizontal line to compare with."""
+class ReferenceLine:
+    """A dashed horizontal line, such as a limit, with a label at its end."""
 
     y: float
     label: str
@@ -142,23 +145,23 @@ class Rule:
 
 @dataclass(frozen=True)
 class Chart:
-    """A plot of lines over one x axis."""
+    """A chart of curves over a common x axis; sizes are in pixels."""
 
     title: str
     lines: Sequence[Line]
     x_label: str = ""
     bands: Sequence[Band] = ()
-    rules: Sequence[Rule] = ()
+    reference_lines: Sequence[ReferenceLine] = ()
     logarithmic: bool = False
     from_zero: bool = False
     width: int = 520
     height: int = 150
     x_range: tuple[float, float] | None = None
-    """That of the lines if None."""
+    """None for the range of the curves."""
 
 
 def draw_chart(chart: Chart) -> Markup:
-    """``chart`` as an ``<svg>`` element; texts are escaped."""
+    """Draw ``chart`` as an ``<svg>`` element."""
     bottom = chart.height - _BOTTOM - (_LABEL_HEIGHT if chart.x_label else 0)
     x = linear_scale(chart.x_range or _range([line.x for line in chart.lines]), (_LEFT, chart.width - _RIGHT))
     y = _y_scale(chart, bottom)
@@ -167,31 +170,34 @@ def draw_chart(chart: Chart) -> Markup:
         *(_band(band, x, bottom) for band in chart.bands),
         *_axes(chart, x, y, bottom),
         *(_path(line, x, y) for line in chart.lines),
-        *(_rule(rule, y, chart.width) for rule in chart.rules),
-        _keys(chart),
+        *(_reference_line(line, y, chart.width) for line in chart.reference_lines),
+        _legend(chart),
     ]
     return svg_picture(chart.width, chart.height, chart.title, parts)
 
 
-def thinned(values: Numbers, most: int) -> tuple[Numbers, Numbers]:
-    """At most ``most`` points (x = index, y) of a series, with the extremes of every stretch, so that no spike is
-    lost."""
+def downsample(values: Numbers, most: int) -> tuple[Numbers, Numbers]:
+    """Choose at most ``most`` points of a curve: the minimum and the maximum of each interval, so no spike is lost.
+
+    Returns:
+        The indices of the points, and their values.
+    """
     if len(values) <= most:
         return np.arange(len(values), dtype=np.float64), values
-    stretches = np.array_split(np.arange(len(values)), most // 2)
-    places = [place for stretch in stretches for place in _extremes(values, stretch)]
+    intervals = np.array_split(np.arange(len(values)), most // 2)
+    places = [place for interval in intervals for place in _extremes(values, interval)]
     return np.array(places, dtype=np.float64), values[places]
 
 
-def _extremes(values: Numbers, stretch: NDArray[np.intp]) -> list[int]:
-    part = values[stretch]
+def _extremes(values: Numbers, interval: NDArray[np.intp]) -> list[int]:
+    part = values[interval]
     if np.isnan(part).all():
-        return [int(stretch[0])]
-    return sorted({int(stretch[np.nanargmin(part)]), int(stretch[np.nanargmax(part)])})
+        return [int(interval[0])]
+    return sorted({int(interval[np.nanargmin(part)]), int(interval[np.nanargmax(part)])})
 
 
 def _y_scale(chart: Chart, bottom: float) -> Scale:
-    low, high = _range([*(line.y for line in chart.lines), *(np.array([rule.y]) for rule in chart.rules)])
+    low, high = _range([*(line.y for line in chart.lines), *(np.array([line.y]) for line in chart.reference_lines)])
     if chart.logarithmic and low > 0:
         return log_scale((low, high), (bottom, _TOP))
     if chart.from_zero:
@@ -212,10 +218,10 @@ def _axes(chart: Chart, x: Scale, y: Scale, bottom: float) -> list[Markup]:
     for value in ticks(y, 4 if chart.height > 110 else 3):
         height = y.place(value)
         parts.append(svg_line(_LEFT, height, right, height, "grid"))
-        parts.append(svg_text(_LEFT - 6, height + 3.5, readable(value), "tick end"))
+        parts.append(svg_text(_LEFT - 6, height + 3.5, format_number(value), "tick end"))
     for value in ticks(x, 6 if chart.width > 400 else 4):
         parts.append(svg_line(x.place(value), bottom, x.place(value), bottom + 4, "axis"))
-        parts.append(svg_text(x.place(value), bottom + 15, readable(value), "tick middle"))
+        parts.append(svg_text(x.place(value), bottom + 15, format_number(value), "tick middle"))
     parts.append(svg_line(_LEFT, bottom, right, bottom, "axis"))
     if chart.x_label:
         parts.append(svg_text((_LEFT + right) / 2, chart.height - 4, chart.x_label, "tick middle"))
@@ -232,7 +238,7 @@ def _path(line: Line, x: Scale, y: Scale) -> Markup:
         pen_down = bool(known[place])
     data = "".join(words)
     if known.sum() == 1:
-        # A path of one point is seen by its round end alone.
+        # A path of a single point is invisible; a short line shows its round ends.
         data += "h0.01"
     return Markup('<path d="{}" stroke="{}" stroke-width="{}"/>').format(data, line.colour, line.width)
 
@@ -244,14 +250,14 @@ def _band(band: Band, x: Scale, bottom: float) -> Markup:
     )
 
 
-def _rule(rule: Rule, y: Scale, width: int) -> Markup:
-    height = y.place(rule.y)
-    line = svg_line(_LEFT, height, width - _RIGHT, height, "rule")
-    return line + svg_text(width - _RIGHT - 2, height - 4, rule.label, "rule-label end")
+def _reference_line(line: ReferenceLine, y: Scale, width: int) -> Markup:
+    height = y.place(line.y)
+    drawn = svg_line(_LEFT, height, width - _RIGHT, height, "rule")
+    return drawn + svg_text(width - _RIGHT - 2, height - 4, line.label, "rule-label end")
 
 
-def _keys(chart: Chart) -> Markup:
-    """The legend, from the right end of the title's line."""
+def _legend(chart: Chart) -> Markup:
+    """Draw the legend at the right end of the line of the title."""
     parts, right = [], float(chart.width - _RIGHT)
     for line in reversed([line for line in chart.lines if line.label]):
         parts.append(svg_text(right, 13, line.label, "tick end"))

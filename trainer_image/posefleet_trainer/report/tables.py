@@ -1,21 +1,13 @@
-"""The results in numbers."""
+"""The numbers of the report: errors by set and by keypoint, and how plausible the poses of a video are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import numpy as np
-import yaml
 
-from posefleet_api.job import PoseTrainingJob
-from posefleet_api.outcomes import ProgressReport
-from posefleet_api.status import Attempt
 from posefleet_trainer.dataset.split import SET_NAMES, SetName
-from posefleet_trainer.output_folder import attempt_summary_key, node_log_key
 from posefleet_trainer.prediction.results import Floats, FrameResults, PcaErrors, VideoResults
 from posefleet_trainer.report.drawing import LOW_CONFIDENCE
-from posefleet_trainer.report.material import Material
 
 
 @dataclass(frozen=True)
@@ -26,12 +18,40 @@ class ErrorOfSet:
     frames: int
     labels: int
     mean: float | None
-    """Pixels of the source frame, over all labels; None without a label."""
+    """Mean over all labels, in pixels of the source frames; None if the set has no label."""
     median: float | None
 
 
+@dataclass(frozen=True)
+class KeypointErrors:
+    """The errors of a keypoint in pixels, one entry for each set of ``errors_by_set``; None without a label."""
+
+    keypoint: str
+    colour: str
+    means: list[float | None]
+    medians: list[float | None]
+
+
+@dataclass(frozen=True)
+class KeypointOnVideo:
+    """How plausible the predictions of a keypoint are on a video."""
+
+    keypoint: str
+    colour: str
+    confidence: float | None
+    """Mean over all frames, from 0 to 1; None if the video has no frame."""
+    low_confidence: float | None
+    """Share of frames whose confidence is below ``LOW_CONFIDENCE``."""
+    median_jump: float | None
+    """Distance to the previous frame in source pixels; None if the video has fewer than two frames."""
+    largest_jump: float | None
+    implausible: list[float | None]
+    """Share of frames whose error is above epsilon, one entry for each of ``subspaces``; None for a keypoint that the
+    subspace does not cover."""
+
+
 def errors_by_set(results: FrameResults) -> list[ErrorOfSet]:
-    """For the sets that have frames, in their usual order."""
+    """Return the errors of each set that has frames, in the order of ``SET_NAMES``."""
     errors = []
     for name in SET_NAMES:
         rows = rows_of(results, name)
@@ -42,161 +62,58 @@ def errors_by_set(results: FrameResults) -> list[ErrorOfSet]:
 
 
 def rows_of(results: FrameResults, name: SetName) -> list[int]:
-    """The rows of one set's frames."""
+    """Return the rows of ``results`` that belong to a set."""
     return [row for row, other in enumerate(results.sets) if other == name]
 
 
 def mean_and_median(pixels: Floats) -> tuple[float | None, float | None, int]:
-    """Of what is not NaN, and how many that are."""
+    """Return mean, median and number of the values that are not NaN; (None, None, 0) if all are."""
     known = pixels[np.isfinite(pixels)]
     if not known.size:
         return None, None, 0
     return float(known.mean()), float(np.median(known)), int(known.size)
 
 
-def summary(material: Material, now: datetime) -> dict[str, Any]:
-    """What ``summary.json`` says."""
-    job, model, predictions = material.context.job, material.model, material.predictions
-    last = model.history[-1] if model.history else {}
-    return {
-        "job": job.metadata.name,
-        "written": now.isoformat(timespec="seconds"),
-        "keypoints": list(predictions.keypoints),
-        "epochs": last.get("epoch"),
-        "steps": last.get("step"),
-        "weightsSha256": model.sha256,
-        "pixelError": {error.name: _of_set(error, material) for error in errors_by_set(predictions.frames)},
-        "videos": {predicted.name: {"frames": predicted.video.frames} for predicted in predictions.videos},
-        "warnings": warnings_of(material),
-    }
-
-
-def warnings_of(material: Material) -> list[str]:
-    """What prepare and the later stages passed over, each sentence once."""
-    return list(dict.fromkeys([*material.prepared.warnings, *material.context.progress.report().warnings]))
-
-
-def _of_set(error: ErrorOfSet, material: Material) -> dict[str, Any]:
-    results = material.predictions.frames
-    means = _column_means(results.pixel_error[rows_of(results, error.name)])
-    return {
-        "frames": error.frames,
-        "labels": error.labels,
-        "meanPixels": _rounded(error.mean),
-        "medianPixels": _rounded(error.median),
-        "meanPixelsByKeypoint": dict(zip(material.predictions.keypoints, map(_rounded, means), strict=True)),
-    }
-
-
-def _column_means(pixels: Floats) -> Sequence[float | None]:
-    return [mean_and_median(column)[0] for column in pixels.T]
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
-
-
-#: Of an attempt on many nodes.
-_LINKED_LOGS = 4
-
-SET_WORDS: dict[SetName, str] = {
-    "train": "training",
-    "validation": "validation",
-    "test": "test",
-    "outOfDistribution": "out of distribution",
-}
-
-
-@dataclass(frozen=True)
-class KeypointErrors:
-    """A keypoint's errors in each set that has frames."""
-
-    keypoint: str
-    colour: str
-    means: list[float | None]
-    medians: list[float | None]
-
-
-@dataclass(frozen=True)
-class KeypointOnVideo:
-    """A keypoint's plausibility on a video."""
-
-    keypoint: str
-    colour: str
-    confidence: float | None
-    doubtful: float | None
-    """Share of frames below ``LOW_CONFIDENCE``."""
-    median_jump: float | None
-    largest_jump: float | None
-    implausible: list[float | None]
-    """Share of frames above epsilon, for each plane."""
-
-
 def keypoint_errors(keypoints: Sequence[str], colours: Sequence[str], results: FrameResults) -> list[KeypointErrors]:
-    """A row a keypoint; its columns are the sets of ``errors_by_set``."""
-    parts = [results.pixel_error[rows_of(results, error.name)] for error in errors_by_set(results)]
+    """Return the errors of each keypoint in each set that has frames."""
+    sets = [results.pixel_error[rows_of(results, error.name)] for error in errors_by_set(results)]
     rows = []
-    for place, (name, colour) in enumerate(zip(keypoints, colours, strict=True)):
-        measured = [mean_and_median(part[:, place]) for part in parts]
-        rows.append(KeypointErrors(name, colour, [mean for mean, _, _ in measured], [mid for _, mid, _ in measured]))
+    for column, (name, colour) in enumerate(zip(keypoints, colours, strict=True)):
+        measured = [mean_and_median(pixels[:, column]) for pixels in sets]
+        means, medians = [mean for mean, _, _ in measured], [median for _, median, _ in measured]
+        rows.append(KeypointErrors(name, colour, means, medians))
     return rows
 
 
 def keypoints_on_video(
     keypoints: Sequence[str], colours: Sequence[str], results: VideoResults
 ) -> list[KeypointOnVideo]:
-    """A row a keypoint; ``implausible`` follows ``planes``."""
+    """Return how plausible each keypoint is on a video."""
     rows = []
-    for place, (name, colour) in enumerate(zip(keypoints, colours, strict=True)):
-        confidence, jumps = results.poses.confidence[:, place], results.temporal_norm[:, place]
+    for column, (name, colour) in enumerate(zip(keypoints, colours, strict=True)):
+        confidence, jumps = results.poses.confidence[:, column], results.temporal_norm[:, column]
         known = jumps[np.isfinite(jumps)]
         rows.append(
             KeypointOnVideo(
                 name,
                 colour,
                 confidence=float(confidence.mean()) if len(confidence) else None,
-                doubtful=float((confidence < LOW_CONFIDENCE).mean()) if len(confidence) else None,
+                low_confidence=float((confidence < LOW_CONFIDENCE).mean()) if len(confidence) else None,
                 median_jump=float(np.median(known)) if len(known) else None,
                 largest_jump=float(known.max()) if len(known) else None,
-                implausible=[_share_above(errors, place) for _, errors in planes(results)],
+                implausible=[_share_above_epsilon(errors, column) for _, errors in subspaces(results)],
             )
         )
     return rows
 
 
-def planes(results: VideoResults) -> list[tuple[str, PcaErrors]]:
-    """The planes of plausible poses that the job has."""
+def subspaces(results: VideoResults) -> list[tuple[str, PcaErrors]]:
+    """Return name and errors of each subspace of plausible poses that the job has a loss for."""
     named = (("single-view PCA", results.single_view), ("multi-view PCA", results.multi_view))
     return [(name, errors) for name, errors in named if errors is not None]
 
 
-def attempts_of(job: PoseTrainingJob, present: ProgressReport) -> list[Attempt]:
-    """The attempts that the operator knows, and this one."""
-    earlier = job.status.attempts if job.status else []
-    recorded = next((attempt for attempt in earlier if attempt.number == present.attempt), None)
-    began = recorded or Attempt(number=present.attempt, start_time="")
-    now = began.model_copy(update={"start_step": present.start_step})
-    return [*(attempt for attempt in earlier if attempt.number != present.attempt), now]
-
-
-def kept_files(attempt: Attempt, nodes: int) -> list[str]:
-    """The summary and the logs of an attempt of the operator, in the output folder; none of a workstation's."""
-    if attempt.number == 0:
-        return []
-    logs = [node_log_key(attempt.number, node) for node in range(min(nodes, _LINKED_LOGS))]
-    return [attempt_summary_key(attempt.number), *logs]
-
-
-def manifest_of(job: PoseTrainingJob) -> str:
-    """The job as YAML. What is passed to containers as environment is left out: people put secrets there."""
-    manifest: dict[str, Any] = job.to_dict()
-    manifest.pop("status", None)
-    for variable in manifest["spec"].get("podTemplate", {}).get("env", []):
-        variable.update({"value": "(left out)"} if variable.get("value") else {})
-    return yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100)
-
-
-def _share_above(errors: PcaErrors, keypoint: int) -> float | None:
+def _share_above_epsilon(errors: PcaErrors, keypoint: int) -> float | None:
     if keypoint not in errors.keypoints:
         return None
     pixels: Floats = errors.pixels[:, errors.keypoints.index(keypoint)]

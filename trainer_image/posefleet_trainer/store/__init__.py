@@ -1,1 +1,1 @@
-"""S3-compatible stores and folders, ranged verified downloads, the node cache."""
+"""Reading and writing S3-compatible stores and folders, and the cache of a node."""

@@ -1,4 +1,4 @@
-"""Keys of objects: relative paths that stay inside their root."""
+"""What every store offers (``Store``), and which keys it accepts."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from typing import Protocol
 from posefleet_trainer.errors import InvalidInput
 
 MAX_KEY_BYTES = 1024
-#: Control characters, halves of characters, and what breaks lines.
+#: Unicode categories of control characters, lone surrogates, and line and paragraph separators.
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def is_safe_key(key: str) -> bool:
-    """Whether ``key`` is a relative path of plain segments: no '..', no '.', no empty one, no backslash."""
+    """Tell whether ``key`` is a relative path without backslashes whose segments are not empty, '.' or '..'."""
     if not key or len(key.encode(errors="replace")) > MAX_KEY_BYTES or "\\" in key:
         return False
     if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in key):
@@ -23,10 +23,10 @@ def is_safe_key(key: str) -> bool:
 
 
 def checked_key(key: str) -> str:
-    """The key as it is.
+    """Return ``key`` unchanged if it is safe.
 
     Raises:
-        InvalidInput: it could lead out of the store's root.
+        InvalidInput: the key could lead out of the store's root.
     """
     if not is_safe_key(key):
         raise InvalidInput(
@@ -37,14 +37,14 @@ def checked_key(key: str) -> str:
 
 
 def folder_prefix(path: str) -> str:
-    """``a/b`` and ``/a/b/`` as ``a/b/``; the root as an empty text."""
+    """Return the prefix of the keys in a folder: ``a/b/`` for ``a/b`` or ``/a/b/``, and an empty text for the root."""
     inner = path.strip("/")
     return f"{inner}/" if inner else ""
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object: its key relative to the store's root, its size, and a tag that changes with its content."""
+    """An object: its key relative to the store's root, its size, and a tag that changes with its content."""
 
     key: str
     size_bytes: int
@@ -54,38 +54,38 @@ class StoredObject:
 class Store(Protocol):
     """A folder of objects under one URI. Keys are relative to it and never leave it.
 
-    Every method retries what a store may get wrong for a while, within the store's patience.
+    Every method repeats requests that fail temporarily, for as long as the store was opened to.
 
     Raises:
-        InvalidInput: bucket missing, access denied, key missing: names the URI and the remedy.
-        StoreUnreachable: no answer within the patience.
+        InvalidInput: the bucket or the key is missing, or access is denied; the message names the URI and the remedy.
+        StoreUnreachable: the store did not answer in time.
     """
 
     uri: str
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """All objects whose key begins with ``prefix``, in the order of their keys."""
+        """Yield all objects whose key begins with ``prefix``, in the order of their keys."""
 
     def find(self, key: str) -> StoredObject | None:
-        """The object, or None."""
+        """Return the object, or None if there is none."""
 
     def read(self, key: str) -> bytes:
-        """A small object, whole."""
+        """Return the content of a small object."""
 
     def read_range(self, stored: StoredObject, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset``; fails if the object changed since it was listed."""
+        """Return ``length`` bytes from ``offset``; fails if the object has changed since it was listed."""
 
     def download(self, stored: StoredObject, target: Path) -> None:
-        """Parallel verified ranges into ``target``, which appears whole or not at all."""
+        """Download the object to ``target``, which appears complete or not at all."""
 
     def write(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
-        """Put a small object; readers see the old or the new one."""
+        """Write a small object. Readers see the old or the new content, never a mixture."""
 
     def upload(self, source: Path, key: str, content_type: str = "application/octet-stream") -> None:
-        """Put a file; readers see the old or the new one."""
+        """Write the content of a file. Readers see the old or the new content, never a mixture."""
 
     def delete(self, key: str) -> None:
-        """Delete the object if it is there."""
+        """Delete the object if it exists."""
 
     def child(self, prefix: str) -> "Store":
-        """The store of a folder inside this one."""
+        """Return the store of a folder inside this one."""

@@ -1,4 +1,4 @@
-"""Files of the store on this node's disk, one copy for all its ranks."""
+"""The cache of a node: one verified copy of each file of the store on its disk, for all its ranks."""
 
 import hashlib
 import os
@@ -17,12 +17,12 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 class CacheFull(InvalidInput):
-    """A file fits the cache, but not beside what is in use now: it may when others have released theirs."""
+    """A file fits into the cache, but not next to the files in use now. It may fit once some are released."""
 
 
 @dataclass
 class Entry:
-    """One content in the cache, whole or growing."""
+    """One file in the cache, complete or being downloaded."""
 
     lock: Path
     size_bytes: int = 0
@@ -30,11 +30,15 @@ class Entry:
 
 
 class NodeCache:
-    """A content-addressed folder that forgets what was used longest ago.
+    """A content-addressed folder that evicts the least recently used files to make room for new ones.
 
-    Each file has two locks. One is held while it is downloaded, so that one process does it and the others wait. The
-    other is shared from ``fetch`` to ``release`` (or the process' end), so that nobody evicts what is in use or is
-    about to be. Several processes and threads may use one directory.
+    Several processes and threads may use one directory. Each file has two locks. One is held while the file is
+    downloaded, so that one process downloads it and the others wait. The other is shared from ``fetch`` to ``release``
+    (or to the end of the process), so that nobody evicts a file that is in use.
+
+    Args:
+        directory: on this node's disk.
+        max_bytes: the most that the files in it may take together.
     """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
@@ -46,13 +50,17 @@ class NodeCache:
         self._files.mkdir(parents=True, exist_ok=True)
 
     def fetch(self, store: Store, key: str, size_bytes: int, sha256_or_etag: str) -> Path:
-        """The local copy of an object, downloaded if need be, verified, and kept until ``release``.
+        """Return the local copy of an object, downloaded and verified if necessary, and kept until ``release``.
 
-        ``sha256_or_etag``: 64 hexadecimal digits are the content's sha256, else it is the store's tag of the object.
+        Args:
+            store: where the object is.
+            key: of the object in the store.
+            size_bytes: of the object.
+            sha256_or_etag: the content's sha256 as 64 hexadecimal digits, or else the store's tag of the object.
 
         Raises:
             InvalidInput: the object is missing, changed or damaged, or the cache is too small for it.
-            CacheFull: there is no room for it while others use what lies here.
+            CacheFull: there is no room for the object while the other files are in use.
             StoreUnreachable: the store did not answer.
         """
         path = self._files / _name(store.uri, key, size_bytes, sha256_or_etag)
@@ -69,21 +77,21 @@ class NodeCache:
         return path
 
     def release(self, path: Path) -> None:
-        """Take back one ``fetch`` of ``path``: it may be evicted from now on."""
+        """End one use of ``path``, which ``fetch`` began. A file without uses may be evicted."""
         with self._pins_lock:
             locks = self._pins.get(path, [])
             if locks:
                 locks.pop().close()
 
     def close(self) -> None:
-        """Take back every ``fetch``: a stage is over, and the next one needs the space."""
+        """End all uses of files by this object, so that the next stage can use the space."""
         with self._pins_lock:
             for locks in self._pins.values():
                 while locks:
                     locks.pop().close()
 
     def _ensure(self, path: Path, store: Store, wanted: StoredObject) -> None:
-        """Download ``path`` unless it is there or another process just did; the caller's pin keeps it from then on."""
+        """Download ``path`` unless it exists, or wait for the process that does. The caller's lock prevents eviction."""
         if path.exists():
             CACHE_HITS.inc()
             return
@@ -106,7 +114,7 @@ class NodeCache:
         fresh.replace(path)
 
     def _reserve(self, wanted: StoredObject, uri: str, part: Path) -> None:
-        """Evict until ``wanted`` fits, and take its place by a sparse file of its size."""
+        """Evict files until ``wanted`` fits, and reserve its space by a sparse file of its size."""
         if wanted.size_bytes > self._max_bytes:
             raise InvalidInput(
                 f"{uri} has {wanted.size_bytes:,} bytes, more than the cache of a node may hold "
@@ -124,7 +132,7 @@ class NodeCache:
             CACHE_BYTES.set(used + wanted.size_bytes)
 
     def _evict_until(self, limit: int) -> int:
-        """Delete unused files, the longest unused first, until ``limit`` bytes or fewer lie here; how many do."""
+        """Evict unused files, the least recently used first, down to ``limit`` bytes; return the bytes that remain."""
         entries = sorted(self._entries().values(), key=lambda entry: entry.last_use)
         used = sum(entry.size_bytes for entry in entries)
         for entry in entries:
@@ -135,12 +143,12 @@ class NodeCache:
         return used
 
     def _entries(self) -> dict[Path, Entry]:
-        """What lies here, by lock."""
+        """Return the files in the cache by their locks."""
         while True:
             try:
                 return self._scan()
             except FileNotFoundError:
-                # A file got its final name meanwhile; passing it over would give its place away twice.
+                # A file was renamed to its final name meanwhile; without it, its space would be given away twice.
                 continue
 
     def _scan(self) -> dict[Path, Entry]:
@@ -149,7 +157,7 @@ class NodeCache:
             status = path.stat()
             lock = self._use_lock(path)
             entry = entries.setdefault(lock, Entry(lock))
-            # The same file under its former and its final name counts once.
+            # A file that is seen under its temporary and its final name counts once.
             entry.size_bytes = max(entry.size_bytes, status.st_size)
             entry.last_use = max(entry.last_use, status.st_mtime)
         return entries
@@ -159,7 +167,7 @@ class NodeCache:
         try:
             if not lock.try_hold():
                 return False
-            # By now a part that was seen growing may have become the file.
+            # A download that was seen in progress may have become the file by now.
             for path in self._files.glob(f"{entry.lock.stem}*"):
                 path.unlink(missing_ok=True)
             return True
@@ -175,7 +183,7 @@ def _digest_in(path: Path) -> str:
 
 
 def _name(uri: str, key: str, size_bytes: int, sha256_or_etag: str) -> str:
-    """A name that changes with the content, with the key's suffix for what looks at suffixes."""
+    """Return a file name that changes with the content, and that keeps the key's suffix for libraries that read it."""
     if _SHA256.fullmatch(sha256_or_etag):
         digest = sha256_or_etag
     else:
@@ -185,7 +193,11 @@ def _name(uri: str, key: str, size_bytes: int, sha256_or_etag: str) -> str:
 
 
 def _download_verified(store: Store, wanted: StoredObject, target: Path) -> None:
-    """Download what has the sha256 ``wanted.etag``; a copy that was damaged on the way is fetched once more."""
+    """Download an object whose sha256 is ``wanted.etag``; a damaged copy is downloaded once more.
+
+    Raises:
+        InvalidInput: the object is missing, has another size, or was damaged twice.
+    """
     uri = f"{store.uri}{wanted.key}"
     for _ in range(2):
         found = store.find(wanted.key)

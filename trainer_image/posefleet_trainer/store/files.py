@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Local files: complete or absent, locked between processes, downloaded in parallel ranges, or temporary."""
 
 import fcntl
 import hashlib
@@ -9,20 +9,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+RANGE_BYTES = 16 * 2**20
+PARALLEL_RANGES = 8
 _CHUNK_BYTES = 4 * 2**20
+
+ReadRange = Callable[[int, int], bytes]
+"""Returns the bytes of an object for an offset and a length."""
 
 
 def part_of(target: Path) -> Path:
-    """Where ``target`` grows until it is whole."""
+    """Return the path that ``target`` is written to until it is complete."""
     return target.with_name(f"{target.name}.part")
 
 
 @contextmanager
 def growing_file(target: Path, size_bytes: int) -> Iterator[int]:
-    """A descriptor of ``NAME.part``, which becomes ``target`` if the block ends well and the size is right.
+    """Yield a descriptor of the file ``NAME.part``, which is renamed to ``target`` at the end of the block.
+
+    After an error in the block the file is deleted instead.
 
     Raises:
-        OSError: the size is wrong, or the disk failed.
+        OSError: the file does not have ``size_bytes`` at the end, or the disk failed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(target)
@@ -42,7 +49,7 @@ def growing_file(target: Path, size_bytes: int) -> Iterator[int]:
 
 
 def sha256_of(path: Path) -> str:
-    """The file's sha256 as 64 hexadecimal digits."""
+    """Return the file's sha256 as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -51,22 +58,25 @@ def sha256_of(path: Path) -> str:
 
 
 class FileLock:
-    """A lock on a file of its own, shared by readers or held by one writer; the kernel frees it with the process."""
+    """A lock between processes and threads, shared by readers or held by one writer (flock(2)).
+
+    The kernel releases it when the process ends.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def share(self) -> None:
-        """Wait for the writer, if any, to finish."""
+        """Share the lock with other readers, once no writer holds it."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def hold(self) -> None:
-        """Wait until nobody else has the lock."""
+        """Hold the lock alone, once nobody else has it."""
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def try_hold(self) -> bool:
-        """Hold the lock if nobody else has it now."""
+        """Hold the lock alone if nobody else has it now, and return whether it is held."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -74,13 +84,13 @@ class FileLock:
         return True
 
     def close(self) -> None:
-        """Let go for good."""
+        """Release the lock. The object cannot be used afterwards."""
         os.close(self._descriptor)
 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path`` for the block."""
+    """Hold the lock at ``path`` alone for the duration of the block."""
     lock = FileLock(path)
     try:
         lock.hold()
@@ -89,20 +99,17 @@ def held(path: Path) -> Iterator[None]:
         lock.close()
 
 
-RANGE_BYTES = 16 * 2**20
-PARALLEL_RANGES = 8
-
-ReadRange = Callable[[int, int], bytes]
-
-
 def ranges_of(size_bytes: int, range_bytes: int = RANGE_BYTES) -> Iterator[tuple[int, int]]:
-    """(offset, length) pairs that cover ``size_bytes`` without overlap."""
+    """Yield (offset, length) pairs, in bytes, that cover ``size_bytes`` without overlap."""
     for offset in range(0, size_bytes, range_bytes):
         yield offset, min(range_bytes, size_bytes - offset)
 
 
 def download_ranges(read: ReadRange, size_bytes: int, target: Path) -> None:
-    """Fill ``target`` from ``read(offset, length)``, several ranges at a time; the first failure ends it."""
+    """Fill ``target`` from ``read(offset, length)``, several ranges at a time.
+
+    The first exception of ``read`` cancels the other ranges and is raised; ``target`` does not appear then.
+    """
     with growing_file(target, size_bytes) as descriptor:
 
         def fetch(offset: int, length: int) -> None:
@@ -119,7 +126,7 @@ def download_ranges(read: ReadRange, size_bytes: int, target: Path) -> None:
 
 
 def write_fully(descriptor: int, content: bytes, offset: int) -> None:
-    """``pwrite`` until all is written."""
+    """Write all of ``content`` at ``offset``, by as many ``pwrite`` calls as that takes."""
     view = memoryview(content)
     while view:
         written = os.pwrite(descriptor, view, offset)
@@ -128,7 +135,7 @@ def write_fully(descriptor: int, content: bytes, offset: int) -> None:
 
 @contextmanager
 def scratch_folder(cache_directory: Path) -> Iterator[Path]:
-    """A folder of the caller's own: several jobs may share a cache directory. It is gone afterwards."""
+    """Yield a new folder below the cache directory, which jobs may share, and delete it after the block."""
     parent = cache_directory / "scratch"
     parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=parent) as folder:

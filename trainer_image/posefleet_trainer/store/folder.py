@@ -1,4 +1,4 @@
-"""A folder of this machine's file system: ``file:///PATH/``."""
+"""The store of a folder in this machine's file system: ``file:///PATH/``."""
 
 import os
 import secrets
@@ -15,7 +15,7 @@ _UNFINISHED = (".posefleet-", ".part")
 
 
 class FolderStore:
-    """See ``Store``. The tag of a file is its time of change and size."""
+    """A ``Store`` in a folder. The tag of a file is made of its modification time and its size."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -25,14 +25,14 @@ class FolderStore:
         return self._root / checked_key(key)
 
     def _inside(self, key: str) -> Path:
-        """The file's path, which no link leads out of the root."""
+        """Return the file's path, which must be inside the root after symbolic links are resolved."""
         path = self._path(key)
         if not path.resolve().is_relative_to(self._root.resolve()):
             raise InvalidInput(f"{self.uri}{key} is a link out of its folder; put the file itself there")
         return path
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Walks the folder that ``prefix`` lies in."""
+        """Yield the files below the folder of ``prefix``; unfinished and unsafe ones are left out."""
         folder = self._root / prefix.rpartition("/")[0]
         with self._explained(prefix, "list"):
             walk = os.walk(folder, onerror=_unless_missing)
@@ -45,7 +45,7 @@ class FolderStore:
                     yield found
 
     def find(self, key: str) -> StoredObject | None:
-        """One ``stat``."""
+        """Describe the file by one ``stat``."""
         with self._explained(key, "read"):
             path = self._path(key)
             if not path.is_file():
@@ -53,19 +53,19 @@ class FolderStore:
             return _describe(key, path)
 
     def read(self, key: str) -> bytes:
-        """The file, whole."""
+        """Read the whole file."""
         with self._explained(key, "read"):
             return self._inside(key).read_bytes()
 
     def read_range(self, stored: StoredObject, offset: int, length: int) -> bytes:
-        """One ``pread`` of the unchanged file."""
+        """Read a part of the file by one ``pread``, if the file is unchanged."""
         with self._explained(stored.key, "read"):
             self._check_unchanged(stored)
             with self._inside(stored.key).open("rb") as file:
                 return os.pread(file.fileno(), length, offset)
 
     def download(self, stored: StoredObject, target: Path) -> None:
-        """A copy of the unchanged file."""
+        """Copy the file, and check afterwards that it is unchanged."""
         with (
             self._explained(stored.key, "read"),
             self._inside(stored.key).open("rb") as source,
@@ -83,13 +83,13 @@ class FolderStore:
             )
 
     def write(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
-        """Write beside and rename."""
+        """Write a temporary file in the same folder, and rename it."""
         del content_type
         with self._replacing(key) as beside:
             beside.write_bytes(content)
 
     def upload(self, source: Path, key: str, content_type: str = "application/octet-stream") -> None:
-        """Copy beside and rename."""
+        """Copy to a temporary file in the same folder, and rename it."""
         del content_type
         with self._replacing(key) as beside:
             shutil.copyfile(source, beside)
@@ -109,12 +109,12 @@ class FolderStore:
                 beside.unlink(missing_ok=True)
 
     def delete(self, key: str) -> None:
-        """Unlink."""
+        """Unlink the file."""
         with self._explained(key, "delete"):
             self._path(key).unlink(missing_ok=True)
 
     def child(self, prefix: str) -> "FolderStore":
-        """A folder inside."""
+        """Return the store of a folder inside this one."""
         inner = folder_prefix(prefix).rstrip("/")
         return FolderStore(self._root / checked_key(inner) if inner else self._root)
 
@@ -134,7 +134,7 @@ class FolderStore:
 
 
 def _unless_missing(error: OSError) -> None:
-    """A folder that is not there has no files; one that cannot be read is no empty folder."""
+    """Ignore that a folder is missing, which then has no files, but not that it cannot be read."""
     if not isinstance(error, FileNotFoundError):
         raise error
 

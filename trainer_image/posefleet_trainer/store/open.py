@@ -1,4 +1,4 @@
-"""From a URI to a store."""
+"""Opening the store that a URI names, and checking that it can be written to."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -17,15 +17,18 @@ def _nothing() -> None:
 
 
 def open_store(
-    uri: str, storage: Storage | None, *, patience_seconds: float, got_on: Callable[[], None] = _nothing
+    uri: str, storage: Storage | None, *, patience_seconds: float, on_received: Callable[[], None] = _nothing
 ) -> Store:
-    """The folder ``uri`` (``s3://BUCKET/PREFIX/`` or ``file:///PATH/``); nothing is asked of it yet.
+    """Return the store of the folder ``uri``, without sending it a request.
 
-    ``patience_seconds``: how long each request goes on when the store does not answer, counted from its first failure.
-    ``got_on`` is called for each part of a file that has come from afar.
+    Args:
+        uri: ``s3://BUCKET/PREFIX/`` or ``file:///PATH/``.
+        storage: endpoint and region of the S3 store; not needed for ``file://``.
+        patience_seconds: how long a request is repeated while the store does not answer, from its first failure.
+        on_received: called for each part of a file that has been received from an S3 store.
 
     Raises:
-        InvalidInput: the URI is of no known kind, leaves its root, or needs a ``storage`` that is missing.
+        InvalidInput: the URI has an unknown scheme, leaves its root, or needs a ``storage`` that is missing.
     """
     scheme, rest = _split(uri)
     if scheme == "file":
@@ -41,11 +44,11 @@ def open_store(
     root = folder_prefix(prefix)
     if root:
         checked_key(root.rstrip("/"))
-    return S3Store(S3Connection(storage, Patience(patience_seconds)), bucket, root, got_on)
+    return S3Store(S3Connection(storage, Patience(patience_seconds)), bucket, root, on_received)
 
 
 def open_file(uri: str, storage: Storage | None, *, patience_seconds: float) -> tuple[Store, str]:
-    """The store of the folder that the file ``uri`` lies in, and the file's key there."""
+    """Return the store of the folder that contains the file ``uri``, and the file's key in it."""
     folder, _, name = uri.rpartition("/")
     key = checked_key(unquote(name) if folder.startswith("file:") else name)
     return open_store(f"{folder}/", storage, patience_seconds=patience_seconds), key
@@ -60,10 +63,10 @@ def _split(uri: str) -> tuple[str, str]:
 
 @contextmanager
 def probe_object(store: Store, content: bytes) -> Iterator[str]:
-    """The key of a new object that is deleted after the block.
+    """Write a new object with ``content``, yield its key, and delete it after the block.
 
     Raises:
-        InvalidInput: the folder cannot be written; names it and the remedy.
+        InvalidInput: the folder cannot be written to; the message names it and the remedy.
     """
     key = f".posefleet-probe-{secrets.token_hex(8)}"
     store.write(key, content, "text/plain")
@@ -74,10 +77,10 @@ def probe_object(store: Store, content: bytes) -> Iterator[str]:
 
 
 def check_writable(store: Store) -> None:
-    """Put a small object and delete it again.
+    """Write a small object and delete it again.
 
     Raises:
-        InvalidInput: the folder cannot be written; names it and the remedy.
+        InvalidInput: the folder cannot be written to; the message names it and the remedy.
     """
     with probe_object(store, b"posefleet may write here\n"):
         pass

@@ -1,4 +1,4 @@
-"""A folder of an S3-compatible bucket."""
+"""The store of a folder in an S3-compatible bucket: ``s3://BUCKET/PREFIX/``."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -24,21 +24,28 @@ Listing = list[tuple[str, int, str]]
 PART_BYTES = 16 * 2**20
 MAX_PARTS = 10_000
 PARALLEL_PARTS = 4
-#: More than any labels file, manifest or page; whatever is larger is downloaded to a file.
+#: Larger than any labels file, manifest or page. Anything larger must be downloaded to a file.
 MAX_READ_BYTES = 256 * 2**20
 
 
 class S3Store:
-    """See ``Store``. ``root`` is empty or ends with a slash."""
+    """A ``Store`` in a bucket.
+
+    Args:
+        connection: to the S3 store.
+        bucket: its name.
+        root: prefix of all keys; empty, or ends with a slash.
+        on_received: called for each range of an object that has been received.
+    """
 
     def __init__(
-        self, connection: S3Connection, bucket: str, root: str, got_on: Callable[[], None] = lambda: None
+        self, connection: S3Connection, bucket: str, root: str, on_received: Callable[[], None] = lambda: None
     ) -> None:
         self.uri = f"s3://{bucket}/{root}"
         self._connection = connection
         self._bucket = bucket
         self._root = root
-        self._got_on = got_on
+        self._on_received = on_received
 
     def _request(self, key: str, action: str) -> Request:
         return Request(f"{self.uri}{key}", self._bucket, self._connection.endpoint, action)
@@ -51,7 +58,7 @@ class S3Store:
             raise explain(error, request) from error
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """All pages at once; each is a request that is retried alone. Sorted here: not every vendor sorts by key."""
+        """Read all pages of the listing, each in a request of its own, and sort them: not every vendor sorts by key."""
 
         def work(client: Minio) -> Listing:
             listed = client.list_objects(self._bucket, prefix=self._root + prefix, recursive=True)
@@ -63,30 +70,30 @@ class S3Store:
                 yield StoredObject(key, size_bytes, etag)
 
     def find(self, key: str) -> StoredObject | None:
-        """One HEAD request."""
+        """Send one HEAD request."""
         name = self._root + checked_key(key)
         request = self._request(key, "read")
         try:
             found = self._connection.call(request, lambda client: client.stat_object(self._bucket, name))
         except S3Error:
-            # A HEAD has no body, so a missing bucket looks as a missing object does.
+            # The answer to HEAD has no body, so a missing bucket looks like a missing object.
             if not self._connection.call(request, lambda client: client.bucket_exists(self._bucket)):
                 raise refused("NoSuchBucket", request) from None
             return None
         return StoredObject(key, found.size or 0, found.etag or "")
 
     def read(self, key: str) -> bytes:
-        """One request; refuses what is larger than ``MAX_READ_BYTES``."""
+        """Send one GET request. An object larger than ``MAX_READ_BYTES`` is refused."""
         return self._get(key, 0, 0, "")
 
     def read_range(self, stored: StoredObject, offset: int, length: int) -> bytes:
-        """One request with ``If-Match``."""
+        """Send one GET request with ``If-Match``."""
         if length == 0:
             return b""
         content = self._get(stored.key, offset, length, stored.etag)
         if len(content) != length:
             raise refused("PreconditionFailed", self._request(stored.key, "read"))
-        self._got_on()
+        self._on_received()
         return content
 
     def _get(self, key: str, offset: int, length: int, etag: str) -> bytes:
@@ -96,24 +103,24 @@ class S3Store:
         def attempt(client: Minio) -> bytes:
             return _body(client.get_object(self._bucket, name, offset, length, request_headers=headers))
 
-        # The pool repeats requests; a body that breaks off in the middle is repeated here.
+        # The pool repeats requests; here they are also repeated if the body breaks off.
         patience = self._connection.patience
-        content = self._call(key, "read", lambda client: patience.insist(lambda: attempt(client)))
+        content = self._call(key, "read", lambda client: patience.retry(lambda: attempt(client)))
         if len(content) > MAX_READ_BYTES:
             raise InvalidInput(f"{self.uri}{key} is larger than {MAX_READ_BYTES // 2**20} MiB; is it the right file?")
         STORE_BYTES.labels("download").inc(len(content))
         return content
 
     def download(self, stored: StoredObject, target: Path) -> None:
-        """Ranges of 16 MiB, eight at a time, each retried alone."""
+        """Download ranges of 16 MiB, eight at a time, and repeat each one on its own."""
         download_ranges(lambda offset, length: self.read_range(stored, offset, length), stored.size_bytes, target)
 
     def write(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
-        """One PUT."""
+        """Send one PUT request."""
         self._put(key, lambda: io.BytesIO(content), len(content), content_type)
 
     def upload(self, source: Path, key: str, content_type: str = "application/octet-stream") -> None:
-        """One PUT, or a multipart upload whose parts are retried alone."""
+        """Send one PUT request, or a multipart upload whose parts are repeated on their own."""
         self._put(key, lambda: source.open("rb"), source.stat().st_size, content_type)
 
     def _put(self, key: str, opened: Callable[[], BinaryIO], size_bytes: int, content_type: str) -> None:
@@ -130,12 +137,12 @@ class S3Store:
                     part_size=PART_BYTES if size_bytes <= MAX_PARTS * PART_BYTES else 0,
                     num_parallel_uploads=PARALLEL_PARTS,
                 )
-            # S3 may say OK before it has put the parts together, and then that it could not.
+            # S3 may answer 200 before it has assembled the parts, and report a failure in the body.
             if not written.etag:
                 raise TransientError("the parts of an upload could not be put together")
 
         def persist(client: Minio) -> None:
-            self._connection.patience.insist(lambda: _unless_forgotten(lambda: work(client)))
+            self._connection.patience.retry(lambda: _repeat_lost_upload(lambda: work(client)))
 
         try:
             self._connection.call(self._request(key, "write"), persist)
@@ -144,20 +151,20 @@ class S3Store:
         STORE_BYTES.labels("upload").inc(size_bytes)
 
     def delete(self, key: str) -> None:
-        """One DELETE; a missing object is deleted already."""
+        """Send one DELETE request; it is no error if the object is missing."""
         name = self._root + checked_key(key)
         self._call(key, "delete", lambda client: client.remove_object(self._bucket, name))
 
     def child(self, prefix: str) -> "S3Store":
-        """The same connection, a longer root."""
+        """Return a store with a longer root on the same connection."""
         inner = folder_prefix(prefix)
         if inner:
             checked_key(inner.rstrip("/"))
-        return S3Store(self._connection, self._bucket, self._root + inner, self._got_on)
+        return S3Store(self._connection, self._bucket, self._root + inner, self._on_received)
 
 
 def _body(response: BaseHTTPResponse) -> bytes:
-    """The whole body, no more than ``MAX_READ_BYTES`` and one byte of it; the connection goes back to the pool."""
+    """Read the body, at most one byte more than ``MAX_READ_BYTES``, and return the connection to the pool."""
     try:
         with transient_errors():
             content: bytes = response.read(MAX_READ_BYTES + 1)
@@ -170,8 +177,8 @@ def _body(response: BaseHTTPResponse) -> bytes:
     return content
 
 
-def _unless_forgotten(upload: Callable[[], None]) -> None:
-    """Upload; once more if the store lost the multipart upload or had completed it without saying so."""
+def _repeat_lost_upload(upload: Callable[[], None]) -> None:
+    """Upload, and repeat that once if the store has lost the multipart upload or had completed it unnoticed."""
     try:
         upload()
     except S3Error as error:

@@ -1,4 +1,4 @@
-"""A connection to one S3-compatible store: client, credentials, region, certificate authority."""
+"""The connection to one S3-compatible store: its client, credentials, region and certificate authority."""
 
 import os
 import threading
@@ -19,28 +19,28 @@ from posefleet_trainer.store.s3_http import Patience, PatientPool
 
 T = TypeVar("T")
 
-#: What stores that know no regions sign for.
+#: The region that stores without regions expect in signatures.
 FALLBACK_REGION = "us-east-1"
 
 
 class EnvironmentCredentials(Provider):
-    """The keys of the environment, read anew for each request so that they are nowhere kept."""
+    """The credentials in the environment, read for each request so that no object holds them."""
 
     def retrieve(self) -> Credentials:
-        """The present keys."""
+        """Return the present credentials."""
         return Credentials(
             os.environ[ENV_ACCESS_KEY], os.environ[ENV_SECRET_KEY], os.environ.get(ENV_SESSION_TOKEN) or None
         )
 
 
 def _credentials() -> Provider | None:
-    """None (anonymous) where the environment has no keys."""
+    """Return None, for anonymous requests, if the environment has no credentials."""
     named = os.environ.get(ENV_ACCESS_KEY) and os.environ.get(ENV_SECRET_KEY)
     return EnvironmentCredentials() if named else None
 
 
 class S3Connection:
-    """One store; safe to use from several threads, not to be carried over a fork."""
+    """A connection to one store. Safe for use from several threads, but not after a fork."""
 
     def __init__(self, storage: Storage, patience: Patience) -> None:
         self.endpoint = storage.endpoint.rstrip("/")
@@ -64,11 +64,11 @@ class S3Connection:
             raise InvalidInput(f"storage.endpoint or storage.region cannot be used: {error}; correct it") from error
 
     def call(self, request: Request, work: Callable[[Minio], T]) -> T:
-        """What ``work`` returns, its failures in words.
+        """Return what ``work`` returns for the client, and turn its errors into messages for the job's author.
 
         Raises:
-            S3Error: with code NoSuchKey, for callers to whom a missing object is an answer.
-            InvalidInput, StoreUnreachable: see ``failures.explain``.
+            S3Error: with code NoSuchKey only, for callers that handle a missing object themselves.
+            InvalidInput, StoreUnreachable: see ``s3_errors.explain``.
         """
         try:
             return self._with_region(work)
@@ -78,7 +78,7 @@ class S3Connection:
             raise explain(error, request) from error
 
     def _with_region(self, work: Callable[[Minio], T]) -> T:
-        """Asking for a bucket's region needs a permission that many keys lack; then sign for the usual one."""
+        """Run ``work``; if the credentials may not ask for the bucket's region, sign for the usual region instead."""
         try:
             return work(self._client)
         except S3Error as denied:

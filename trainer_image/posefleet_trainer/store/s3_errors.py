@@ -1,4 +1,4 @@
-"""What a store's refusals mean for the job's author."""
+"""Messages for the job's author: what an S3 store's error means, and how to correct it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,13 +40,13 @@ _SAME_AS = {
     "AuthorizationHeaderMalformed": "Region",
     "InvalidRegion": "Region",
 }
-#: Codes that say that a request was signed for another region than the bucket's.
+#: Codes of requests that were signed for a region that is not the bucket's.
 WRONG_REGION = frozenset(code for code, meaning in _SAME_AS.items() if meaning == "Region")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked of which store, in words for a message."""
+    """What was requested from which store, for use in a message."""
 
     uri: str
     bucket: str
@@ -55,7 +55,7 @@ class Request:
     """``read``, ``list``, ``write`` or ``delete``."""
 
 
-#: What ``explain`` understands.
+#: Errors that ``explain`` accepts.
 STORE_ERRORS = (
     S3Error,
     InvalidResponseError,
@@ -63,14 +63,14 @@ STORE_ERRORS = (
     NoAnswer,
     CertificateRefused,
     SpeaksPlainHttp,
-    # The S3 client's own words for an answer that is no XML, or not the XML that was to be expected.
+    # The S3 client raises these for an answer that is not XML, or not the expected XML.
     ParseError,
     ValueError,
 )
 
 
 def explain(error: Exception, request: Request) -> TrainerError:
-    """The error as the job's author should read it: the URI, what is wrong with it, what to do; never a secret."""
+    """Return the error to raise: its message names the URI, what is wrong and what to do, and contains no secret."""
     if isinstance(error, NoAnswer):
         return _unreachable(error, request)
     if isinstance(error, CertificateRefused):
@@ -93,7 +93,7 @@ def _unreachable(error: NoAnswer, request: Request) -> StoreUnreachable:
 
 
 def refused(code: str, request: Request) -> InvalidInput:
-    """The store answered, with an S3 error code."""
+    """Return the error for a store's answer with the S3 error code ``code``."""
     template = _REMEDIES.get(_SAME_AS.get(code, code))
     if template is None:
         return InvalidInput(

@@ -1,4 +1,4 @@
-"""How long a store's silence is borne."""
+"""HTTP requests to an S3 store: which failures are temporary, and how long they are repeated."""
 
 import random
 import re
@@ -26,57 +26,6 @@ T = TypeVar("T")
 
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 5.0
-
-
-class TransientError(Exception):
-    """A failure that may go away by itself; the message is a reason in a few words, without any secret."""
-
-
-class NoAnswer(Exception):
-    """Every attempt within the patience failed."""
-
-    def __init__(self, seconds: float, reason: str) -> None:
-        super().__init__(reason)
-        self.seconds = seconds
-        self.reason = reason
-
-
-class Patience:
-    """Repeats what fails transiently, with jittered exponential backoff, until ``seconds`` after its first failure."""
-
-    def __init__(
-        self,
-        seconds: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-        uniform: Callable[[float, float], float] = random.uniform,
-    ) -> None:
-        self.seconds = seconds
-        self._clock = clock
-        self._sleep = sleep
-        self._uniform = uniform
-
-    def insist(self, attempt: Callable[[], T]) -> T:
-        """The result of the first attempt that succeeds.
-
-        Raises:
-            NoAnswer: the patience ran out; carries the last reason.
-        """
-        deadline: float | None = None
-        delay = FIRST_DELAY_SECONDS
-        while True:
-            try:
-                return attempt()
-            except TransientError as error:
-                now = self._clock()
-                deadline = now + self.seconds if deadline is None else deadline
-                if now >= deadline:
-                    raise NoAnswer(self.seconds, str(error)) from error
-                STORE_RETRIES.inc()
-                self._sleep(min(self._uniform(delay / 2, delay), deadline - now))
-                delay = min(2 * delay, LONGEST_DELAY_SECONDS)
-
-
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
 MAX_CONNECTIONS = 16
@@ -93,16 +42,72 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+class TransientError(Exception):
+    """A failure that may be temporary. The message is a short reason without secrets."""
+
+
+class NoAnswer(Exception):
+    """Every request failed for ``seconds``; ``reason`` is that of the last one."""
+
+    def __init__(self, seconds: float, reason: str) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+        self.reason = reason
+
+
+class Patience:
+    """Repeats requests that fail temporarily, with exponential backoff and jitter.
+
+    Args:
+        seconds: how long to repeat a request, counted from its first failure.
+        clock: seconds on a monotonic clock.
+        sleep: waits for a number of seconds.
+        uniform: draws a number between two bounds.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._uniform = uniform
+
+    def retry(self, attempt: Callable[[], T]) -> T:
+        """Call ``attempt`` until it does not raise ``TransientError``, and return its result.
+
+        Raises:
+            NoAnswer: the time is up; carries the last reason.
+        """
+        deadline: float | None = None
+        delay = FIRST_DELAY_SECONDS
+        while True:
+            try:
+                return attempt()
+            except TransientError as error:
+                now = self._clock()
+                deadline = now + self.seconds if deadline is None else deadline
+                if now >= deadline:
+                    raise NoAnswer(self.seconds, str(error)) from error
+                STORE_RETRIES.inc()
+                self._sleep(min(self._uniform(delay / 2, delay), deadline - now))
+                delay = min(2 * delay, LONGEST_DELAY_SECONDS)
+
+
 class CertificateRefused(Exception):
-    """The store's certificate is not signed by an authority that is trusted here."""
+    """The store's certificate is not signed by a trusted authority."""
 
 
 class SpeaksPlainHttp(Exception):
-    """The endpoint says https, the server speaks http."""
+    """The endpoint is https, but the server speaks http."""
 
 
 class PatientPool(urllib3.PoolManager):
-    """Sends each request until it is answered or the patience ends; never follows a redirect to elsewhere."""
+    """A connection pool that repeats each request as ``Patience`` allows, and never follows a redirect."""
 
     def __init__(self, patience: Patience, ca_file: str | None) -> None:
         super().__init__(
@@ -118,9 +123,9 @@ class PatientPool(urllib3.PoolManager):
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = False, **options: Any
     ) -> BaseHTTPResponse:
-        """One request and its answer; 5xx and 429 count as no answer."""
+        """Send a request until the store answers. A status in ``RETRIED_STATUS`` counts as no answer."""
         del redirect
-        return self._patience.insist(lambda: self._once(method, url, options))
+        return self._patience.retry(lambda: self._once(method, url, options))
 
     def _once(self, method: str, url: str, options: dict[str, Any]) -> BaseHTTPResponse:
         with transient_errors():
@@ -131,7 +136,7 @@ class PatientPool(urllib3.PoolManager):
 
 
 def _status_reason(response: BaseHTTPResponse) -> str:
-    """``HTTP 503 SlowDown``; drains the body so that the connection can be used again."""
+    """Return status and S3 code, such as ``HTTP 503 SlowDown``, and drain the body to make the connection reusable."""
     body = response.data or b""
     response.release_conn()
     code = _CODE.search(body[:4096])
@@ -140,10 +145,10 @@ def _status_reason(response: BaseHTTPResponse) -> str:
 
 @contextmanager
 def transient_errors() -> Iterator[None]:
-    """Turn failures of the network into ``TransientError``.
+    """Turn network errors into ``TransientError``.
 
     Raises:
-        CertificateRefused, SpeaksPlainHttp: what no waiting heals.
+        CertificateRefused, SpeaksPlainHttp: errors that repeating the request does not remove.
     """
     try:
         yield

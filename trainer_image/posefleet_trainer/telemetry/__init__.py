@@ -1,1 +1,1 @@
-"""Metrics, progress and logs of a trainer process."""
+"""What is reported while a job runs: metrics and progress, and the server that the operator and Prometheus ask."""

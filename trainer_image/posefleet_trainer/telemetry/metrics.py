@@ -1,6 +1,7 @@
-"""What the trainer of a node tells Prometheus; docs/metrics.md lists it. Label values are few, and no user's text.
+"""The Prometheus metrics of a trainer process, which docs/metrics.md lists.
 
-Under the launcher the ranks of a node count into one folder, and whichever is asked answers for all of them.
+Label values are few and never contain a user's text. Under the launcher the ranks of a node write their metrics into
+one folder, and any of them can serve the sum.
 """
 
 import os
@@ -44,17 +45,6 @@ GPU_MEMORY_PEAK_BYTES = Gauge(
     multiprocess_mode="max",
 )
 
-
-def exposition() -> bytes:
-    """All metrics in Prometheus' text format: of all ranks of this node, or of this process where it is alone."""
-    INFO.labels(version("posefleet")).set(1)
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
-    joined = CollectorRegistry(support_collectors_without_names=True)
-    MultiProcessCollector(joined)  # type: ignore[no-untyped-call]
-    return generate_latest(joined)
-
-
 PREFLIGHT_OK = Gauge(
     "posefleet_trainer_preflight_ok", "Whether the probes of this node's ranks let it train.", multiprocess_mode="min"
 )
@@ -93,3 +83,13 @@ PREFLIGHT_CACHE_FREE_BYTES = Gauge(
     "Bytes on this node's disk for the cache, with what lies there already.",
     multiprocess_mode="min",
 )
+
+
+def exposition() -> bytes:
+    """Return all metrics in Prometheus' text format: those of all ranks of this node, or of a process that is alone."""
+    INFO.labels(version("posefleet")).set(1)
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    joined = CollectorRegistry(support_collectors_without_names=True)
+    MultiProcessCollector(joined)  # type: ignore[no-untyped-call]
+    return generate_latest(joined)

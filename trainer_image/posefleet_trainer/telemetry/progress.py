@@ -1,4 +1,4 @@
-"""How far a process has come: the progress of its stages, and the time until its first training step."""
+"""The progress of a process: how far its stages are, and how its time until the first training step was spent."""
 
 import os
 import threading
@@ -13,7 +13,12 @@ from posefleet_api.status import Checkpoint, Progress, Stage
 
 
 class Timeline:
-    """Seconds by part, in the order of their first mention; each ``mark`` ends one. Not safe for several threads."""
+    """Seconds spent on each part of the start of a process. Not safe for use from several threads.
+
+    Args:
+        age_seconds: how long ago the first part began; the age of this process by default.
+        clock: seconds on a monotonic clock.
+    """
 
     def __init__(self, age_seconds: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -21,7 +26,7 @@ class Timeline:
         self.seconds: dict[str, float] = {}
 
     def mark(self, part: str) -> None:
-        """What went by since the mark before was ``part``."""
+        """Count the time since the previous mark as ``part``; the same part may be marked several times."""
         now = self._clock()
         self.seconds[part] = self.seconds.get(part, 0.0) + now - self._last
         self._last = now
@@ -32,14 +37,14 @@ class Timeline:
 
 
 def _age_of_process() -> float:
-    """Seconds since this process began (proc_pid_stat(5), field 22, and proc_uptime(5))."""
+    """Return the seconds since this process began (proc_pid_stat(5), field 22, and proc_uptime(5))."""
     after_name = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     began = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
     return max(0.0, float(Path("/proc/uptime").read_text(encoding="ascii").split()[0]) - began)
 
 
 class ProgressTracker:
-    """The present state of one process' work; safe to use from several threads."""
+    """The progress, warnings and latest checkpoint of one process. Safe for use from several threads."""
 
     def __init__(self, attempt: int, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._lock = threading.Lock()
@@ -50,10 +55,10 @@ class ProgressTracker:
         self._stage: Stage | None = None
         self._report = ProgressReport(attempt=attempt, progress=Progress())
         self.conclusion = ""
-        """What there is to say in the end of work that went well."""
+        """The termination message of a process that succeeds."""
 
     def begin(self, stage: Stage, percent: float = 0.0, **fields: Any) -> None:
-        """Enter a stage that is ``percent`` done already (a resumed training, say)."""
+        """Begin a stage. ``percent`` of it is done already, for instance when a training resumes."""
         with self._lock:
             self._past_stages = self._stage_seconds()
             self._stage, self._stage_began = stage, self._clock()
@@ -61,7 +66,7 @@ class ProgressTracker:
         self.update(percent, stage=stage, eta_seconds=None, eta="", **fields)
 
     def update(self, percent: float, **fields: Any) -> None:
-        """Note that the stage is ``percent`` done; ``fields`` are those of ``Progress``."""
+        """Note that the stage is ``percent`` done. ``fields`` are other fields of ``Progress``, such as the step."""
         with self._lock:
             now = self._clock()
             progress = self._report.progress.model_copy(update={**fields, "percent": int(percent)})
@@ -89,28 +94,28 @@ class ProgressTracker:
         return round(elapsed * (100.0 - percent) / done)
 
     def alive(self) -> None:
-        """Note that the work gets on, though the stage is not further done: a part of a file has come."""
+        """Note that the process is at work although the percentage is the same: a part of a file has arrived, say."""
         with self._lock:
             self._report = self._report.model_copy(update={"last_step_time": self._timestamp(self._clock())})
 
     def resumed_at(self, step: int) -> None:
-        """Note the step that this attempt began at."""
+        """Note the step at which this attempt began to train."""
         with self._lock:
             self._report = self._report.model_copy(update={"start_step": step})
 
     def saved(self, checkpoint: Checkpoint) -> None:
-        """Note a checkpoint that is complete in the store."""
+        """Note the latest checkpoint that is complete in the store."""
         with self._lock:
             self._report = self._report.model_copy(update={"last_checkpoint": checkpoint})
 
     def warn(self, sentence: str) -> None:
-        """Note something that the job's author should know; each sentence once."""
+        """Add a warning for the job's author, unless the same sentence is there already."""
         with self._lock:
             if sentence not in self._report.warnings:
                 self._report = self._report.model_copy(update={"warnings": [*self._report.warnings, sentence]})
 
     def stage_seconds(self) -> dict[str, float]:
-        """How long each stage has taken, the present one until now."""
+        """Return the seconds spent in each stage, including the time so far in the present one."""
         with self._lock:
             return self._stage_seconds()
 
@@ -122,13 +127,13 @@ class ProgressTracker:
         return seconds
 
     def report(self) -> ProgressReport:
-        """A snapshot."""
+        """Return the present state, as the operator reads it."""
         with self._lock:
             return self._report
 
 
 def readable_duration(seconds: int) -> str:
-    """``3725`` as ``1h2m``, ``190`` as ``3m10s``: the two largest units, as kubectl prints ages."""
+    """Format a duration in its two largest units, as kubectl does: ``3725`` as ``1h2m``, ``190`` as ``3m10s``."""
     hours, rest = divmod(max(0, seconds), 3600)
     minutes, seconds = divmod(rest, 60)
     if hours:

@@ -1,4 +1,4 @@
-"""The HTTP server of a node's first rank: ``/metrics`` and ``/progress``."""
+"""The HTTP server of a node's first rank, which serves ``/metrics`` and ``/progress``."""
 
 import logging
 import socket
@@ -16,7 +16,11 @@ _log = logging.getLogger(__name__)
 
 
 def serve_telemetry(progress: ProgressTracker, host: str, port: int) -> ThreadingHTTPServer | None:
-    """Serve in a daemon thread; None where the address is taken, which is no reason not to train."""
+    """Serve metrics and ``progress`` from a daemon thread.
+
+    Returns:
+        The server, or None if it cannot listen there; training goes on without it.
+    """
     try:
         server = _server_class(host)((host, port), _handler(progress))
     except OSError as error:
@@ -55,6 +59,6 @@ def _handler(progress: ProgressTracker) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing: the operator asks every few seconds."""
+            """Log nothing: the operator sends a request every few seconds."""
 
     return Handler

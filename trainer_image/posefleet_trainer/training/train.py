@@ -42,7 +42,7 @@ def train(context: Context, prepared: Prepared, fetched: Fetched | None = None) 
         StoreUnreachable: the store was away for longer than its patience.
         PeerLost: another rank went away.
     """
-    make_reproducible(compute_threads(context))
+    make_reproducible(compute_threads(context.job.spec.resources.cpus_per_node, context.rank.local_world))
     fingerprint = training_fingerprint(context.job.spec, prepared)
     done = from_first(find_model(context.output, fingerprint, context.progress) if context.rank.index == 0 else None)
     if done is not None:
@@ -82,7 +82,8 @@ class _Run:
         module = self._new_module()
         reporter = Reporter(self._plan, self._context.progress, first_step, bar=self._context.rank.index == 0)
         writer = self._new_writer()
-        loader = open_loader(self._context, self._data, self._plan, first_step, compute_threads(self._context))
+        threads = compute_threads(self._spec.resources.cpus_per_node, self._context.rank.local_world)
+        loader = open_loader(self._context, self._data, self._plan, first_step, threads)
         try:
             # Ranks are not ready together, and NCCL, which comes next, waits minutes for them and not hours.
             wait_for_all()

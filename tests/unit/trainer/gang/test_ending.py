@@ -3,7 +3,7 @@ import pytest
 from posefleet_api.outcomes import MAX_TERMINATION_BYTES, TerminationMessage
 from posefleet_api.status import Artifacts
 from posefleet_trainer.errors import InvalidInput, NonFiniteLoss, Stopped, StoreUnreachable
-from posefleet_trainer.gang.rank_process import compose_message, describe_failure, write_termination_log
+from posefleet_trainer.gang.ending import compose_message, describe_failure, write_termination_log
 from posefleet_trainer.telemetry.progress import ProgressTracker
 
 

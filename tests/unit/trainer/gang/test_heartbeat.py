@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch.distributed as dist
 
-from posefleet_trainer.gang import heartbeat as signs_of_life
-from posefleet_trainer.gang.heartbeat import shared_signs_of_life
+from posefleet_trainer.gang import heartbeat
+from posefleet_trainer.gang.heartbeat import shared_heartbeat
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from support.waiting import wait_for
 
@@ -34,20 +34,20 @@ class GoneStore:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signs_of_life, "_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "_INTERVAL_SECONDS", 0.01)
 
 
 def test_the_first_rank_gets_on_while_another_does():
     store, first, other = Store(), ProgressTracker(1), ProgressTracker(1)
     before = first.report().last_step_time
-    with shared_signs_of_life(store, 0, first), shared_signs_of_life(store, 1, other):
+    with shared_heartbeat(store, 0, first), shared_heartbeat(store, 1, other):
         wait_for("the sign of life", lambda: other.alive() or first.report().last_step_time != before, 10)
 
 
 def test_ranks_that_all_hang_give_no_sign():
     store, first, other = Store(), ProgressTracker(1), ProgressTracker(1)
     before = first.report()
-    with shared_signs_of_life(store, 0, first), shared_signs_of_life(store, 1, other):
+    with shared_heartbeat(store, 0, first), shared_heartbeat(store, 1, other):
         wait_for("ten questions", lambda: store.asked >= 10, 10)
     assert first.report() == before
 
@@ -55,11 +55,11 @@ def test_ranks_that_all_hang_give_no_sign():
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_store_that_has_gone_is_asked_no_more(rank):
     store, progress = GoneStore(), ProgressTracker(1)
-    with shared_signs_of_life(store, rank, progress):
+    with shared_heartbeat(store, rank, progress):
         wait_for("the question", lambda: progress.alive() or store.asked, 10)
         wait_for("the thread's end", lambda: not listening(), 10)
     assert store.asked == 1
 
 
 def listening() -> bool:
-    return any(thread.name == "signs of life" for thread in threading.enumerate())
+    return any(thread.name == "heartbeat" for thread in threading.enumerate())

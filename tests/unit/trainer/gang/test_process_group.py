@@ -1,10 +1,9 @@
-"""Two ranks, each in a process of its own: one works alone for long, or dies of it, while the other waits."""
+"""Ranks, each in a process of its own, that wait for each other: to join, and while one of them works."""
 
+import socket
 import subprocess
 import sys
 import time
-
-from unit.trainer.test_roll_call import a_port
 
 from posefleet_api.outcomes import ExitCode
 
@@ -12,18 +11,18 @@ from posefleet_api.outcomes import ExitCode
 RANK = """
 import os, sys, time
 from datetime import timedelta
-from posefleet_trainer import distributed, roll_call
+from posefleet_trainer.gang import process_group
 from posefleet_trainer.errors import PeerLost
 from posefleet_trainer.telemetry.progress import ProgressTracker
-meet = roll_call.roll_call
-roll_call.roll_call = lambda rank, world, timeout: meet(rank, world, timedelta(seconds=60))
-distributed.JOIN_TIMEOUT = timedelta(seconds=3)
+meet = process_group.roll_call
+process_group.roll_call = lambda rank, world, timeout: meet(rank, world, timedelta(seconds=60))
+process_group.JOIN_TIMEOUT = timedelta(seconds=3)
 def work():
     print("works", flush=True)
     time.sleep(float(sys.argv[1]))
 try:
-    with distributed.process_group(2, ProgressTracker(attempt=1)):
-        distributed.first_alone(int(os.environ["RANK"]), 2, work)
+    with process_group.process_group(2, ProgressTracker(attempt=1)):
+        process_group.run_on_first_rank(int(os.environ["RANK"]), 2, work)
 except PeerLost as error:
     print(error, flush=True)
     os._exit(error.exit_code)
@@ -56,3 +55,42 @@ def test_the_death_of_the_rank_that_works_alone_is_noticed_at_once():
     assert other.returncode == ExitCode.PEER_LOST, told
     assert "another rank went away" in told
     assert time.monotonic() - killed < 10
+
+
+CALL = """
+import sys
+from datetime import timedelta
+from posefleet_trainer.errors import PeerLost
+from posefleet_trainer.gang.process_group import roll_call
+try:
+    roll_call(int(sys.argv[1]), int(sys.argv[2]), timedelta(seconds=2))
+except PeerLost as error:
+    print(error)
+"""
+
+
+def call(rank: int, world: int, port: int, local_world: int = 1) -> "subprocess.Popen[str]":
+    environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_WORLD_SIZE": str(local_world)}
+    command = [sys.executable, "-c", CALL, str(rank), str(world)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def said(process: "subprocess.Popen[str]") -> str:
+    return process.communicate(timeout=120)[0]
+
+
+def a_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_ranks_that_do_not_come_are_named():
+    told = said(call(0, 4, a_port(), local_world=2))
+    assert "rank 1 (node 0), rank 2 (node 1), rank 3 (node 1) did not join within 2 s" in told
+    assert socket.gethostname() in told
+
+
+def test_a_first_rank_that_does_not_answer_is_named():
+    port = a_port()
+    assert f"rank 0 does not answer at 127.0.0.1:{port} (waited 2 s)" in said(call(1, 2, port))

@@ -13,7 +13,7 @@ from posefleet_api.outcomes import ExitCode, TerminationMessage
 _RANK = """
 import os, signal, sys, time
 from pathlib import Path
-from posefleet_trainer import process
+from posefleet_trainer.gang import rank_process
 from posefleet_trainer.errors import InvalidInput
 
 def stop():
@@ -30,13 +30,13 @@ def swallowed(context):
 def wrong(context):
     raise InvalidInput("row 3")
 
-def leaving(message, leave=process.write_termination_log):
+def leaving(message, leave=rank_process.write_termination_log):
     stop()
     leave(message)
 
 if sys.argv[2] == "wrong":
-    process.write_termination_log = leaving
-process.run_process(Path(sys.argv[1]), {"swallowed": swallowed, "wrong": wrong}[sys.argv[2]], prepares_only=True)
+    rank_process.write_termination_log = leaving
+rank_process.run_process(Path(sys.argv[1]), {"swallowed": swallowed, "wrong": wrong}[sys.argv[2]], prepares_only=True)
 """
 
 

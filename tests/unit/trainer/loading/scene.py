@@ -1,4 +1,4 @@
-"""Labelled frames and a video with bright spots, so that pictures and points can be compared."""
+"""Labelled frames and a video of coloured discs, whose positions are known in every frame."""
 
 from pathlib import Path
 

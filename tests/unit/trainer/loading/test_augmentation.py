@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_trainer.loading.augmentation import (
-    CLIP_STRENGTH,
+    CLIP_RANGE,
     Augmentation,
     apply,
     clip_augmentation,
@@ -40,8 +40,8 @@ def test_a_clip_is_turned_and_scaled_within_its_strength(seed: int, sample: int)
     linear = clip_augmentation(seed, sample, IMAGE).matrix[:, :2]
     scale = np.sqrt(np.linalg.det(linear))
     degrees = np.degrees(np.arctan2(linear[1, 0], linear[0, 0]))
-    assert CLIP_STRENGTH.scale[0] - 1e-9 <= scale <= CLIP_STRENGTH.scale[1] + 1e-9
-    assert abs(degrees) <= CLIP_STRENGTH.rotation_degrees
+    assert CLIP_RANGE.scale[0] - 1e-9 <= scale <= CLIP_RANGE.scale[1] + 1e-9
+    assert abs(degrees) <= CLIP_RANGE.rotation_degrees
 
 
 @given(seeds, samples)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from posefleet_trainer.models.coordinates import Grid
-from posefleet_trainer.prediction.inference import FRAMES_AT_ONCE, predict_frames
+from posefleet_trainer.prediction.inference import BATCH_SIZE, predict_frames
 
 
 class Recorder:
@@ -29,7 +29,7 @@ def frames(count: int, first: int = 0) -> Iterator[np.ndarray]:
 def test_frames_keep_their_order_and_get_source_coordinates():
     counted: list[int] = []
     poses = predict_frames(Recorder(), [frames(70)], Grid(64, 64), counted.append)
-    assert counted == [FRAMES_AT_ONCE, FRAMES_AT_ONCE, 70 - 2 * FRAMES_AT_ONCE]
+    assert counted == [BATCH_SIZE, BATCH_SIZE, 70 - 2 * BATCH_SIZE]
     assert poses.points[:, 0, 0] == pytest.approx([(n + 0.5) * 2 - 0.5 for n in range(70)])
 
 

@@ -1,11 +1,11 @@
-"""How videos are shared out, and named."""
+"""How videos are divided among ranks and decoders, and how their files are named."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_trainer.dataset.prepared import SourceFile, StoredFile, Video
-from posefleet_trainer.prediction.videos import predicted_videos, share, stretches
+from posefleet_trainer.prediction.videos import frames_of_rank, predicted_videos, split_for_decoders
 from posefleet_trainer.video.index import VideoIndex
 
 
@@ -22,7 +22,7 @@ def a_video(path: str) -> Video:
 
 @given(frames=st.integers(0, 5000), world=st.integers(1, 33))
 def test_every_frame_belongs_to_exactly_one_rank(frames, world):
-    shares = [share(frames, rank, world) for rank in range(world)]
+    shares = [frames_of_rank(frames, rank, world) for rank in range(world)]
     assert [number for part in shares for number in part] == list(range(frames))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -30,14 +30,14 @@ def test_every_frame_belongs_to_exactly_one_rank(frames, world):
 @given(start=st.integers(0, 5000), length=st.integers(0, 20_000), threads=st.integers(1, 16))
 def test_the_decoders_of_a_rank_share_its_frames_in_order(start, length, threads):
     mine = range(start, start + length)
-    parts = stretches(mine, an_index(start + length), threads)
+    parts = split_for_decoders(mine, an_index(start + length), threads)
     assert [number for part in parts for number in part] == list(mine)
     assert len(parts) <= threads
     assert len(parts) == 1 or min(map(len, parts)) >= 512
 
 
 def test_a_video_that_cannot_be_sought_is_decoded_once():
-    assert stretches(range(5000), an_index(5000, seekable=False), threads=8) == [range(5000)]
+    assert split_for_decoders(range(5000), an_index(5000, seekable=False), threads=8) == [range(5000)]
 
 
 def test_videos_are_named_by_their_stem():

@@ -11,8 +11,8 @@ import torch
 
 from posefleet_trainer.context import Context, Rank
 from posefleet_trainer.errors import InvalidInput, PeerLost, PreflightFailed
-from posefleet_trainer.preflight import preflight as run
-from posefleet_trainer.preflight.preflight import block, preflight
+from posefleet_trainer.preflight import preflight as stage
+from posefleet_trainer.preflight.preflight import format_findings, preflight
 from posefleet_trainer.preflight.probes import probe_gpu, probe_space
 from posefleet_trainer.preparation.prepare import prepare
 from posefleet_trainer.record.facts import DecodingFinding, FactsFile, GpuFinding, RankFindings
@@ -57,7 +57,7 @@ def test_a_missing_gpu_fails_the_pod_but_not_a_workstation(context: Context, mon
 
     preflight(wanting, prepared)
     monkeypatch.setenv("POSEFLEET_NUMBER", "1")
-    with pytest.raises(PreflightFailed, match="2 GPUs asked for and 0 visible"):
+    with pytest.raises(PreflightFailed, match="2 GPUs requested and 0 visible"):
         preflight(wanting, prepared)
     assert PREFLIGHT_OK._value.get() == 0
 
@@ -72,7 +72,7 @@ def test_a_cache_smaller_than_the_data_is_the_manifests_mistake(context: Context
         preflight(replace(context, cache_bytes=1000), prepare(context))
 
 
-def test_a_cache_smaller_than_the_largest_video_is_told_before_training(context: Context):
+def test_a_cache_smaller_than_the_largest_video_is_found_before_training(context: Context):
     prepared = prepare(context)
     video = prepared.predict_videos[0]
     huge = video.model_copy(update={"source": video.source.model_copy(update={"size_bytes": 10**12})})
@@ -101,16 +101,16 @@ def test_what_lies_in_the_cache_already_counts_as_room(context: Context, monkeyp
 
 
 def test_a_rank_learns_why_another_cannot_train(context: Context, monkeypatch: pytest.MonkeyPatch):
-    other = RankFindings(rank=1, node=1, host="node-b", problem="2 GPUs asked for and 1 visible")
-    monkeypatch.setattr(run, "from_all", lambda mine: [mine, other])
-    with pytest.raises(PeerLost, match="rank 1 on node-b: 2 GPUs asked for and 1 visible"):
+    other = RankFindings(rank=1, node=1, host="node-b", problem="2 GPUs requested and 1 visible")
+    monkeypatch.setattr(stage, "from_all", lambda mine: [mine, other])
+    with pytest.raises(PeerLost, match="rank 1 on node-b: 2 GPUs requested and 1 visible"):
         preflight(replace(context, rank=Rank(0, 2, 0, 1)), prepare(context))
 
 
-def test_the_block_names_what_a_gpu_can_do():
+def test_the_log_says_what_a_gpu_can_do():
     gpu = GpuFinding(name="NVIDIA X", memory_bytes=80 * 2**30, free_bytes=79 * 2**30, flops=5.1e13)
     decoding = DecodingFinding(decodes=False, reason="no NVDEC in this slice")
-    told = block([RankFindings(rank=5, node=1, host="b", gpu=gpu, decoding=decoding)])
-    assert "rank 5 on b" in told
-    assert "NVIDIA X, 79.0 of 80.0 GiB free, 51.0 TFLOP/s" in told
-    assert "does not decode: no NVDEC in this slice" in told
+    text = format_findings([RankFindings(rank=5, node=1, host="b", gpu=gpu, decoding=decoding)])
+    assert "rank 5 on b" in text
+    assert "NVIDIA X, 79.0 of 80.0 GiB free, 51.0 TFLOP/s" in text
+    assert "does not decode: no NVDEC in this slice" in text

@@ -122,12 +122,12 @@ def test_finding_prepared_data_loads_no_heavy_library(folder: ProjectFolder, tmp
         "from pathlib import Path\n"
         "sys.modules['cv2'] = sys.modules['av'] = sys.modules['torch'] = None\n"
         "from posefleet_trainer.preparation.prepare import prepare\n"
-        "from posefleet_trainer.context import build_context\n"
+        "from posefleet_trainer.context import open_context\n"
         "from posefleet_trainer.context import Rank\n"
         "from posefleet_trainer.telemetry.progress import ProgressTracker\n"
         "from posefleet_api.job import parse_job\n"
         "job = parse_job(json.loads(sys.argv[1]))\n"
-        "print(len(prepare(build_context(job, Rank(0, 1, 0, 1), ProgressTracker(1), 1.0)).frames))\n"
+        "print(len(prepare(open_context(job, Rank(0, 1, 0, 1), ProgressTracker(1), 1.0)).frames))\n"
     )
     job = json.dumps(a_context(tmp_path).job.to_dict())
     done = subprocess.run([sys.executable, "-c", program, job], capture_output=True, text=True, check=False)

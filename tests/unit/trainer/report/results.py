@@ -1,6 +1,7 @@
 """A tiny project with predictions made up from its labels: enough for every part of a report."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.models.network import PoseNetwork
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.prediction.csv_files import VideoFiles
+from posefleet_trainer.prediction.project_files import ProjectFiles
 from posefleet_trainer.prediction.results import (
     FrameResults,
     Poses,
@@ -23,8 +25,13 @@ from posefleet_trainer.prediction.results import (
     video_results,
 )
 from posefleet_trainer.preparation.prepare import prepare
-from posefleet_trainer.report.material import Material
+from posefleet_trainer.report.drawing import keypoint_style
+from posefleet_trainer.report.labelled_videos import LabelledVideoWriter
+from posefleet_trainer.report.page import JobResults, render_page
+from posefleet_trainer.store.cache import NodeCache
 from unit.trainer.training.tiny import TinyProject, context_of
+
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 HISTORY: list[dict[str, Any]] = [
     {"step": 3 * epoch, "epoch": epoch, "losses": {"heatmap": 0.1 / epoch, "temporal": 0.0}, "learning_rate": 1e-3}
@@ -51,8 +58,8 @@ class Made:
         model = TrainedModel(network, "mobilenetv3_small", list(prepared.keypoints), Grid(64, 64), list(HISTORY))
         return cls(context, prepared, model)
 
-    def material(self, names: list[str] | None = None, *, sets: set[str] | None = None, videos: int = 1) -> Material:
-        """A report on keypoints ``names``, which take turns at the project's labels; ``sets`` keeps only some."""
+    def results(self, names: list[str] | None = None, *, sets: set[str] | None = None, videos: int = 1) -> JobResults:
+        """Return results for keypoints ``names``, which share the project's labels; ``sets`` keeps only some sets."""
         names = list(self.prepared.keypoints) if names is None else names
         sources = [place % len(self.prepared.keypoints) for place in range(len(names))]
         frames = [
@@ -63,7 +70,43 @@ class Made:
         spaces = PoseSpaces(fit_single_view(label_points(frames, len(names)), 1, [0]), None)
         predicted = self._videos(names, spaces, videos)
         predictions = Predictions(names, self._frames(frames, len(names), sets), spaces, predicted)
-        return Material.of(self.context, prepared, self.model, predictions)
+        progress = self.context.progress.report()
+        return JobResults(
+            job=self.context.job,
+            output_uri=self.context.output.uri,
+            model=self.model,
+            predictions=predictions,
+            frames_archive=prepared.frames_archive,
+            style=keypoint_style(names, self.context.job.spec.dataset.skeleton),
+            warnings=[*prepared.warnings, *progress.warnings],
+            progress=progress,
+            ranks=1,
+        )
+
+    def page(self, results: JobResults) -> str:
+        """Return the page that presents ``results``."""
+        return render_page(results, self.project_files(), self.video_files(results.predictions.keypoints), NOW)
+
+    def project_files(self, cache: NodeCache | None = None) -> ProjectFiles:
+        """Return what opens the project's files through ``cache``, or through that of the context."""
+        cache = cache or NodeCache(self.context.cache_directory, self.context.cache_bytes)
+        return ProjectFiles(self.context.project, self.context.prepared, cache)
+
+    def video_files(self, names: list[str]) -> VideoFiles:
+        """Return what reads and writes the predictions on videos."""
+        return VideoFiles(self.context.output, self.context.cache_directory, names)
+
+    def labelled_video_writer(self, results: JobResults, cache: NodeCache) -> LabelledVideoWriter:
+        """Return a writer of the labelled videos of ``results``, which reads through ``cache``."""
+        names = results.predictions.keypoints
+        return LabelledVideoWriter(
+            self.project_files(cache),
+            self.video_files(names),
+            self.context.output,
+            self.context.cache_directory,
+            names,
+            results.style,
+        )
 
     def _frames(self, frames: Any, keypoints: int, wanted: set[str] | None) -> FrameResults:
         spec = self.context.job.spec
@@ -79,7 +122,7 @@ class Made:
         video = self.prepared.predict_videos[0]
         results = video_results(made_up_poses(video.frames, len(names)), spaces)
         predicted = [PredictedVideo(f"vid{number}" if number else "vid", video) for number in range(count)]
-        files = VideoFiles(self.context.output, self.context.cache_directory, names)
+        files = self.video_files(names)
         for each in predicted:
             files.write(self.model.sha256, each, results)
         return predicted

@@ -2,17 +2,14 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 
 from posefleet_api.job import parse_job
 from posefleet_api.status import Attempt, Status
-from posefleet_trainer.report.page import render_page
-from posefleet_trainer.report.tables import attempts_of, kept_files, manifest_of
+from posefleet_trainer.report.page import attempts_of, kept_files, manifest_of
 
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 EVIL = "<script>alert('x')</script>"
 _SECTIONS = ("training", "errors", "frames", "videos", "attempts", "manifest", "versions")
 _VOID = {"meta", "img", "br", "link"}
@@ -50,7 +47,7 @@ def parsed(page: str) -> Balance:
 
 
 def test_the_page_has_every_section_and_links_to_them(made):
-    page = render_page(made.material(), NOW)
+    page = made.page(made.results())
     addresses = parsed(page).addresses
     for section in _SECTIONS:
         assert f'id="{section}"' in page
@@ -58,7 +55,7 @@ def test_the_page_has_every_section_and_links_to_them(made):
 
 
 def test_the_page_asks_no_other_address_for_anything(made):
-    page = render_page(made.material(), NOW)
+    page = made.page(made.results())
     balance = parsed(page)
     beside = ("#", "data:image/", "../labelled_videos/", "../attempts/")
     assert all(address.startswith(beside) for address in balance.addresses)
@@ -67,9 +64,8 @@ def test_the_page_asks_no_other_address_for_anything(made):
 
 
 def test_names_warnings_and_paths_of_other_people_are_escaped(made):
-    material = made.material([EVIL, 'b"><img src=x onerror=y>', "{{ 7 * 7 }}"])
-    prepared = material.prepared.model_copy(update={"warnings": [f"labels row 3: {EVIL} is odd"]})
-    page = render_page(replace(material, prepared=prepared), NOW)
+    results = made.results([EVIL, 'b"><img src=x onerror=y>', "{{ 7 * 7 }}"])
+    page = made.page(replace(results, warnings=[f"labels row 3: {EVIL} is odd"]))
     assert "<script" not in page
     assert "onerror=y>" not in page
     assert "{{ 7 * 7 }}</td>" in page
@@ -80,35 +76,32 @@ def test_names_warnings_and_paths_of_other_people_are_escaped(made):
 @pytest.mark.parametrize("count", [1, 40])
 def test_any_number_of_keypoints_is_shown(made, count):
     names = [f"point {number}" for number in range(count)]
-    page = render_page(made.material(names), NOW)
+    page = made.page(made.results(names))
     parsed(page)
     assert all(f"{name}</td>" in page for name in names)
 
 
 def test_a_job_without_videos_or_test_frames_has_a_page(made):
-    page = render_page(made.material(sets={"train"}, videos=0), NOW)
+    page = made.page(made.results(sets={"train"}, videos=0))
     parsed(page)
     assert "No video was predicted." in page
     assert "validation," not in page
 
 
 def test_a_job_without_labelled_frames_to_look_at_has_a_page(made):
-    page = render_page(made.material(sets=set()), NOW)
+    page = made.page(made.results(sets=set()))
     parsed(page)
     assert "No frame has a label to compare with." in page
 
 
 def test_a_model_without_history_has_a_page(made):
-    material = made.material()
-    material.model.history, kept = [], material.model.history
-    try:
-        assert "no record of its training" in render_page(material, NOW)
-    finally:
-        material.model.history = kept
+    results = made.results()
+    untrained = replace(results.model, history=[])
+    assert "no record of its training" in made.page(replace(results, model=untrained))
 
 
 def test_many_videos_do_not_make_a_huge_page(made):
-    page = render_page(made.material(videos=30), NOW)
+    page = made.page(made.results(videos=30))
     assert "The first 8 of 30 videos" in page
     assert len(page) < 4_000_000
 

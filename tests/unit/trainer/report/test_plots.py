@@ -1,4 +1,4 @@
-"""Plots of whatever numbers come."""
+"""Charts of any numbers are well formed, and show the extremes."""
 
 from xml.etree import ElementTree
 
@@ -7,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from posefleet_trainer.report.charts import doubts, training_curves
-from posefleet_trainer.report.plots import Chart, Line, Rule, draw_chart, linear_scale, log_scale, thinned, ticks
+from posefleet_trainer.report.plots import (
+    Chart,
+    Line,
+    ReferenceLine,
+    downsample,
+    draw_chart,
+    linear_scale,
+    log_scale,
+    ticks,
+)
 
 NUMBERS = st.floats(-1e6, 1e6) | st.just(float("nan"))
 
@@ -16,7 +24,9 @@ NUMBERS = st.floats(-1e6, 1e6) | st.just(float("nan"))
 @given(arrays(np.float64, st.integers(0, 60), elements=NUMBERS), st.booleans(), st.booleans())
 def test_any_series_gives_a_well_formed_picture(values, logarithmic, from_zero):
     line = Line(np.arange(len(values)), values, "red", "a < b")
-    chart = Chart("t & t", [line], "x", rules=[Rule(3.0, "ε")], logarithmic=logarithmic, from_zero=from_zero)
+    chart = Chart(
+        "t & t", [line], "x", reference_lines=[ReferenceLine(3.0, "ε")], logarithmic=logarithmic, from_zero=from_zero
+    )
     drawn = draw_chart(chart)
     ElementTree.fromstring(drawn)
     assert "nan" not in drawn
@@ -25,7 +35,7 @@ def test_any_series_gives_a_well_formed_picture(values, logarithmic, from_zero):
 
 @given(arrays(np.float64, st.integers(1, 5000), elements=NUMBERS), st.integers(4, 300))
 def test_thinning_keeps_the_extremes(values, most):
-    places, kept = thinned(values, most)
+    places, kept = downsample(values, most)
     assert len(kept) <= most
     assert list(places) == sorted(places)
     if np.isfinite(values).any():
@@ -44,18 +54,3 @@ def test_ticks_lie_on_the_axis_and_are_few(low, reach, about):
 @given(st.floats(1e-9, 1e3), st.floats(1.2, 1e9))
 def test_logarithmic_axes_have_ticks(low, ratio):
     assert ticks(log_scale((low, low * ratio), (100, 0)), 4)
-
-
-def test_stretches_of_low_confidence_are_shaded_and_no_others():
-    confidence = np.ones(100, np.float32)
-    confidence[40:60] = 0.1
-    (band,) = doubts(confidence)
-    assert (band.start, band.stop) == (40, 60)
-    assert doubts(np.ones(1000, np.float32)) == []
-    assert doubts(np.zeros(0, np.float32)) == []
-
-
-def test_a_training_gives_a_plot_for_each_loss_the_error_and_the_rate():
-    history = [{"step": 4, "epoch": 1, "losses": {"heatmap": 0.1, "unimodal": 0.0}, "learning_rate": 0.001}]
-    assert len(training_curves(history)) == 3
-    assert len(training_curves([*history, {**history[0], "step": 8, "validation_pixel_error": 3.0}])) == 4

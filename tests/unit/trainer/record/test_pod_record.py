@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from posefleet_trainer.record.keeping import Keeper
+from posefleet_trainer.record.pod_record import PeriodicUpload
 
 
 class Shelf:
@@ -22,24 +22,24 @@ class Shelf:
 
 def test_a_document_is_put_while_it_changes_and_at_the_end():
     shelf, pages = Shelf(), [b"one"]
-    keeper = Keeper({"log": lambda: pages[-1]}, shelf.put, every_seconds=0.01)
+    upload = PeriodicUpload({"log": lambda: pages[-1]}, shelf.put, every_seconds=0.01)
     assert shelf.arrived.wait(10)
     pages.append(b"two")
-    keeper.close(10)
+    upload.close(10)
     assert shelf.given == [("log", b"one"), ("log", b"two")]
 
 
 def test_what_has_nothing_to_say_is_not_put():
     shelf = Shelf()
-    Keeper({"log": lambda: None}, shelf.put, every_seconds=60).close(10)
+    PeriodicUpload({"log": lambda: None}, shelf.put, every_seconds=60).close(10)
     assert shelf.given == []
 
 
 def test_a_store_that_hangs_does_not_hold_up_the_end():
     hanging = threading.Event()
-    keeper = Keeper({"log": lambda: b"text"}, lambda name, content: hanging.wait(60) and None, every_seconds=60)
+    upload = PeriodicUpload({"log": lambda: b"text"}, lambda name, content: hanging.wait(60) and None, every_seconds=60)
     began = time.monotonic()
-    keeper.close(0.2)
+    upload.close(0.2)
     assert time.monotonic() - began < 5
     hanging.set()
 
@@ -54,8 +54,8 @@ def test_a_store_that_fails_is_told_once_and_tried_again(capfd: pytest.CaptureFi
             raise ConnectionError("away")
         recovered.set()
 
-    keeper = Keeper({"log": lambda: b"text"}, put, every_seconds=0.01)
+    upload = PeriodicUpload({"log": lambda: b"text"}, put, every_seconds=0.01)
     assert recovered.wait(10)
-    keeper.close(10)
+    upload.close(10)
     assert len(tries) == 3
     assert capfd.readouterr().err == "logs and summary are not in the store: away\n"

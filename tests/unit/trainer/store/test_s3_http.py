@@ -32,20 +32,20 @@ def failing(times: int):
 
 def test_what_fails_for_a_while_succeeds_in_the_end():
     clock = Clock()
-    assert clock.patience(20).insist(failing(4)) == "answer"
+    assert clock.patience(20).retry(failing(4)) == "answer"
     assert clock.naps == [0.2, 0.4, 0.8, 1.6]
 
 
 def test_delays_stop_growing():
     clock = Clock()
-    clock.patience(100).insist(failing(9))
+    clock.patience(100).retry(failing(9))
     assert max(clock.naps) == LONGEST_DELAY_SECONDS
 
 
 def test_patience_ends_on_time_with_the_last_reason():
     clock = Clock()
     with pytest.raises(NoAnswer) as gave_up:
-        clock.patience(20).insist(failing(1000))
+        clock.patience(20).retry(failing(1000))
     assert clock.now == pytest.approx(20)
     assert (gave_up.value.seconds, gave_up.value.reason) == (20, "connection refused")
 
@@ -57,5 +57,5 @@ def test_other_failures_are_not_repeated():
         raise ValueError("wrong")
 
     with pytest.raises(ValueError, match="wrong"):
-        clock.patience(20).insist(attempt)
+        clock.patience(20).retry(attempt)
     assert clock.naps == []

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from posefleet_api.status import Stage
-from posefleet_trainer.gang.imports import imported_meanwhile
+from posefleet_trainer.gang.imports import import_in_background
 from posefleet_trainer.main import STAGES
 from posefleet_trainer.telemetry.progress import Timeline
 
@@ -48,14 +48,14 @@ def test_all_stages_can_be_asked_for():
 def test_a_module_is_there_after_the_block_in_which_it_was_imported():
     name = "wave"
     sys.modules.pop(name, None)
-    with imported_meanwhile(name):
+    with import_in_background(name):
         assert not gc.isenabled()
     assert name in sys.modules
     assert gc.isenabled()
 
 
 def test_a_module_that_cannot_be_imported_is_told():
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"), imported_meanwhile("no_such_module"):
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"), import_in_background("no_such_module"):
         pass
     assert gc.isenabled()
 

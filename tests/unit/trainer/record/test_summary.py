@@ -9,12 +9,14 @@ import pytest
 
 from posefleet_api.outcomes import ExitCode, ProgressReport, TerminationMessage
 from posefleet_api.status import Progress
-from posefleet_trainer.gang.launcher import RankEnd
+from posefleet_trainer.gang.ending import RankEnd
 from posefleet_trainer.record.facts import FactsFile, GpuFinding, RankFindings
-from posefleet_trainer.record.summary import AttemptSummary, Frame, counted_in, summarize
+from posefleet_trainer.record.pod_record import FACTS_FILE
+from posefleet_trainer.record.summary import AttemptEnd, AttemptStart, AttemptSummary, counted_in, summarize
 from unit.trainer.training.tiny import TinyProject
 
-FRAME = Frame(began=1_700_000_000.0, ended=1_700_000_090.5, number=3, nodes=2, processes_per_node=2)
+START = AttemptStart(seconds=1_700_000_000.0, number=3, nodes=2, processes_per_node=2)
+ENDED = 1_700_000_090.5
 COUNTING = """
 import os, signal, sys
 from posefleet_trainer.telemetry.metrics import CACHE_HITS, STEP_SECONDS, STORE_BYTES
@@ -30,7 +32,8 @@ def of(folder: Path, code: int, message: TerminationMessage | None = None) -> At
     end = RankEnd(0, code, folder / "rank-0.json")
     if message is not None:
         end.message_file.write_bytes(message.encode())
-    return summarize(TinyProject().job(folder, "out"), FRAME, end, folder)
+    attempt_end = AttemptEnd(ENDED, end.exit_code, end.message)
+    return summarize(TinyProject().job(folder, "out"), START, attempt_end, folder / FACTS_FILE, folder)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +74,7 @@ def test_a_rank_that_is_killed_leaves_what_it_noted_and_counted(tmp_path: Path):
 
 
 def test_an_attempt_that_runs_has_no_outcome_yet(tmp_path: Path):
-    running = Frame(began=0.0, ended=None, number=1, nodes=1, processes_per_node=1)
-    told = summarize(TinyProject().job(tmp_path, "out"), running, None, tmp_path)
+    told = summarize(TinyProject().job(tmp_path, "out"), START, None, tmp_path / FACTS_FILE, tmp_path)
     assert (told.outcome, told.end_time, told.facts.report) == ("", None, None)
 
 
@@ -88,4 +90,4 @@ def test_a_file_of_facts_that_is_damaged_is_passed_over(tmp_path: Path):
 def test_a_message_that_a_full_disk_has_cut_does_not_hide_the_end(tmp_path: Path):
     (tmp_path / "rank-0.json").touch()
     end = RankEnd(0, ExitCode.INVALID_INPUT, tmp_path / "rank-0.json")
-    assert end.message.message == "rank 0 ended by exit code 78 without a word; its log says more"
+    assert end.message.message == "rank 0 ended with exit code 78 and left no message; see its log"

@@ -17,7 +17,7 @@ print(metrics.exposition().decode())
 """
 LAUNCHER = """
 import os, pathlib, sys
-from posefleet_trainer.launch import launch
+from posefleet_trainer.gang.launcher import launch
 sys.exit(launch([], pathlib.Path("job.json"), {**os.environ, "PYTHONPATH": "standin"}))
 """
 
