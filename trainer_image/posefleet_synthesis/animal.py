@@ -118,20 +118,20 @@ class Solid:
 
 
 def balls(centres: Array, radii: Array, material: Material, stretch: Array | None = None) -> Solid:
-    """A ball at each of ``centres`` (n, 3), pulled by the (3, 3) matrix ``stretch`` if given."""
+    """Return a ball at each of ``centres`` (n, 3), stretched by the (3, 3) matrix ``stretch`` if given."""
     radii = np.broadcast_to(radii, (len(centres),))
     shape = np.eye(3) if stretch is None else stretch
     return Solid(centres, radii[:, None, None] * shape, np.full(len(centres), float(material)))
 
 
 def limb(start: Array, end: Array, radii: tuple[float, float], material: Material, count: int) -> Solid:
-    """A tapering limb from ``start`` to ``end``."""
+    """Return a limb that tapers from ``start`` to ``end``."""
     share = np.linspace(0.0, 1.0, count)[:, None]
     return balls(start + share * (end - start), np.linspace(*radii, count), material)
 
 
 def animal(pose: Pose) -> Solid:
-    """The whole animal."""
+    """Return the solid of the whole animal in ``pose``."""
     solid = _trunk(pose) + _head(pose) + _tail(pose)
     for index, leg in enumerate(pose.legs):
         solid += _hind_leg(pose, leg) if index >= 2 else _front_leg(pose, leg)

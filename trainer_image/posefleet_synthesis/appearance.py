@@ -12,7 +12,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Appearance:
-    """Colours are linear RGB from 0 to 1."""
+    """The colours, the light and the optics of a recording. Colours are linear RGB from 0 to 1."""
 
     back: Colour
     belly: Colour
@@ -67,8 +67,8 @@ DUSK = Appearance(
 )
 
 
-def varied(appearance: Appearance, source: np.random.Generator) -> Appearance:
-    """The same set-up on another day: coat, lamp and exposure a little different."""
+def vary_appearance(appearance: Appearance, source: np.random.Generator) -> Appearance:
+    """Return an appearance of the same set-up on another day, with slightly different coat, lamp and exposure."""
     tint = source.uniform(0.94, 1.06, size=3)
     shade = float(source.uniform(0.88, 1.12))
     right, down, near = appearance.light
@@ -103,8 +103,8 @@ def brushed(source: np.random.Generator, height: int, width: int, length: float)
     return result
 
 
-def looked_up(texture: Array, rows: Array, columns: Array) -> Array:
-    """``texture`` at fractional positions, repeated in both directions; rows and columns broadcast."""
+def sample_texture(texture: Array, rows: Array, columns: Array) -> Array:
+    """Interpolate ``texture``, repeated in both directions, at fractional positions; rows and columns broadcast."""
     height, width = texture.shape
     top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
     down, across = rows - top, columns - left

@@ -49,8 +49,8 @@ class Camera:
         return result
 
 
-def looking(towards: Array, right: Array, **placement: object) -> Camera:
-    """A camera that looks along ``towards`` with world direction ``right`` (about) to the right of its picture."""
+def camera_towards(towards: Array, right: Array, **placement: object) -> Camera:
+    """Return a camera that looks along ``towards`` and shows the world direction ``right`` roughly to the right."""
     near = -normalised(towards)
     across = normalised(right - (right @ near) * near)
     down = -np.cross(near, across)
@@ -66,14 +66,14 @@ def two_views(size: int, seed_shift: float = 0.0) -> tuple[Camera, Camera]:
     """
     scale = size / 256.0
     half = size // 2
-    side = looking(
+    side = camera_towards(
         np.array([0.06 + seed_shift, 1.0, -0.10]),
         np.array([1.0, 0.0, 0.0]),
         pixels_per_unit=1.13 * scale,
         origin=(137.0 * scale, 103.0 * scale),
         rows=(0, half - 2),
     )
-    below = looking(
+    below = camera_towards(
         np.array([0.03 - seed_shift, -0.05, 1.0]),
         np.array([1.0, 0.02, 0.0]),
         pixels_per_unit=1.10 * scale,
@@ -110,7 +110,7 @@ class Surface:
 
 
 def surface(solid: Solid, camera: Camera, width: int, oversampling: int) -> Surface:
-    """The nearest surface of ``solid`` at every sample of a view that is ``width`` pixels wide."""
+    """Find the nearest surface of ``solid`` at every sample of a view that is ``width`` pixels wide."""
     height = (camera.rows[1] - camera.rows[0]) * oversampling
     depth = np.full((height, width * oversampling), _FAR, dtype=np.float64)
     part = np.full(depth.shape, NOTHING, dtype=np.int32)

@@ -24,7 +24,7 @@ _UPPER, _LOWER = (12.0, 12.5), (11.5, 10.5)
 
 @dataclass(frozen=True)
 class Motion:
-    """What changes over the frames of a recording, every field (frames,)."""
+    """The motion of a recording. Every field has one value for each frame, (frames,)."""
 
     phase: Array
     """Strides since the start."""
@@ -48,13 +48,13 @@ class Motion:
         return self.phase * STRIDE_LENGTH / DUTY
 
     def at(self, frame: int) -> "Moment":
-        """The values of one frame."""
+        """Return the values of one frame."""
         return Moment(**{field.name: float(getattr(self, field.name)[frame]) for field in fields(self)})
 
 
 @dataclass(frozen=True)
 class Moment:
-    """The fields of ``Motion`` in one frame."""
+    """The fields of ``Motion`` at one frame."""
 
     phase: float
     effort: float
@@ -96,7 +96,7 @@ def run_on_belt(source: np.random.Generator, frames: int, frames_per_second: flo
 
 
 def pose_at(moment: Moment) -> Pose:
-    """The pose of one moment."""
+    """Return the pose of the animal at one moment."""
     bounce = 1.1 * moment.effort * np.cos(4.0 * np.pi * moment.phase)
     roll = 0.05 * moment.effort * np.sin(2.0 * np.pi * moment.phase)
     axes = rotation(moment.yaw, moment.pitch, roll)

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from posefleet_synthesis.appearance import DAY, DUSK, varied
+from posefleet_synthesis.appearance import DAY, DUSK, vary_appearance
 from posefleet_synthesis.files import labels_of, read_film, write_film, write_points, write_visibility
 from posefleet_synthesis.numbers import Array, Image, random_source
 from posefleet_synthesis.recording import FRAMES_PER_SECOND, Recording, Shot, record
@@ -83,7 +83,7 @@ def video_name(number: int) -> str:
 def _write_video(plan: Plan, number: int) -> Labels:
     cv2.setNumThreads(1)
     name = video_name(number)
-    appearance = varied(DAY, random_source(plan.seed, number, 5))
+    appearance = vary_appearance(DAY, random_source(plan.seed, number, 5))
     recording = record((plan.seed, number), plan.frames, plan.size, appearance)
     shots: list[Shot] = []
     film = plan.directory / "videos" / f"{name}.mp4"

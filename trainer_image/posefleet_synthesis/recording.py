@@ -21,7 +21,7 @@ _SKIN_DEPTH = 9.0
 
 @dataclass(frozen=True)
 class Shot:
-    """One frame."""
+    """One frame of a recording with the truth about its keypoints."""
 
     picture: Image
     """(size, size, 3) RGB."""
@@ -53,7 +53,7 @@ class Recording:
         return np.concatenate([camera.project(body)[:, :2] for camera in self.cameras])
 
     def shot(self, frame: int) -> Shot:
-        """Film one frame."""
+        """Draw one frame and return it with the truth about its keypoints."""
         pose = pose_at(self.motion.at(frame))
         solid = animal(pose)
         belt = float(self.motion.belt[frame])
@@ -75,7 +75,7 @@ class Recording:
         draw_hairs(view, self.coat, solid, pose, camera, seen)
 
     def _visibility(self, pose: Pose, surfaces: list[Surface], hidden: Image) -> tuple[Mask, Mask]:
-        """Which points the skin leaves visible, and which stand behind a prop."""
+        """Return which keypoints the body does not hide, and which are behind a prop."""
         shown, behind = [], []
         body = pose.body_points()
         for camera, seen in zip(self.cameras, surfaces, strict=True):
@@ -89,7 +89,7 @@ class Recording:
         return np.concatenate(shown), np.concatenate(behind)
 
     def _exposed(self, picture: Array, frame: int) -> Image:
-        """Lens, sensor and noise."""
+        """Apply the blur of the lens, the resolution of the sensor, flicker and noise."""
         size = self.scene.size
         sharp = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 0.9)
         small = cv2.resize(sharp, (size, size), interpolation=cv2.INTER_AREA)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from posefleet_synthesis.appearance import Appearance, brushed, clouds, looked_up
+from posefleet_synthesis.appearance import Appearance, brushed, clouds, sample_texture
 from posefleet_synthesis.camera import Camera
 from posefleet_synthesis.numbers import Array, Image, Mask, smooth_step
 
@@ -17,7 +17,7 @@ _LAMP_SECONDS = 0.8
 
 @dataclass(frozen=True)
 class Scene:
-    """The still parts, drawn once a recording at the oversampled size."""
+    """The parts that do not move, drawn once for each recording at the oversampled size."""
 
     appearance: Appearance
     size: int
@@ -28,7 +28,7 @@ class Scene:
 
 
 def build_scene(source: np.random.Generator, appearance: Appearance, size: int, oversampling: int) -> Scene:
-    """Draw what does not move."""
+    """Draw the parts of the scene that do not move."""
     side = size * oversampling
     rows = (np.arange(side) + 0.5) / side
     wall = _wall(source, appearance, side)
@@ -71,7 +71,7 @@ def _glass(source: np.random.Generator, appearance: Appearance, side: int) -> Ar
 
 
 def backdrop(scene: Scene, cameras: tuple[Camera, Camera], belt: float, seconds: float) -> Array:
-    """(h, w, 3) everything behind the animal at a moment."""
+    """Return everything behind the animal at one moment as (h, w, 3)."""
     picture = scene.still.copy()
     _draw_belt(picture, scene, cameras[0], belt)
     _draw_tracks(picture, scene, cameras[1], belt)
@@ -89,7 +89,7 @@ def _draw_belt(picture: Array, scene: Scene, camera: Camera, belt: float) -> Non
     columns = (np.arange(picture.shape[1]) / count - camera.origin[0]) / scale + belt
     rows = np.arange(top, bottom)[:, None] / count
     ribs = 0.5 + 0.5 * np.sin(2.0 * np.pi * columns / 11.0)
-    worn = looked_up(scene.belt_texture, rows * 1.5, columns * 2.0)
+    worn = sample_texture(scene.belt_texture, rows * 1.5, columns * 2.0)
     face = (rows < near).astype(float)
     lit = 0.80 + 0.30 * face + 0.12 * worn + (1 - face) * (0.22 * smooth_step(0.55, 0.75, ribs) - 0.25)
     lit *= 1.0 - 0.3 * smooth_step(near + 6.0, near + 16.0, rows)
@@ -102,7 +102,7 @@ def _draw_tracks(picture: Array, scene: Scene, camera: Camera, belt: float) -> N
     count, scale = scene.oversampling, camera.pixels_per_unit
     columns = (np.arange(picture.shape[1]) / count - camera.origin[0]) / scale + belt
     rows = np.arange(camera.rows[0] * count, camera.rows[1] * count)[:, None] / count
-    worn = looked_up(scene.belt_texture, rows * 0.7, columns * 1.2)
+    worn = sample_texture(scene.belt_texture, rows * 0.7, columns * 1.2)
     view = slice(camera.rows[0] * count, camera.rows[1] * count)
     picture[view] *= (1.0 + 0.055 * worn)[..., None]
     aside = np.abs(rows - camera.origin[1]) / scale

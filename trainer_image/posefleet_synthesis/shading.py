@@ -6,20 +6,20 @@ import cv2
 import numpy as np
 
 from posefleet_synthesis.animal import Material, Pose, Solid
-from posefleet_synthesis.appearance import Appearance, brushed, clouds, looked_up
+from posefleet_synthesis.appearance import Appearance, brushed, clouds, sample_texture
 from posefleet_synthesis.camera import Camera, Surface
 from posefleet_synthesis.numbers import Array, Whole, normalised, smooth_step
 
 _HAIRS = 1500
 _GRAIN_PER_UNIT = 2.2
 _FURRED = (Material.TRUNK, Material.HEAD, Material.LEG)
-#: The mirror's lamp stands beside the camera.
+#: The direction to the lamp of the view from below, which stands beside the camera.
 _BELOW_LIGHT = (-0.25, -0.35, 0.9)
 
 
 @dataclass(frozen=True)
 class Coat:
-    """One animal's fur."""
+    """The fur of one animal: a grain that is fixed to the body, and single hairs that break its outline."""
 
     strands: Array
     """(rows, columns) fine grain along the body."""
@@ -38,14 +38,14 @@ class Coat:
         """(n,) brightness pattern at points (n, 3) in the trunk's axes."""
         angle = np.arctan2(local[:, 1], local[:, 2])
         rows, columns = angle * 24.0, local[:, 0] * _GRAIN_PER_UNIT
-        fine = looked_up(self.strands, rows, columns)
-        broad = looked_up(self.patches, rows * 0.5, columns * 0.7)
+        fine = sample_texture(self.strands, rows, columns)
+        broad = sample_texture(self.patches, rows * 0.5, columns * 0.7)
         result: Array = 0.55 * fine + 0.9 * broad
         return result
 
 
 def grow_coat(source: np.random.Generator) -> Coat:
-    """A coat of its own for every state of ``source``."""
+    """Draw the fur of one animal at random from ``source``."""
     return Coat(
         strands=brushed(source, 151, 256, length=4.0),
         patches=clouds(source, 76, 256, coarsest=32, octaves=3),
@@ -82,7 +82,7 @@ def draw_hairs(picture: Array, coat: Coat, solid: Solid, pose: Pose, camera: Cam
 def shade(
     view: Surface, solid: Solid, pose: Pose, camera: Camera, appearance: Appearance, coat: Coat, below: bool
 ) -> Array:
-    """(h, w, 3) colours of the view, black where nothing is."""
+    """Return the colours of the view as (h, w, 3), black where the animal is not."""
     rows, columns = np.nonzero(view.covered)
     points = _world_points(view, camera, rows, columns)
     normal = view.normal[rows, columns]

@@ -12,7 +12,6 @@ from posefleet_trainer.preparation.checks import check_job
 from posefleet_trainer.preparation.load import Pointer
 from posefleet_trainer.preparation.records import dataset_hash, have_blobs, read_record, request_hash, write_record
 from posefleet_trainer.store.base import Store
-from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.open import check_writable
 
 _log = logging.getLogger(__name__)
@@ -82,7 +81,7 @@ def _build(context: Context, project: Project, key: str) -> Prepared:
         videos = VideoPreparer(
             context.project,
             context.prepared,
-            NodeCache(context.cache_directory, context.cache_bytes),
+            context.open_cache(),
             scratch=Path(folder),
             scratch_bytes=context.cache_bytes,
             cpus=context.job.spec.resources.cpus_per_node,

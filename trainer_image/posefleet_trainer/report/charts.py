@@ -198,13 +198,13 @@ def error_charts(results: VideoResults, temporal_epsilon: float | None) -> list[
     charts = [_jump_chart(results, temporal_epsilon)]
     for title, errors in (("single-view", results.single_view), ("multi-view", results.multi_view)):
         if errors is not None:
-            charts.append(_pca_chart(f"Distance to the {title} PCA plane, pixels", errors))
+            charts.append(_pca_chart(f"Distance to the {title} PCA subspace, pixels", errors))
     return charts
 
 
 def _jump_chart(results: VideoResults, epsilon: float | None) -> Markup:
     lines = [] if epsilon is None else [ReferenceLine(epsilon, f"ε {epsilon:g}")]
-    return _error_chart("Jump from the frame before, pixels", results.temporal_norm, lines)
+    return _error_chart("Jump from the previous frame, pixels", results.temporal_norm, lines)
 
 
 def _pca_chart(title: str, errors: PcaErrors) -> Markup:

@@ -9,7 +9,6 @@ from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.preparation.load import fetch_training_files, load_prepared
 from posefleet_trainer.preparation.prepare import prepare
-from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.telemetry.metrics import CACHE_HITS
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from unit.trainer.dataset.projects import ProjectFolder, a_context
@@ -20,7 +19,7 @@ def test_files_that_another_rank_has_brought_are_signs_of_life(tmp_path: Path) -
     ProjectFolder(tmp_path / "project").with_frames(6).with_video()
     context = a_context(tmp_path)
     prepared = prepare(context)
-    cache = NodeCache(context.cache_directory, context.cache_bytes)
+    cache = context.open_cache()
     fetch_training_files(context.prepared, cache, context.job.spec, prepared, context.progress)
 
     of_rank_0 = ProgressTracker(1)
