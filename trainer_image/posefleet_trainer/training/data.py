@@ -1,9 +1,9 @@
-"""What a training reads: prepared data, brought to this node and opened."""
+"""The data of a training: prepared files on this node, split into sets and opened for the loader."""
 
 from dataclasses import dataclass
 
 from posefleet_api.job import Spec
-from posefleet_trainer.context import Context
+from posefleet_trainer.context import Rank
 from posefleet_trainer.dataset.frame_archive import FrameArchive
 from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, Video, wants_clips
 from posefleet_trainer.dataset.split import SetName, split_frames
@@ -12,7 +12,7 @@ from posefleet_trainer.loading.clips import ClipLoader, ClipVideo
 from posefleet_trainer.loading.devices import choose_devices
 from posefleet_trainer.loading.labelled import FrameStore, LabelledLoader
 from posefleet_trainer.loading.loader import TrainingLoader
-from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.models.coordinates import Grid, image_grid
 from posefleet_trainer.preparation.load import Fetched
 from posefleet_trainer.training.plan import Plan
 from posefleet_trainer.video.index import VideoIndex
@@ -20,7 +20,7 @@ from posefleet_trainer.video.index import VideoIndex
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything on this node's disk; it stays there until the process ends."""
+    """The opened data; its files stay on this node's disk until their cache is closed."""
 
     training: FrameStore
     validation: FrameStore
@@ -33,7 +33,7 @@ def open_data(spec: Spec, prepared: Prepared, fetched: Fetched) -> TrainingData:
     Raises:
         InvalidInput: there is nothing to train on.
     """
-    image = image_size(spec)
+    image = image_grid(spec.model)
     archive = FrameArchive(fetched.path(prepared.frames_archive))
     sets = split_frames(prepared.frames, spec.dataset.split, spec.training.seed)
 
@@ -50,9 +50,9 @@ def open_data(spec: Spec, prepared: Prepared, fetched: Fetched) -> TrainingData:
     )
 
 
-def open_loader(context: Context, data: TrainingData, plan: Plan, first_step: int, threads: int) -> TrainingLoader:
-    """The batches of this rank from ``first_step`` on, made where this machine can."""
-    rank, seed, image = context.rank, context.job.spec.training.seed, data.training.image
+def open_loader(data: TrainingData, plan: Plan, rank: Rank, seed: int, first_step: int, threads: int) -> TrainingLoader:
+    """Open the loader of the batches of ``rank`` from ``first_step`` on, on the GPU where this machine allows it."""
+    image = data.training.image
     devices = choose_devices(rank.local_index, image, has_clips=bool(data.clips))
     labelled = LabelledLoader(
         data.training, plan.frame_share(rank.index), seed, first_step, device_id=devices.frames, threads=threads
@@ -74,11 +74,6 @@ def open_loader(context: Context, data: TrainingData, plan: Plan, first_step: in
     return TrainingLoader(
         labelled, clips, first_step=first_step, first_clip_step=plan.first_clip_step, steps=plan.steps
     )
-
-
-def image_size(spec: Spec) -> Grid:
-    """The size that the network sees."""
-    return Grid(spec.model.image_size.height, spec.model.image_size.width)
 
 
 def _clip_video(fetched: Fetched, video: Video) -> ClipVideo:

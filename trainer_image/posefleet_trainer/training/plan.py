@@ -1,4 +1,7 @@
-"""The learning rate: a function of the part of the training that is done, so it has no state to save."""
+"""The plan of a training: its steps and epochs, the samples of each rank, and the learning rate.
+
+The learning rate is a function of the part of the training that is done, so that a checkpoint need not contain it.
+"""
 
 import math
 from dataclasses import dataclass

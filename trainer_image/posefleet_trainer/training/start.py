@@ -1,88 +1,94 @@
-"""What a training starts from: an earlier attempt's checkpoint, given weights, or random numbers."""
+"""The start of a training: an earlier attempt's checkpoint, weights that the manifest names, or random numbers."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.prepared import Prepared
+from posefleet_api.job import Spec
+from posefleet_trainer.context import Rank
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.gang.collectives import from_first, wait_for_all
 from posefleet_trainer.models.backbones import file_weights, hub_weights
+from posefleet_trainer.models.coordinates import image_grid
 from posefleet_trainer.models.network import PoseNetwork
+from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.open import open_file
-from posefleet_trainer.training.checkpoints import CheckpointManifest
-from posefleet_trainer.training.data import image_size
+from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.training.resume import TrainingState, fetch_checkpoint, newest_checkpoint
 
-#: How long a weights file outside the output folder is waited for.
+#: How long requests for a weights file outside the output folder are repeated while its store does not answer.
 _PATIENCE_SECONDS = 120.0
 
 
-@dataclass(frozen=True)
-class Start:
-    """A network at the first step of this attempt, and the state that it has if it was trained before."""
+def find_state(
+    output: Store, cache: NodeCache, fingerprint: str, rank: Rank, progress: ProgressTracker
+) -> TrainingState | None:
+    """Return the state in the newest checkpoint of this training; None if there is none.
 
-    network: PoseNetwork
-    state: TrainingState | None
-
-
-def find_start(context: Context, prepared: Prepared, cache: NodeCache, fingerprint: str) -> Start:
-    """The same start on all ranks.
+    Rank 0 chooses the checkpoint for all ranks, which could choose differently if the store changed meanwhile.
 
     Raises:
-        InvalidInput: the weights that the manifest names cannot be had.
         StoreUnreachable: the store did not answer.
     """
-    manifest = _agreed_checkpoint(context, cache, fingerprint)
-    state = fetch_checkpoint(context.output, cache, manifest) if manifest else None
-    spec = context.job.spec
+    found = newest_checkpoint(output, cache, fingerprint, progress) if rank.index == 0 else None
+    manifest = from_first(found)
+    return fetch_checkpoint(output, cache, manifest) if manifest else None
+
+
+def starting_network(
+    spec: Spec, keypoints: int, state: TrainingState | None, cache: NodeCache, hub_directory: Path, rank: Rank
+) -> PoseNetwork:
+    """Return the network as it is before the first step of this attempt, the same on all ranks.
+
+    Args:
+        spec: the manifest.
+        keypoints: number of heatmaps.
+        state: what an earlier attempt has left; its weights are used if there is one.
+        cache: of this node, for files that the manifest names.
+        hub_directory: keeps what is downloaded from the public hub.
+        rank: of this process.
+
+    Raises:
+        InvalidInput: the weights that the manifest names cannot be read or do not fit.
+        StoreUnreachable: the store of a weights file did not answer.
+    """
     torch.manual_seed(spec.training.seed)
-    weights = None if state or spec.checkpoint.resume_from else _backbone_weights(context, cache)
+    resume_from = spec.checkpoint.resume_from
+    weights = None if state or resume_from else _backbone_weights(spec, cache, hub_directory, rank)
     try:
-        network = PoseNetwork(spec.model.backbone, image_size(spec), len(prepared.keypoints), weights)
+        network = PoseNetwork(spec.model.backbone, image_grid(spec.model), keypoints, weights)
     except RuntimeError as error:
         raise InvalidInput(
             f"model.weights: {spec.model.weights} does not fit {spec.model.backbone}: {error}"
         ) from error
     if state:
         network.load_state_dict(state.weights)
-    elif spec.checkpoint.resume_from:
-        _load_given(context, cache, network)
-    return Start(network, state)
+    elif resume_from:
+        _load_given(spec, cache, network)
+    return network
 
 
-def _agreed_checkpoint(context: Context, cache: NodeCache, fingerprint: str) -> CheckpointManifest | None:
-    """What rank 0 finds: the ranks must not choose differently when the store changes meanwhile."""
-    found = None
-    if context.rank.index == 0:
-        found = newest_checkpoint(context.output, cache, fingerprint, context.progress)
-    agreed: CheckpointManifest | None = from_first(found)
-    return agreed
-
-
-def _backbone_weights(context: Context, cache: NodeCache) -> dict[str, torch.Tensor] | None:
-    model = context.job.spec.model
+def _backbone_weights(spec: Spec, cache: NodeCache, hub_directory: Path, rank: Rank) -> dict[str, torch.Tensor] | None:
+    """Return the weights of ``model.weights``; None for ``none``."""
+    model = spec.model
     if model.weights == "none":
         return None
     if model.weights == "imagenet":
-        directory = context.cache_directory / "hub"
-        # One rank of a node downloads; the others find what it left.
-        if context.rank.local_index != 0:
+        # One rank of a node downloads; the others find its file.
+        if rank.local_index != 0:
             wait_for_all()
-        weights = hub_weights(model.backbone, directory)
-        if context.rank.local_index == 0:
+        weights = hub_weights(model.backbone, hub_directory)
+        if rank.local_index == 0:
             wait_for_all()
         return weights
-    return file_weights(_fetched(context, cache, model.weights, "model.weights"), model.weights)
+    return file_weights(_fetched(spec, cache, model.weights, "model.weights"), model.weights)
 
 
-def _load_given(context: Context, cache: NodeCache, network: PoseNetwork) -> None:
-    """The weights of ``checkpoint.resumeFrom``: another job's checkpoint or model."""
-    uri = context.job.spec.checkpoint.resume_from
-    path = _fetched(context, cache, uri, "checkpoint.resumeFrom")
+def _load_given(spec: Spec, cache: NodeCache, network: PoseNetwork) -> None:
+    """Load the weights of ``checkpoint.resumeFrom``, the checkpoint or the model of another job."""
+    uri = spec.checkpoint.resume_from
+    path = _fetched(spec, cache, uri, "checkpoint.resumeFrom")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(content["weights"])
@@ -94,8 +100,9 @@ def _load_given(context: Context, cache: NodeCache, network: PoseNetwork) -> Non
         ) from error
 
 
-def _fetched(context: Context, cache: NodeCache, uri: str, where: str) -> Path:
-    store, key = open_file(uri, context.job.spec.storage, patience_seconds=_PATIENCE_SECONDS)
+def _fetched(spec: Spec, cache: NodeCache, uri: str, where: str) -> Path:
+    """Download the file that the field ``where`` of the manifest names."""
+    store, key = open_file(uri, spec.storage, patience_seconds=_PATIENCE_SECONDS)
     found = store.find(key)
     if found is None:
         raise InvalidInput(f"{where}: {uri} does not exist; upload it or correct the URI")
