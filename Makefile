@@ -10,6 +10,7 @@ READY := $(VENV)/.ready
 
 PROJECT ?=
 KEEP ?=
+ONLY ?=
 SEED ?= 0
 SKIP ?=
 
@@ -18,7 +19,7 @@ TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE_IMAGE ?=
 BUILD_IMAGE = $(PYTHON) scripts/build_image.py --revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
 
-.PHONY: help setup demo test verify generate lock images sbom e2e e2e-image chaos bench clean
+.PHONY: help setup demo test mutants verify generate lock images sbom e2e e2e-image chaos bench clean
 
 help:  ## List the targets.
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ demo: setup  ## One manifest in, one report out, on a cluster on this computer. 
 
 test: setup  ## Unit and integration tests: a real API server, a real object store.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+mutants: setup  ## Change the code in one place at a time; the unit tests must notice 90 % (ONLY="losses cache" measures these groups).
+	@PYTHONPATH=scripts $(BIN)/python -m mutants $(ONLY)
 
 verify: setup  ## Linters, types, layers, generated files, the chart, alerts.
 	$(BIN)/ruff format --check .

@@ -65,7 +65,7 @@ def pods() -> dict[str, dict[str, Any]]:
     attempt, preparation = (manifest["spec"]["template"]["spec"] for manifest in of_operator)
     return {
         "operator": of_chart["posefleet-operator"],
-        "trainer that prepares": preparation,
+        "trainer of a preparation": preparation,
         "trainer of an attempt": attempt,
         "`helm test`": of_chart["posefleet-test"],
         "trial store": of_chart["posefleet-store"],
