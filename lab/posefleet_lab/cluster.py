@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,11 +16,11 @@ from .control_plane.credentials import kubeconfig_with_token
 from .errors import LabError, StateError
 from .monitoring import Monitoring, MonitoringOptions
 from .object_stores import ObjectStore, object_store
-from .paths import GO_MODULES, write_private
+from .paths import write_private
 from .process_node.node import ProcessNode
 from .process_node.node_config import Image
 from .system_programs import CONTAINER_NODE, MONITORING, require
-from .teardown import DISPOSABLE, ClusterState, remove_data
+from .teardown import ClusterState, remove_data, start_keeper
 from .tools import binaries
 from .tools.build_once import Report, quiet
 
@@ -115,14 +114,14 @@ class Cluster:
     def store(self) -> ObjectStore:
         """Return the object store. Raises LabError if the cluster has none."""
         if self._store is None:
-            raise LabError("this cluster was made without an object store")
+            raise LabError("this cluster has no object store; start it with store='minio'")
         return self._store
 
     @property
     def monitoring(self) -> Monitoring:
         """Return Prometheus and Alertmanager. Raises LabError if the cluster has none."""
         if self._monitoring is None:
-            raise LabError("this cluster was made without monitoring")
+            raise LabError("this cluster has no monitoring; start it with monitoring=MonitoringOptions()")
         return self._monitoring
 
     @property
@@ -134,7 +133,7 @@ class Cluster:
     def container_node(self) -> ContainerNode:
         """Return the container node. Raises LabError if the cluster has process nodes."""
         if self._container_node is None:
-            raise LabError("this cluster has process nodes")
+            raise LabError("this cluster has process nodes; start it with node='container'")
         return self._container_node
 
     @property
@@ -151,7 +150,7 @@ class Cluster:
         remove_data(self.directory)
         try:
             if not self.detached:
-                self._keeper = _start_keeper(self.directory, *([DISPOSABLE] if self.disposable else []))
+                self._keeper = start_keeper(self.directory, disposable=self.disposable)
             self._start_parts()
         except BaseException:
             self.stop()
@@ -296,12 +295,3 @@ def _check_container_options(*, nodes: int, cpus: int | None, images: Mapping[st
             "a container node is one real machine: leave out the number of nodes and CPUs and the images' virtual "
             "environments; bring real images in with `posefleet-lab image load`"
         )
-
-
-def _start_keeper(directory: Path, *options: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "posefleet_lab.teardown", str(directory), *options],
-        stdin=subprocess.PIPE,
-        env={"PYTHONPATH": str(GO_MODULES)},
-        start_new_session=True,
-    )

@@ -60,7 +60,7 @@ def parse_quantity(text: str) -> Decimal:
     try:
         return Decimal(text)
     except ArithmeticError:
-        raise ValueError(f"{text!r} is no Kubernetes quantity") from None
+        raise ValueError(f"{text!r} is not a Kubernetes quantity") from None
 
 
 def in_units_of(text: str, divisor: str) -> int:

@@ -8,12 +8,13 @@ that is killed leaves nothing running.
 import json
 import shutil
 import signal
+import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .container_node import remove_footprint
-from .paths import write_private
+from .paths import GO_MODULES, write_private
 from .processes import ProcessIdentity, stop_processes
 
 _FILE = "cluster.json"
@@ -87,6 +88,19 @@ def remove_data(directory: Path) -> None:
     """Delete the data of a stopped cluster and keep its logs."""
     for name in _LEFTOVERS:
         shutil.rmtree(directory / name, ignore_errors=True)
+
+
+def start_keeper(directory: Path, *, disposable: bool) -> "subprocess.Popen[bytes]":
+    """Start a process that stops the cluster in ``directory`` when this process ends or closes its standard input.
+
+    A ``disposable`` directory is deleted afterwards.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "posefleet_lab.teardown", str(directory), *([DISPOSABLE] if disposable else [])],
+        stdin=subprocess.PIPE,
+        env={"PYTHONPATH": str(GO_MODULES)},
+        start_new_session=True,
+    )
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def test_a_manifest_with_a_field_that_its_kind_lacks_is_found(tmp_path: Path) ->
     found = {finding.name: finding.problems for finding in check(chart, CRDS, [manifest, empty])}
     assert found["defaults"] == []
     assert "'epoch' not allowed" in found["job.yaml"][0]
-    assert found["empty.yaml"] == ["there is no object in it"]
+    assert found["empty.yaml"] == ["it contains no object"]
 
 
 def test_a_strict_schema_takes_no_field_that_it_does_not_name() -> None:

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(f"      {problem}")
     wrong = sum(bool(finding.problems) for finding in findings)
     seconds = time.monotonic() - begun
-    _say(f"Kubernetes {kubernetes_version()}: {len(findings) - wrong} well, {wrong} wrong, in {seconds:.1f} s")
+    _say(f"Kubernetes {kubernetes_version()}: {len(findings) - wrong} valid, {wrong} invalid, in {seconds:.1f} s")
     return 1 if wrong else 0
 
 

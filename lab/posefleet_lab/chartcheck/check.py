@@ -90,7 +90,7 @@ class ChartChecker:
         try:
             found: list[dict[str, str]] = json.loads(result.stdout)["resources"]
         except (ValueError, KeyError):
-            raise LabError(f"kubeconform said:\n{result.stdout}{result.stderr}") from None
+            raise LabError(f"kubeconform printed no results but:\n{result.stdout}{result.stderr}") from None
         return found
 
 

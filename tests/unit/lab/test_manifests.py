@@ -15,5 +15,5 @@ def test_quantities(text, number):
 def test_quantities_round_up():
     assert in_units_of("1500m", "1") == 2
     assert to_bytes("1.5") == 2
-    with pytest.raises(ValueError, match="no Kubernetes quantity"):
+    with pytest.raises(ValueError, match="not a Kubernetes quantity"):
         parse_quantity("many")

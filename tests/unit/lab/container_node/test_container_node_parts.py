@@ -61,7 +61,7 @@ def test_kernel_settings_are_put_back(tmp_path):
 
 def test_a_directory_with_a_mount_is_never_deleted(tmp_path, monkeypatch):
     monkeypatch.setattr("posefleet_lab.container_node.kernel.mounted_below", lambda place: [str(place / "data")])
-    with pytest.raises(LabError, match=r"still mounted below it are .*data"):
+    with pytest.raises(LabError, match=r"contains the mounts .*data"):
         remove_tree(tmp_path)
     assert tmp_path.exists()
 
