@@ -27,7 +27,7 @@ from support.installation import LAB, install, open_lab, the_example
 from support.jobs import Jobs
 from support.waiting import wait_for
 
-#: The parts that pods tell of, in their order: until the moment named, since the one before.
+#: The parts that are measured on pods, in order. Each lasts from the previous moment to the named one.
 MOMENTS = {
     "pod of prepare is there": "prepare created",
     "its container starts": "prepare started",
