@@ -1,12 +1,12 @@
-# Two images: `operator` and `trainer`. docs/images.md says how to build them and why they are as they are.
+# Two images: `operator` and `trainer`. docs/images.md describes how they are built and why.
 
-# Debian or Ubuntu with Python 3.11 or later; pin it as name:tag@sha256:...
+# A Debian or Ubuntu image with Python 3.11 or later. Pin it as name:tag@sha256:...
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS base
 RUN python3 -m venv --without-pip /opt/posefleet
 
-# pip and the build backend. Final images mount this stage while they are built and keep nothing of it.
+# pip and the build backend. The final images mount this stage during the build and contain nothing of it.
 FROM base AS build
 RUN python3 -m venv /opt/build
 COPY scripts/install_locked.sh requirements/build.lock /opt/build/
@@ -32,8 +32,8 @@ RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-d
     find /opt/posefleet/bin -name 'posefleet-*' ! -name posefleet-trainer ! -name posefleet-synthesize -delete && \
     sed -i '1s|^#!.*|#!/usr/bin/env -S tini -- /opt/posefleet/bin/python3|' /opt/posefleet/bin/posefleet-*
 
-# What both images stand on: an init, a user, bytecode of the standard library, and /tmp as the one place to write to.
-# The pip of the python images is not among it.
+# The common base of both images: an init, a user, bytecode of the standard library, and /tmp as the only writable path.
+# The pip of the python images is removed.
 FROM base AS runtime
 # hadolint ignore=DL3008
 RUN if [ ! -x /usr/bin/tini ]; then \
@@ -81,7 +81,7 @@ ENV TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
     NVIDIA_VISIBLE_DEVICES=void
 USER 0:0
-# CUDA, most of the image, apart from the rest, so that a new version of anything else leaves it in the nodes' caches.
+# CUDA makes up most of the image. It has its own layer, so that nodes keep it cached when anything else changes.
 COPY requirements/cuda.lock /opt/posefleet/requirements/
 RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
     --mount=type=secret,id=pip-config --mount=type=secret,id=ca-certificates \

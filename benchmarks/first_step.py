@@ -1,4 +1,4 @@
-"""From ``kubectl apply`` to the first training step on a container node: part of ``make bench``.
+"""Measures the time from ``kubectl apply`` to the first training step on a container node (part of ``make bench``).
 
 The chart is installed, the images are on the node, the data are prepared by a job before; every figure is the median
 of ``--repeats`` jobs, in seconds. Needs what ``make e2e`` does. ``--image`` names a trainer image of buildah's store to
@@ -27,7 +27,7 @@ from support.installation import LAB, install, open_lab, the_example
 from support.jobs import Jobs
 from support.waiting import wait_for
 
-#: The parts that pods tell of, in their order: until the moment named, since the one before.
+#: The parts that are measured on pods, in order. Each lasts from the previous moment to the named one.
 MOMENTS = {
     "pod of prepare is there": "prepare created",
     "its container starts": "prepare started",
@@ -39,7 +39,7 @@ MOMENTS = {
 
 
 class Pods(threading.Thread):
-    """Notes when each pod of the lab's namespace was first seen to have come to a moment (seconds since the epoch)."""
+    """Records when each pod of the lab's namespace first reached each moment, in seconds since the epoch."""
 
     def __init__(self, api: client.ApiClient) -> None:
         super().__init__(daemon=True)
@@ -47,7 +47,7 @@ class Pods(threading.Thread):
         self.seen: dict[tuple[str, str], dict[str, float]] = {}
 
     def run(self) -> None:
-        """Watch until the process ends."""
+        """Watch the pods until the process ends."""
         core = client.CoreV1Api(self._api)
         for event in watch.Watch().stream(core.list_namespaced_pod, LAB):
             now, pod = time.time(), event["object"]
@@ -64,12 +64,12 @@ class Pods(threading.Thread):
                 self.seen.setdefault(where, {}).setdefault(pod.metadata.name, now)
 
     def last(self, job: str, moment: str) -> float:
-        """When the last of a job's pods came to ``moment``."""
+        """Return the time at which the last pod of a job reached ``moment``."""
         return max(self.seen[job, moment].values())
 
 
 def one_job(jobs: Jobs, pods: Pods, name: str, nodes: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds of each part, and of the parts of rank 0's process, for a job of its own."""
+    """Run a new job and return the seconds of each part, and of each part of rank 0's process."""
     began = time.time()
     jobs.apply(a_job(name, nodes))
     reached = {"kubectl apply returns": time.time()}
@@ -91,7 +91,7 @@ def one_job(jobs: Jobs, pods: Pods, name: str, nodes: int) -> tuple[dict[str, fl
 
 
 def a_job(name: str, nodes: int) -> dict[str, Any]:
-    """The demo's job under another name."""
+    """Return the demo's job under another name."""
     manifest = the_example(epochs=100)
     manifest["metadata"]["name"] = name
     manifest["spec"]["output"]["uri"] += f"{name}/"
@@ -100,14 +100,14 @@ def a_job(name: str, nodes: int) -> dict[str, Any]:
 
 
 def print_medians(runs: list[dict[str, float]]) -> None:
-    """A line a part."""
+    """Print one line per part."""
     for part in runs[0]:
         values = sorted(run.get(part, 0.0) for run in runs)
         print(f"{statistics.median(values):8.2f}  ({values[0]:.2f} to {values[-1]:.2f})  {part}")
 
 
 def measure(jobs: Jobs, pods: Pods, repeats: int) -> None:
-    """Jobs of one training pod, then of two."""
+    """Measure jobs with one training pod, then with two."""
     one_job(jobs, pods, "prepares", 1)
     for nodes in (1, 2):
         runs = [one_job(jobs, pods, f"nodes-{nodes}-{number}", nodes) for number in range(repeats)]
@@ -118,7 +118,7 @@ def measure(jobs: Jobs, pods: Pods, repeats: int) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--image", help="a trainer image of buildah's store")

@@ -1,4 +1,4 @@
-"""How many jobs one operator can look at: ``python benchmarks/operator_scale.py [--jobs N]``.
+"""Measures how many jobs one operator can reconcile: ``python benchmarks/operator_scale.py [--jobs N]``.
 
 Jobs are played in memory from their first sight to a gang that runs, each turn with all that a reconcile does
 between the cache and the API server: parse, complete with defaults, decide, build children and events. Prints
@@ -36,30 +36,30 @@ SETTINGS = Settings(
 
 @dataclass
 class Cluster:
-    """Jobs and their children, as far as the operator sees them."""
+    """Jobs and their children as the operator observes them."""
 
     cache: Cache = field(default_factory=Cache)
     version: int = 0
 
     def create(self, number: int) -> None:
-        """A job that was just applied."""
+        """Return a job that was just applied."""
         name = f"job-{number}"
         spec = {"dataset": {"uri": "s3://lab-data/mouse/"}, "output": {"uri": f"s3://lab-results/{name}/"}}
         metadata = {"name": name, "namespace": "lab", "uid": f"uid-{number}", "generation": 1}
         self.store({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec})
 
     def store(self, job: Manifest) -> None:
-        """A job as the API server returns it."""
+        """Return a job as the API server returns it."""
         self.cache.training_jobs.apply("MODIFIED", self.versioned(job))
 
     def versioned(self, manifest: Manifest) -> Manifest:
-        """With the next resourceVersion."""
+        """Return the object with the next resourceVersion."""
         self.version += 1
         stamped = {"creationTimestamp": to_timestamp(NOW), "uid": f"object-{self.version}"} | manifest["metadata"]
         return {**manifest, "metadata": stamped | {"resourceVersion": str(self.version)}}
 
     def turn(self, key: Key) -> int:
-        """One reconcile, its status written; gives the objects that it makes."""
+        """Reconcile a job once, store its status and return the objects that it creates."""
         job = self.cache.training_jobs.get(key)
         assert job is not None
         seen = Observation(
@@ -75,7 +75,7 @@ class Cluster:
         return len(plan.apply) + len(plan.events)
 
     def end_preparations(self) -> None:
-        """Every prepare Job is complete."""
+        """Complete every prepare Job."""
         ended = {"exitCode": 0, "finishedAt": to_timestamp(NOW), "startedAt": to_timestamp(NOW)}
         complete = {"type": "Complete", "status": "True", "lastTransitionTime": to_timestamp(NOW)}
         for key in self.cache.training_jobs:
@@ -85,7 +85,7 @@ class Cluster:
             self.cache.child_jobs.apply("MODIFIED", self.versioned(finished))
 
     def run_gangs(self) -> None:
-        """Every pod of every attempt runs."""
+        """Set every pod of every attempt to running."""
         running = {"running": {"startedAt": to_timestamp(NOW)}}
         for key in self.cache.training_jobs:
             self._add_pods(key, 4, {"phase": "Running", "podIP": "10.0.0.1", **_container(running)})
@@ -117,7 +117,7 @@ def _container(state: Manifest) -> Manifest:
 
 
 def timed(cluster: Cluster, what: str) -> None:
-    """Reconcile every job once, and say how long it took."""
+    """Reconcile every job once and print how long it took."""
     keys = list(cluster.cache.training_jobs)
     began = time.perf_counter()
     made = sum(cluster.turn(key) for key in keys)
@@ -126,7 +126,7 @@ def timed(cluster: Cluster, what: str) -> None:
 
 
 def main() -> None:
-    """Play the jobs."""
+    """Simulate the jobs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=5000)
     arguments = parser.parse_args()

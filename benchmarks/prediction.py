@@ -1,4 +1,4 @@
-"""What a prediction costs beside the network: ``python benchmarks/prediction.py [--frames N] [--side N]``.
+"""Measures the cost of prediction without the network: ``python benchmarks/prediction.py [--frames N] [--side N]``.
 
 Decodes a made-up video into a network that computes nothing, by one decoder and by several, in turn; then writes and
 reads the poses of an hour of video. Prints frames a second; the figures of one machine stand in docs/performance.md.
@@ -27,7 +27,7 @@ ROUNDS = 3
 
 
 class NoNetwork:
-    """Finds every keypoint at the origin, at once."""
+    """A network without computation, which predicts every keypoint at the origin."""
 
     keypoints = KEYPOINTS
     image_size = IMAGE
@@ -38,7 +38,7 @@ class NoNetwork:
 
 
 def make_video(path: Path, frames: int, side: int) -> None:
-    """A texture that drifts, with noise, as H.264 with a key frame every 250 frames."""
+    """Write a drifting texture with noise as H.264 with a key frame every 250 frames."""
     random = np.random.default_rng(0)
     texture = np.kron(random.integers(40, 216, (side // 8, side // 8)), np.ones((8, 8), np.int64)).astype(np.uint8)
     with av.open(str(path), "w") as output:
@@ -53,21 +53,21 @@ def make_video(path: Path, frames: int, side: int) -> None:
 
 
 def rate(work: Callable[[], object], frames: int) -> float:
-    """Frames a second."""
+    """Return the frames per second."""
     began = time.perf_counter()
     work()
     return frames / (time.perf_counter() - began)
 
 
 def decode(path: Path, index: VideoIndex, decoders: int) -> None:
-    """All frames through ``NoNetwork``."""
+    """Pass all frames through ``NoNetwork``."""
     parts = split_for_decoders(range(index.frames), index, decoders)
     frames = [read_frames(path, index, part.start, part.stop, (IMAGE.height, IMAGE.width)) for part in parts]
     predict_frames(NoNetwork(), frames, Grid(index.height, index.width), lambda _: None)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=3000)
     parser.add_argument("--side", type=int, default=1024, help="side of the square video")

@@ -1,4 +1,4 @@
-"""From the start of a process to the first training step: ``python benchmarks/startup.py [--repeats N]``.
+"""Measures the time from process start to the first training step: ``python benchmarks/startup.py [--repeats N]``.
 
 CPU-seconds of what each kind of process imports, each in a process of its own (the least of N runs), and the split of a
 lone rank that trains a project of a few frames. The figures of a quiet machine stand in docs/performance.md.
@@ -45,7 +45,7 @@ SIDE = 128
 
 
 def cpu_seconds(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, str]:
-    """User and system seconds of a command and its children, and what it printed."""
+    """Return the user and system seconds of a command and its children, and its output."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -54,7 +54,7 @@ def cpu_seconds(command: list[str], environment: dict[str, str] | None = None) -
 
 
 def a_project(folder: Path) -> Path:
-    """The manifest of a job on twelve labelled frames and a short video."""
+    """Return the manifest of a job on twelve labelled frames and a short video."""
     frames = folder / "project/labeled-data/vid"
     frames.mkdir(parents=True)
     rows = ["scorer,s,s", "bodyparts,spot,spot", "coords,x,y"]
@@ -91,7 +91,7 @@ def a_project(folder: Path) -> Path:
 
 
 def the_stages(folder: Path) -> None:
-    """Prepare, then one rank up to its first step and a few more."""
+    """Run prepare, then one rank up to a few steps after its first."""
     environment = {**os.environ, "POSEFLEET_CACHE_DIR": str(folder / "cache")}
     command = [sys.executable, "-m", "posefleet_trainer", str(a_project(folder))]
     seconds, _ = cpu_seconds([*command, "--stages", "prepare"], environment)
@@ -102,7 +102,7 @@ def the_stages(folder: Path) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Where the time of a step and of a prediction goes: ``python benchmarks/step.py [--backbone NAME] [--side N]``.
+"""Measures the parts of a training step and a prediction: ``python benchmarks/step.py [--backbone NAME] [--side N]``.
 
 One process with one thread on the CPU, or one GPU where there is one. Prints a table; the figures of a quiet machine
 stand in docs/design/training.md.
@@ -20,7 +20,7 @@ KEYPOINTS = 14
 
 
 def milliseconds(work: Callable[[], object], repeats: int) -> float:
-    """The median time of ``work`` a frame, after one run that does not count."""
+    """Return the median time of ``work`` per frame, after one warm-up run."""
     on_gpu = torch.cuda.is_available()
     times = []
     for _ in range(repeats + 1):
@@ -33,7 +33,7 @@ def milliseconds(work: Callable[[], object], repeats: int) -> float:
 
 
 def inference(network: PoseNetwork, images: torch.Tensor, repeats: int) -> dict[str, float]:
-    """Milliseconds a frame of the parts of a prediction."""
+    """Return the milliseconds per frame of each part of a prediction."""
     network.eval()
     with torch.inference_mode():
         features = network.backbone(images)
@@ -46,7 +46,7 @@ def inference(network: PoseNetwork, images: torch.Tensor, repeats: int) -> dict[
 
 
 def training(network: PoseNetwork, images: torch.Tensor, repeats: int) -> dict[str, float]:
-    """Milliseconds a frame of the parts of a training step."""
+    """Return the milliseconds per frame of each part of a training step."""
     network.train()
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
 
@@ -68,7 +68,7 @@ def training(network: PoseNetwork, images: torch.Tensor, repeats: int) -> dict[s
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", choices=BACKBONES, action="append", help="may be given several times")
     parser.add_argument("--side", type=int, default=256, help="side of the square images")

@@ -19,7 +19,7 @@ _PIP_CONFIGURATIONS = ("~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.co
 
 
 def build_command(arguments: argparse.Namespace, environment: Mapping[str, str]) -> list[str]:
-    """The command that builds ``arguments.target``.
+    """Return the command that builds ``arguments.target``.
 
     Raises:
         FileNotFoundError: where neither buildah nor docker is installed.
@@ -38,7 +38,7 @@ def build_command(arguments: argparse.Namespace, environment: Mapping[str, str])
 
 
 def secrets(environment: Mapping[str, str]) -> dict[str, Path]:
-    """This machine's own pip configuration and certificates, by the names that the Dockerfile mounts them under."""
+    """Return the paths of this machine's pip configuration and certificates by their secret names in the Dockerfile."""
     configurations = [environment.get("PIP_CONFIG_FILE"), *_PIP_CONFIGURATIONS]
     certificates = [environment.get("PIP_CERT"), environment.get("SSL_CERT_FILE")]
     found = {"pip-config": _first_file(configurations), "ca-certificates": _first_file(certificates)}
@@ -51,12 +51,12 @@ def _first_file(names: Sequence[str | None]) -> Path | None:
 
 
 def version() -> str:
-    """The version of posefleet in this folder."""
+    """Return the version of posefleet in this folder."""
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
 def find_builder() -> str:
-    """``buildah`` or ``docker``, whichever is installed."""
+    """Return ``buildah`` or ``docker``, whichever is installed."""
     for name in ("buildah", "docker"):
         if shutil.which(name):
             return name
@@ -64,7 +64,7 @@ def find_builder() -> str:
 
 
 def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Build one image of posefleet.")
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--tag", required=True, help="name and tag of the image")
@@ -77,7 +77,7 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Build, and leave with the builder's exit code."""
+    """Build the image and exit with the builder's exit code."""
     command = build_command(parse_arguments(sys.argv[1:]), os.environ)
     # buildah's chroot isolation needs no more than root: no user namespace, no cgroup, no runtime.
     environment = {"BUILDAH_ISOLATION": "chroot", **os.environ}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Inside an image's build: install a lock with the pip of the stage `build`. Usage: install_locked.sh PYTHON LOCK
-# The secrets pip-config and ca-certificates, if the build has them, name a mirror and whom to trust.
+# Install a lock file with the pip of the stage `build`, during the build of an image. Usage: install_locked.sh PYTHON LOCK
+# The optional build secrets pip-config and ca-certificates configure a mirror and the trusted certificate authorities.
 set -eu
 if [ -f /run/secrets/pip-config ]; then export PIP_CONFIG_FILE=/run/secrets/pip-config; fi
 if [ -f /run/secrets/ca-certificates ]; then export PIP_CERT=/run/secrets/ca-certificates; fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve pyproject.toml into requirements.lock, and take from it what each image needs. Usage: make lock
+# Resolve pyproject.toml into requirements.lock, and derive the lock files of the images from it. Usage: make lock
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=.venv/bin/uv

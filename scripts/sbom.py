@@ -36,7 +36,7 @@ print(json.dumps({"python": python, "debian": status.read_text() if status.exist
 
 
 def bill_of_materials(image: str, inventory: Mapping[str, Any]) -> Bom:
-    """The bill of ``image`` from what ``_INVENTORY`` printed in it."""
+    """Return the bill of materials of ``image`` from the output of ``_INVENTORY`` in it."""
     bom = Bom()
     name, _, version = image.rpartition(":")
     subject = Component(name=name, version=version, type=ComponentType.CONTAINER, bom_ref=image)
@@ -62,7 +62,7 @@ def _distribution(found: Mapping[str, str]) -> Component:
 
 
 def _licences(text: str) -> Iterable[License]:
-    """The licence where the wheel names it; older wheels put whole texts there."""
+    """Return the licence if the wheel names it. Older wheels contain the whole text instead."""
     return [LicenseFactory().make_from_string(text)] if text and "\n" not in text else []
 
 
@@ -78,7 +78,7 @@ def _debian_packages(status: str, system: Mapping[str, str]) -> Iterable[Compone
 
 
 def read_inventory(image: str, builder: str) -> dict[str, Any]:
-    """Start ``image`` once and let it tell what it has."""
+    """Start ``image`` once and return the inventory that it prints."""
     if builder == "docker":
         output = _run("docker", "run", "--rm", "--entrypoint", _PYTHON, image, "-c", _INVENTORY)
     else:
@@ -95,7 +95,7 @@ def _run(*command: str) -> str:
 
 
 def main() -> None:
-    """Write the bill of one image."""
+    """Write the bill of materials of one image."""
     parser = argparse.ArgumentParser(description="Write the CycloneDX bill of materials of an image.")
     parser.add_argument("image", help="name and tag of an image that buildah or docker has")
     parser.add_argument("output", type=Path, help="the file to write")

@@ -35,14 +35,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if $image.digest }}{{ $name }}@{{ $image.digest }}{{ else }}{{ $name }}:{{ $image.tag | default $context.Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{- /* Namespaces whose jobs are run, as a YAML list; empty for the whole cluster. */ -}}
+{{- /* Namespaces whose jobs the operator runs, as a YAML list. The list is empty for the whole cluster. */ -}}
 {{- define "posefleet.served" -}}
 {{- $names := .Values.watchNamespaces }}
 {{- if $names }}{{ range .Values.namespaces }}{{ $names = append $names .name }}{{ end }}{{ end }}
 {{- toYaml (uniq $names) }}
 {{- end }}
 
-{{- /* Namespaces of jobs that the chart knows by name, as a YAML list. */ -}}
+{{- /* Namespaces of jobs that the values list, as a YAML list. */ -}}
 {{- define "posefleet.jobNamespaces" -}}
 {{- $names := .Values.watchNamespaces }}
 {{- range .Values.namespaces }}{{ $names = append $names .name }}{{ end }}
@@ -50,7 +50,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- toYaml (uniq $names) }}
 {{- end }}
 
-{{- /* Where `helm test` trains; the trial store has a place for it. */ -}}
+{{- /* The folder of `helm test`. By default it is in the trial store, if that is enabled. */ -}}
 {{- define "posefleet.testUri" -}}
 {{- if .Values.test.uri }}{{ trimSuffix "/" .Values.test.uri }}
 {{- else if .Values.trialStore.enabled }}s3://{{ last .Values.trialStore.buckets }}/helm-test
@@ -69,7 +69,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- /* The Secret of the trial store. */ -}}
 {{- define "posefleet.trialSecret" -}}posefleet-store{{- end }}
 
-{{- /* The store of jobs that name none, as YAML. */ -}}
+{{- /* The store of jobs that do not specify one, as YAML. */ -}}
 {{- define "posefleet.storage" -}}
 {{- if .Values.trainer.storage }}
 {{- toYaml .Values.trainer.storage }}
