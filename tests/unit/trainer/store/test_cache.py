@@ -235,6 +235,13 @@ def test_downloads_that_run_together_do_not_take_more_than_there_is(
     assert all("in use" in refusal for refusal in refusals)
 
 
+def test_space_is_reserved_before_a_download_begins(cache: NodeCache, store: CountingStore, tmp_path: Path):
+    reserved: list[int] = []
+    store.meanwhile = lambda: reserved.append(bytes_in(tmp_path / "cache" / "files"))
+    fetch(cache, store, "a.bin")
+    assert reserved == [100]
+
+
 def bytes_in(folder: Path) -> int:
     """What lies in ``folder``; a file that is renamed meanwhile counts once."""
     sizes: dict[str, int] = {}
