@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 from posefleet_trainer.loading.augmentation import (
     CLIP_RANGE,
     Augmentation,
+    about_centre,
     apply,
     clip_augmentation,
     frame_augmentation,
     inverse,
     noise_bank,
+    with_corner_origin,
 )
 from posefleet_trainer.models.coordinates import Grid
 
@@ -51,3 +53,41 @@ def test_dropped_rectangles_and_noise_lie_inside(seed: int, sample: int):
     assert (drawn.dropped_anchors + drawn.dropped_shapes <= (IMAGE.height + 1, IMAGE.width + 1)).all()
     bank = noise_bank(seed % 3, IMAGE)
     assert (drawn.noise_place + np.array([IMAGE.height, IMAGE.width]) <= bank.shape[:2]).all()
+
+
+@given(st.floats(-180, 180), st.floats(0.5, 2), st.floats(-1, 1), st.floats(-1, 1))
+def test_a_map_with_its_origin_in_the_corner_moves_points_by_the_same_distance(
+    degrees: float, scale: float, x: float, y: float
+):
+    matrix = about_centre(IMAGE, degrees=degrees, scale=scale, shift=np.array([x, y]))
+    point = np.array([10.0, 20.0])
+    assert np.allclose(apply(with_corner_origin(matrix), point + 0.5), apply(matrix, point) + 0.5)
+
+
+def test_pictures_turn_about_their_centre_and_then_move_by_shares_of_their_size():
+    matrix = about_centre(IMAGE, degrees=90, scale=2, shift=np.array([0.25, 0.5]))
+    centre = np.array([95.5, 63.5])
+    assert np.allclose(apply(matrix, centre), centre + np.array([48, 64]))
+    assert np.allclose(apply(matrix, centre + np.array([1, 0])), centre + np.array([48, 66]))
+
+
+def test_clips_lose_no_rectangles_and_frames_lose_some():
+    assert all((clip_augmentation(0, sample, IMAGE).dropped_shapes == 0).all() for sample in range(20))
+    dropped = [(frame_augmentation(0, sample, IMAGE).dropped_shapes > 0).any(axis=1).sum() for sample in range(100)]
+    assert set(dropped) == {0, 1, 2, 3, 4}
+
+
+def test_frames_span_their_whole_range_of_augmentation():
+    drawn = [frame_augmentation(0, sample, IMAGE) for sample in range(300)]
+    scales = [np.sqrt(np.linalg.det(one.matrix[:, :2])) for one in drawn]
+    degrees = [np.degrees(np.arctan2(one.matrix[1, 0], one.matrix[0, 0])) for one in drawn]
+    for values, low, high in (
+        (scales, 0.8, 1.25),
+        (degrees, -25, 25),
+        ([one.brightness for one in drawn], 0.75, 1.25),
+        ([one.contrast for one in drawn], 0.75, 1.25),
+        ([one.noise for one in drawn], 0, 10),
+    ):
+        edge = (high - low) / 20
+        assert low <= min(values) < low + edge
+        assert high - edge < max(values) <= high

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 
-from posefleet_api.model import Losses, TemporalLoss, UnimodalLoss
-from posefleet_trainer.dataset.pose_subspaces import PoseSpaces
-from posefleet_trainer.losses import temporal
+from posefleet_api.model import Losses, MultiViewPcaLoss, SingleViewPcaLoss, TemporalLoss, UnimodalLoss
+from posefleet_trainer.dataset.pose_subspaces import PoseSpaces, PoseSubspace
+from posefleet_trainer.losses import pca, temporal, unimodal
 from posefleet_trainer.losses.build import BEGINS, FULL, annealed, unsupervised_losses
 
 
@@ -20,3 +21,26 @@ def test_unsupervised_losses_come_in_gradually():
     assert annealed(0.0) == annealed(BEGINS) == 0
     assert annealed((BEGINS + FULL) / 2) == pytest.approx(0.5)
     assert annealed(FULL) == annealed(1.0) == 1
+
+
+def test_the_weights_of_all_losses_are_those_of_the_manifest_times_their_strengths():
+    losses = Losses(
+        temporal=TemporalLoss(weight=2.0),
+        pca_single_view=SingleViewPcaLoss(weight=3.0),
+        pca_multi_view=MultiViewPcaLoss(weight=5.0, views=[[0], [1]]),
+        unimodal=UnimodalLoss(weight=7.0),
+    )
+    subspace = PoseSubspace(np.array([[0, 1]]), np.zeros(4), np.eye(4)[:2], 1.5)
+
+    built = unsupervised_losses(losses, PoseSpaces(subspace, subspace))
+
+    assert {name: one.weight for name, one in built.items()} == pytest.approx(
+        {"temporal": 2 * 0.0003, "pcaSingleView": 3 * 0.001, "pcaMultiView": 5 * 0.003, "unimodal": 7 * 0.1}
+    )
+    assert [type(one.loss) for one in built.values()] == [
+        temporal.TemporalLoss,
+        pca.SingleViewPcaLoss,
+        pca.MultiViewPcaLoss,
+        unimodal.UnimodalLoss,
+    ]
+    assert built["pcaSingleView"].loss.epsilon_pixels == built["pcaMultiView"].loss.epsilon_pixels == 1.5

@@ -41,3 +41,10 @@ def test_larger_maps_do_not_shrink_the_loss():
         return HeatmapLoss()(shifted, POINTS)
 
     assert torch.isclose(loss(32), loss(64), rtol=1e-3)
+
+
+def test_the_loss_is_the_squared_distance_summed_over_a_map_and_averaged_over_labelled_keypoints():
+    flat = torch.full((1, 2, 8, 12), 1 / 96)
+    points = torch.tensor([[[5.0, 4.0], [torch.nan, 4.0]]])
+    target = gaussian_targets(points, 8, 12, TARGET_SIGMA)[0, 0]
+    assert torch.isclose(HeatmapLoss()(flat, points), (1 / 96 - target).square().sum())

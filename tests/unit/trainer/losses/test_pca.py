@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
-from posefleet_trainer.dataset.pose_subspaces import fit_multi_view, fit_single_view
+from posefleet_trainer.dataset.pose_subspaces import PoseSubspace, fit_multi_view, fit_single_view
 from posefleet_trainer.losses.pca import MultiViewPcaLoss, Reprojection, SingleViewPcaLoss
 from unit.trainer.losses.poses import poses_at
 
@@ -81,3 +84,40 @@ def test_what_the_network_is_sure_of_is_not_pulled_by_what_it_is_not():
     assert points.grad is not None
     assert (points.grad[0, 1] == 0).all()
     assert (points.grad[0, 3] != 0).any()
+
+
+def a_subspace(epsilon: float = 2.0) -> PoseSubspace:
+    """Keypoints 0 and 1, of which the plane keeps everything but the second one's y."""
+    return PoseSubspace(np.array([[0, 1]]), np.zeros(4), np.eye(4)[:3], epsilon)
+
+
+STRAYED = torch.tensor([[[4.0, 5.0], [6.0, 12.0]]])
+
+
+@pytest.mark.parametrize("loss", [SingleViewPcaLoss, MultiViewPcaLoss])
+@pytest.mark.parametrize("confidence", [0.05, 0.25, 0.75, 1.0])
+def test_the_excess_counts_in_proportion_to_doubt(loss: type[torch.nn.Module], confidence: float):
+    cost = loss(a_subspace())(poses_at(STRAYED, confidence))
+    assert cost.item() == pytest.approx((12.0 - 2.0) * (1 - confidence) / 2)
+
+
+def test_in_a_single_view_a_guess_leaves_the_other_keypoints_counted():
+    poses = poses_at(STRAYED)
+    poses.confidence[0, 0] = 0.01
+    assert SingleViewPcaLoss(a_subspace())(poses).item() == pytest.approx(10.0 * 0.5)
+
+
+def test_a_body_part_that_is_a_guess_in_one_view_does_not_count_in_any():
+    poses = poses_at(STRAYED)
+    poses.confidence[0, 0] = 0.01
+    assert MultiViewPcaLoss(a_subspace())(poses) == 0
+
+
+@pytest.mark.parametrize("loss", [SingleViewPcaLoss, MultiViewPcaLoss])
+def test_neither_doubt_nor_reprojection_has_a_gradient(loss: type[torch.nn.Module]):
+    points = STRAYED.clone().requires_grad_()
+    confidence = torch.full((1, 2), 0.5, requires_grad=True)
+    loss(a_subspace())(replace(poses_at(points), confidence=confidence)).backward()
+    assert confidence.grad is None
+    assert points.grad is not None
+    assert points.grad.flatten().tolist() == pytest.approx([0, 0, 0, 0.25])

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from posefleet_trainer.losses.temporal import TemporalLoss
@@ -26,3 +27,16 @@ def test_a_still_animal_has_gradients_that_are_numbers():
     TemporalLoss(0.0)(poses_at(points)).backward()
     assert points.grad is not None
     assert points.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("guess", [0, 1])
+def test_a_guess_at_either_end_of_a_jump_does_not_count(guess: int):
+    points = torch.full((2, 2, 2), 5.0)
+    points[1, :, 0] += 20
+    poses = poses_at(points)
+    poses.confidence[guess, 0] = 0.01
+    assert TemporalLoss(2.0)(poses).item() == pytest.approx(18.0)
+    poses.confidence[:, 1] = 0.049
+    assert TemporalLoss(2.0)(poses) == 0
+    poses.confidence[:, 1] = 0.05
+    assert TemporalLoss(2.0)(poses).item() == pytest.approx(18.0)

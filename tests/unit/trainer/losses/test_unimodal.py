@@ -24,3 +24,15 @@ def test_the_keypoint_itself_is_not_moved():
     poses = replace(poses_at(ONE), heatmap_points=points, heatmaps=poses_at(ONE + 1).heatmaps.requires_grad_())
     UnimodalLoss()(poses).backward()
     assert points.grad is None
+
+
+def test_a_guess_is_left_alone_and_the_rest_counts_as_if_it_were_alone():
+    flat = torch.full((1, 2, 32, 32), 1 / 1024)
+    both = torch.tensor([[[8.0, 8.0], [20.0, 20.0]]])
+    poses = replace(poses_at(both), heatmaps=flat)
+    alone = UnimodalLoss()(replace(poses_at(both[:, :1]), heatmaps=flat[:, :1]))
+    poses.confidence[0, 1] = 0.01
+    assert alone > 0.01
+    assert torch.isclose(UnimodalLoss()(poses), alone)
+    poses.confidence[0, 0] = 0.01
+    assert UnimodalLoss()(poses) == 0

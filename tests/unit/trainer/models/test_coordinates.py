@@ -4,7 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_trainer.models.coordinates import Grid, between
+from posefleet_api.model import ImageSize, Model
+from posefleet_trainer.models.coordinates import Grid, between, image_grid
 
 grids = st.builds(Grid, st.integers(64, 2048), st.integers(64, 2048))
 
@@ -42,3 +43,12 @@ def test_tensors_keep_their_gradient():
     between(points, Grid(64, 64), Grid(256, 256)).sum().backward()
     assert points.grad is not None
     assert torch.equal(points.grad, torch.full((3, 2), 4.0))
+
+
+def test_heatmaps_have_a_quarter_of_the_size_and_ratios_are_along_x_and_y():
+    assert Grid(64, 128).heatmap == Grid(16, 32)
+    assert Grid(10, 20).ratio_to(Grid(30, 40)) == (2.0, 3.0)
+
+
+def test_the_image_grid_is_the_size_in_the_manifest():
+    assert image_grid(Model(image_size=ImageSize(height=96, width=160))) == Grid(96, 160)

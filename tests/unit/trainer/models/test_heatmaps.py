@@ -1,3 +1,4 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,3 +51,19 @@ def test_keypoints_have_gradients():
 def test_a_missing_label_gives_an_empty_target():
     targets = gaussian_targets(torch.tensor([[[3.0, 4.0], [torch.nan, torch.nan]]]), 16, 16, TARGET_SIGMA)
     assert torch.allclose(targets.sum(dim=(-2, -1)), torch.tensor([[1.0, 0.0]]))
+
+
+def test_width_and_height_of_a_map_are_not_confused():
+    truth = torch.tensor([[[33.25, 6.5]]])
+    targets = gaussian_targets(truth, 12, 40, TARGET_SIGMA)
+    points, _ = decode(targets)
+    assert targets.shape == (1, 1, 12, 40)
+    assert (points - truth).norm() < 0.05
+
+
+def test_the_window_reaches_three_pixels_around_the_peak():
+    maps = torch.zeros(1, 1, 9, 15)
+    maps[..., 4, 7], maps[..., 4, 10], maps[..., 4, 11], maps[..., 1, 7] = 0.4, 0.2, 0.3, 0.1
+    points, confidence = decode(maps)
+    assert confidence.item() == pytest.approx(0.7)
+    assert points.flatten().tolist() == pytest.approx([(7 * 0.5 + 10 * 0.2) / 0.7, (4 * 0.6 + 1 * 0.1) / 0.7])

@@ -1,3 +1,6 @@
+import hashlib
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +11,9 @@ from posefleet_trainer.errors import StoreUnreachable
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.folder import FolderStore
 from posefleet_trainer.telemetry.progress import ProgressTracker
+from posefleet_trainer.training import checkpoints
 from posefleet_trainer.training.checkpoints import CheckpointManifest, CheckpointWriter
-from posefleet_trainer.training.resume import TrainingState, fetch_checkpoint, newest_checkpoint
+from posefleet_trainer.training.resume import TrainingState, fetch_checkpoint, newest_checkpoint, read_checkpoint
 
 
 class Desk:
@@ -131,3 +135,79 @@ def test_a_store_that_stays_away_is_noticed_by_training(desk: Desk, tmp_path: Pa
     with pytest.raises(StoreUnreachable):
         desk.writer.wait()
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_failure_is_raised_when_the_next_checkpoint_begins(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    def away(*_: Any) -> None:
+        raise StoreUnreachable("no answer for 600 s")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "upload", away)
+        desk.writer.begin(1, state(1).content())
+        wait_until(lambda: not desk.writer.busy)
+        assert desk.writer.failed()
+    with pytest.raises(StoreUnreachable):
+        desk.writer.begin(2, state(2).content())
+    assert not desk.writer.failed()
+    desk.write(3)
+    assert desk.newest() is not None
+    assert not desk.writer.failed()
+
+
+def test_a_writer_is_busy_until_its_checkpoint_is_in_the_store(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    upload, gate = desk.store.upload, threading.Event()
+
+    def gated(*arguments: Any) -> None:
+        assert gate.wait(10)
+        upload(*arguments)
+
+    monkeypatch.setattr(desk.store, "upload", gated)
+    assert not desk.writer.busy
+    desk.writer.begin(1, state(1).content())
+    assert desk.writer.busy
+    assert not desk.writer.failed()
+    gate.set()
+    desk.writer.wait()
+    assert not desk.writer.busy
+    assert desk.names() == {"latest.json", "step-000000001.ckpt", "step-000000001.json"}
+
+
+def test_a_slow_checkpoint_is_warned_of_and_a_quick_one_is_not(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    upload, gate = desk.store.upload, threading.Event()
+    monkeypatch.setattr(desk.store, "upload", lambda *arguments: gate.wait(10) and upload(*arguments))
+    desk.writer.begin(1, state(1).content())
+    desk.writer.failed()
+    assert desk.progress.report().warnings == []
+    monkeypatch.setattr(checkpoints, "_SLOW_SECONDS", 0.0)
+    desk.writer.failed()
+    assert len(desk.progress.report().warnings) == 1
+    gate.set()
+    desk.writer.wait()
+
+
+def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path):
+    for format_ in ("posefleet-checkpoint-2", None):
+        torch.save({**state(1).content(), "format": format_}, tmp_path / "other.ckpt")
+        with pytest.raises(ValueError, match="not a checkpoint of this version"):
+            read_checkpoint(tmp_path / "other.ckpt")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_checkpoint_that_was_read_may_be_evicted(damaged: bool, desk: Desk):
+    desk.write(1)
+    if damaged:
+        desk.store.write("checkpoints/step-000000001.ckpt", b"other")
+        manifest = CheckpointManifest.model_validate_json(desk.store.read("checkpoints/latest.json"))
+        broken = manifest.model_copy(update={"bytes": 5, "sha256": hashlib.sha256(b"other").hexdigest()})
+        with pytest.raises(ValueError, match="cannot be read"):
+            fetch_checkpoint(desk.store, desk.cache, broken)
+    else:
+        assert desk.newest() is not None
+    assert not any(desk.cache._pins.values())
+
+
+def wait_until(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

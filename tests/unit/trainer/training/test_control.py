@@ -1,0 +1,187 @@
+"""What a rank does after a step: agree, record losses, save, stop; on one rank, with a made-up clock and writer."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from posefleet_trainer.errors import NonFiniteLoss, PeerLost, Preempted, StoreUnreachable
+from posefleet_trainer.gang.preemption import StopRequest
+from posefleet_trainer.loading.labelled import FrameBatch
+from posefleet_trainer.loading.loader import TrainingBatch
+from posefleet_trainer.training import control
+from posefleet_trainer.training.control import CheckpointClock, StepControl, Wishes
+from posefleet_trainer.training.history import History, LossWatch, Measured
+from posefleet_trainer.training.module import PoseModule
+from posefleet_trainer.training.plan import Plan
+
+
+class Writer:
+    """A writer whose state the test sets."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.failure: Exception | None = None
+        self.begun: list[int] = []
+        self.waits = 0
+
+    def begin(self, step: int, content: dict[str, Any]) -> None:
+        self.begun.append(content["samples"] // 4)
+        assert self.begun[-1] == step
+
+    def wait(self) -> None:
+        self.waits += 1
+        if self.failure:
+            raise self.failure
+
+    def failed(self) -> bool:
+        return self.failure is not None
+
+
+class Bench:
+    """A step control with everything around it; epochs have two steps, of which the last is the sixth."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, has_writer: bool = True) -> None:
+        self.now = 0.0
+        self.writer = Writer()
+        self.request = StopRequest()
+        self.history = History()
+        self.reported: list[Any] = []
+        self.measured = 0
+        self.module = PoseModule.__new__(PoseModule)
+        torch.nn.Module.__init__(self.module)
+        self.module.terms = {}
+        monkeypatch.setattr(PoseModule, "learning_rate", lambda _, step: 0.1 * step)
+        monkeypatch.setattr(
+            control, "snapshot", lambda _, history, samples: SimpleNamespace(content=lambda: {"samples": samples})
+        )
+        self.control = StepControl(
+            plan=Plan(epochs=3, frames=8, batch_size=4, clip_length=0, world=1, validate_every_epochs=2),
+            history=self.history,
+            measure=self._measure,
+            writer=self.writer if has_writer else None,  # type: ignore[arg-type]
+            clock=CheckpointClock(60.0, lambda: self.now),
+            request=self.request,
+            reporter=SimpleNamespace(  # type: ignore[arg-type]
+                losses=self.reported.append,
+                step_done=self.reported.append,
+                validated=lambda error: self.reported.append(("error", error)),
+            ),
+        )
+
+    def _measure(self) -> float:
+        self.measured += 1
+        return 2.5
+
+    def step(self, index: int, loss: float = 0.5) -> None:
+        frames = FrameBatch(torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 2), ["labeled-data/a/img1.png"])
+        self.module.terms = {"heatmap": torch.tensor(loss)}
+        batch = TrainingBatch(step=index, frames=frames, clip=None)
+        self.control.on_train_batch_end(SimpleNamespace(global_rank=3), self.module, None, batch, 0)  # type: ignore[arg-type]
+
+    def end(self) -> None:
+        self.control.on_train_end(SimpleNamespace(global_rank=3), self.module)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(monkeypatch)
+
+
+def hold_losses_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let losses be ready one step late, as on a GPU."""
+    push, held = LossWatch.push, list[Measured]()
+
+    def push_late(watch: LossWatch, batch: TrainingBatch, terms: dict[str, torch.Tensor]) -> list[Measured]:
+        ready, held[:] = list(held), push(watch, batch, terms)
+        return ready
+
+    def flush(_: LossWatch) -> list[Measured]:
+        ready, held[:] = list(held), []
+        return ready
+
+    monkeypatch.setattr(LossWatch, "push", push_late)
+    monkeypatch.setattr(LossWatch, "flush", flush)
+
+
+def test_checkpoints_are_due_at_their_interval_which_begins_again_with_each(bench: Bench):
+    for step, now in enumerate([59.9, 60.0, 119.9, 120.0, 130.0]):
+        bench.now = now
+        bench.step(step)
+    assert bench.writer.begun == [2, 4]
+
+
+def test_no_checkpoint_begins_while_one_is_being_written(bench: Bench):
+    bench.now, bench.writer.busy = 100.0, True
+    bench.step(0)
+    assert bench.writer.begun == []
+    bench.writer.busy = False
+    bench.step(1)
+    assert bench.writer.begun == [2]
+
+
+def test_a_checkpoint_that_failed_ends_training_with_its_own_error(bench: Bench):
+    bench.writer.failure = StoreUnreachable("no answer for 600 s")
+    with pytest.raises(StoreUnreachable, match="600 s"):
+        bench.step(0)
+
+
+def test_a_checkpoint_that_failed_ends_the_other_ranks_as_well(monkeypatch: pytest.MonkeyPatch):
+    bench = Bench(monkeypatch, has_writer=False)
+    monkeypatch.setattr(control, "largest", lambda values: [0, 0, 0, 1] if len(values) == 4 else values)
+    with pytest.raises(PeerLost, match="rank 0 could not write its checkpoint"):
+        bench.step(0)
+
+
+def test_a_request_to_stop_saves_waits_for_the_upload_and_ends_training(bench: Bench):
+    bench.request.made = True
+    with pytest.raises(Preempted, match="checkpoint after step 1 is in the store"):
+        bench.step(0)
+    assert bench.writer.begun == [1]
+    assert bench.writer.waits == 1
+    assert bench.reported == [{"heatmap": 0.5}, 1]
+
+
+def test_a_bad_loss_ends_training_at_once(bench: Bench):
+    with pytest.raises(NonFiniteLoss, match="heatmap = nan in step 0 on rank 3, whose batch was labeled-data"):
+        bench.step(0, torch.nan)
+
+
+@pytest.mark.parametrize("way", ["stop", "save", "end"])
+def test_held_back_losses_are_read_before_weights_are_kept(way: str, bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    hold_losses_back(monkeypatch)
+    bench.request.made = way == "stop"
+    bench.now = 60.0 if way == "save" else 0.0
+
+    def keep() -> None:
+        bench.step(0, torch.inf)
+        bench.end()
+
+    with pytest.raises(NonFiniteLoss, match="heatmap = inf in step 0"):
+        keep()
+    assert bench.writer.begun == []
+
+
+def test_epochs_are_closed_with_all_their_losses_and_measured_when_due(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    hold_losses_back(monkeypatch)
+    for step in range(6):
+        bench.step(step, float(step))
+    records = bench.history.records
+    assert [record["losses"] for record in records] == [{"heatmap": 0.5}, {"heatmap": 2.5}, {"heatmap": 4.5}]
+    assert [(record["step"], record["epoch"]) for record in records] == [(2, 1), (4, 2), (6, 3)]
+    assert [record["learning_rate"] for record in records] == pytest.approx([0.1, 0.3, 0.5])
+    assert ["validation_pixel_error" in record for record in records] == [False, True, True]
+    assert bench.measured == 2
+    assert bench.reported.count(("error", 2.5)) == 2
+
+
+def test_the_end_of_training_waits_for_the_last_checkpoint(bench: Bench):
+    bench.end()
+    assert bench.writer.waits == 1
+
+
+def test_wishes_of_ranks_are_agreed_in_their_order(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(control, "largest", lambda values: values)
+    for wishes in (Wishes(stop=True), Wishes(bad_loss=True), Wishes(save=True), Wishes(save_failed=True)):
+        assert wishes.agreed() == wishes
