@@ -6,7 +6,7 @@ from posefleet_api.status import Attempt, Condition, ConditionType, Progress, St
 from posefleet_operator import reasons
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.objects import to_timestamp
-from posefleet_operator.plan import MAX_ATTEMPTS, MAX_MESSAGE, Plan, Waiting, find_condition, is_true, with_condition
+from posefleet_operator.plan import MAX_ATTEMPTS, Plan, Waiting, find_condition, is_true, with_condition
 from unit.operator.builders import NOW, a_job, deleted_object, finished_job
 
 
@@ -46,7 +46,7 @@ def test_a_condition_says_for_which_generation_and_when_and_never_too_much() -> 
     plan.condition("Prepared", False, reasons.PREPARING, "")
 
     running, prepared = plan.status.conditions
-    assert (running.status, running.reason, len(running.message)) == ("True", "AllPodsRun", MAX_MESSAGE)
+    assert (running.status, running.reason, len(running.message)) == ("True", "AllPodsRun", 1024)
     assert (running.observed_generation, running.last_transition_time) == (3, to_timestamp(NOW))
     assert prepared.status == "False"
 
