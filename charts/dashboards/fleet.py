@@ -195,6 +195,10 @@ def _data(board: Dashboard) -> None:
             steps=[(None, GREEN), (0.02, RED)],
         )
     )
+    _throughput(board)
+
+
+def _throughput(board: Dashboard) -> None:
     hits, misses = (
         f"sum by (namespace) (rate(posefleet_trainer_cache_{kind}_total{_OF}[$__rate_interval]))"
         for kind in ("hits", "misses")

@@ -133,6 +133,11 @@ def _progress(board: Dashboard) -> None:
             Query(_present("eta_seconds"), "left"),
         )
     )
+    _attempts_and_gpus(board)
+    _history(board)
+
+
+def _attempts_and_gpus(board: Dashboard) -> None:
     board.with_panel(
         number(
             "How many attempts did it take?",
@@ -161,7 +166,6 @@ def _progress(board: Dashboard) -> None:
             Query(_present("stall_timeout_seconds"), "limit"),
         )
     )
-    _history(board)
 
 
 def _history(board: Dashboard) -> None:
@@ -364,65 +368,70 @@ def _store(board: Dashboard) -> None:
     )
 
 
+def _found(metric: str, reduction: str = "max", by: str = "pod") -> Query:
+    """Build the query of one preflight metric."""
+    legend = " ".join(f"{{{{{label}}}}}" for label in by.split(", "))
+    return Query(f"{reduction} by ({by}) (posefleet_trainer_preflight_{metric}{_OF})", legend)
+
+
+#: Title, description, unit and query of each panel.
+_PREFLIGHT_PANELS = (
+    (
+        "Can its pods train?",
+        "1 where all probes passed. The log of a pod with 0 says why.",
+        "none",
+        _found("ok", "min"),
+    ),
+    (
+        "How long did the probes take?",
+        "Duration of the preflight, which each attempt runs once before its first step.",
+        "s",
+        _found("seconds"),
+    ),
+    (
+        "How fast is the store?",
+        "Throughput when each pod writes and reads a small object. If only one pod is slow, check the network "
+        "of its node.",
+        "Bps",
+        _found("store_bytes_per_second", "max", "pod, direction"),
+    ),
+    (
+        "How much space is free for the cache?",
+        "Bytes that are free on the disk of the node.",
+        "bytes",
+        _found("cache_free_bytes", "min"),
+    ),
+    (
+        "How fast do its ranks exchange gradients?",
+        "Throughput of a sum of a few megabytes over all ranks. If it is low between several nodes, see NCCL in "
+        "docs/operations.md.",
+        "Bps",
+        _found("collective_bytes_per_second", "min"),
+    ),
+    (
+        "How long does the smallest exchange take?",
+        "Time to sum one number over all ranks.",
+        "s",
+        _found("collective_latency_seconds"),
+    ),
+    (
+        "Is GPU memory free?",
+        "Free memory of the GPU of each pod that has the least; zero on a CPU.",
+        "bytes",
+        _found("gpu_free_bytes", "min"),
+    ),
+    (
+        "Do its GPUs compute as they should?",
+        "Speed of a small matrix product on the slowest GPU of each pod; zero on a CPU.",
+        "flops",
+        _found("gpu_flops", "min"),
+    ),
+    ("Do its GPUs decode video?", "1 if NVDEC works on all GPUs of the pod.", "none", _found("nvdec", "min")),
+)
+
+
 def _preflight(board: Dashboard) -> None:
     """Add the row with each pod's preflight results, which are also in its log and in summary.json."""
     board.with_row(Row("Preflight"))
-
-    def found(metric: str, reduction: str = "max", by: str = "pod") -> Query:
-        legend = " ".join(f"{{{{{label}}}}}" for label in by.split(", "))
-        return Query(f"{reduction} by ({by}) (posefleet_trainer_preflight_{metric}{_OF})", legend)
-
-    for title, description, unit, query in (
-        (
-            "Can its pods train?",
-            "1 where all probes passed. The log of a pod with 0 says why.",
-            "none",
-            found("ok", "min"),
-        ),
-        (
-            "How long did the probes take?",
-            "Duration of the preflight, which each attempt runs once before its first step.",
-            "s",
-            found("seconds"),
-        ),
-        (
-            "How fast is the store?",
-            "Throughput when each pod writes and reads a small object. If only one pod is slow, check the network "
-            "of its node.",
-            "Bps",
-            found("store_bytes_per_second", "max", "pod, direction"),
-        ),
-        (
-            "How much space is free for the cache?",
-            "Bytes that are free on the disk of the node.",
-            "bytes",
-            found("cache_free_bytes", "min"),
-        ),
-        (
-            "How fast do its ranks exchange gradients?",
-            "Throughput of a sum of a few megabytes over all ranks. If it is low between several nodes, see NCCL in "
-            "docs/operations.md.",
-            "Bps",
-            found("collective_bytes_per_second", "min"),
-        ),
-        (
-            "How long does the smallest exchange take?",
-            "Time to sum one number over all ranks.",
-            "s",
-            found("collective_latency_seconds"),
-        ),
-        (
-            "Is GPU memory free?",
-            "Free memory of the GPU of each pod that has the least; zero on a CPU.",
-            "bytes",
-            found("gpu_free_bytes", "min"),
-        ),
-        (
-            "Do its GPUs compute as they should?",
-            "Speed of a small matrix product on the slowest GPU of each pod; zero on a CPU.",
-            "flops",
-            found("gpu_flops", "min"),
-        ),
-        ("Do its GPUs decode video?", "1 if NVDEC works on all GPUs of the pod.", "none", found("nvdec", "min")),
-    ):
+    for title, description, unit, query in _PREFLIGHT_PANELS:
         board.with_panel(number(title, description, unit, query, width=8))
