@@ -1,6 +1,6 @@
 """The label formats that the trainer reads, and the function that picks the reader of a labels file.
 
-The rest of the trainer knows labels only as a ``LabelTable`` (see ``formats/labels.py``). To add a format:
+The rest of the trainer knows labels only as a ``LabelTable`` (see ``labels.py``). To add a format:
 
 1. Write a module in this folder with a function that takes the bytes of a labels file and its path inside the project
    folder, and returns a ``LabelTable``. It raises ``InvalidInput`` with the file, the place in it and the remedy for
