@@ -217,7 +217,7 @@ STOPPING_OLD_PODS = Reason(
 REFUSED = Reason(
     "Refused",
     "The API server refuses an object that the job needs.",
-    "correct spec.podTemplate or spec.resources, or ask whoever runs the cluster",
+    "correct spec.podTemplate or spec.resources, or ask your cluster administrator",
     severity="Warning",
 )
 ATTEMPTS_EXHAUSTED = Reason(
@@ -248,7 +248,7 @@ WAITING_FOR_OLD_PODS = _trouble(
 INCOMPLETE = _trouble(
     "Incomplete",
     "The trainer defaults of the operator have changed and no longer complete the job.",
-    "add to the manifest what the message names, or ask whoever runs the cluster to set it",
+    "add to the manifest what the message names, or ask your cluster administrator to set it",
 )
 VOLUMES_MISSING = _trouble(
     "VolumesMissing",

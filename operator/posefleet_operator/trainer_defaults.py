@@ -63,7 +63,7 @@ def read_defaults(path: Path) -> TrainerDefaults:
 
 _NO_STORAGE = (
     "spec.storage: needed for s3:// URIs, since posefleet has no default store on this cluster: "
-    "add storage.endpoint and storage.credentialsSecret, or ask whoever runs the cluster to set trainer.storage"
+    "add storage.endpoint and storage.credentialsSecret, or ask your cluster administrator to set trainer.storage"
 )
 _MAPS = ("labels", "annotations", "node_selector")
 _SINGLE = ("affinity", "service_account_name", "priority_class_name", "runtime_class_name")

@@ -35,9 +35,9 @@ class Trial:
         disturb(Scene(self._cluster, self._jobs, self._operator, name, dice))
         status = self._jobs.succeed(name, 600)
         outcomes = [attempt["outcome"] for attempt in status["attempts"]]
-        told = f"{name}: seed {SEED}, disturbed at step {moment} of {steps} ({stage}), attempts {outcomes}"
-        assert len(outcomes) > 1 or stage != "train" or disturb not in END_AN_ATTEMPT, told
-        assert self._jobs.weights(name) == weights, told
+        context = f"{name}: seed {SEED}, disturbed at step {moment} of {steps} ({stage}), attempts {outcomes}"
+        assert len(outcomes) > 1 or stage != "train" or disturb not in END_AN_ATTEMPT, context
+        assert self._jobs.weights(name) == weights, context
 
     def _stage(self, name: str) -> str:
         """What the running gang is at; empty where none answers."""

@@ -39,9 +39,9 @@ def check_surroundings(image: BuiltImage) -> None:
 
 def check_nothing_of_the_build_is_told(image: BuiltImage) -> None:
     """Neither configuration nor history names an address, a credential or a certificate."""
-    told = json.dumps(image.description).lower()
+    described = json.dumps(image.description).lower()
 
-    assert [word for word in ("http:", "https:", "index-url", "password", "token", "proxy") if word in told] == []
+    assert [word for word in ("http:", "https:", "index-url", "password", "token", "proxy") if word in described] == []
 
 
 def check_bytecode_is_used(image: BuiltImage, module: str) -> None:

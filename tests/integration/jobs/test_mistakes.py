@@ -67,7 +67,7 @@ def prepared(jobs: Jobs, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("part", "value", "told"),
+    ("part", "value", "expected_words"),
     [
         ("model", {"backbone": "resnet99"}, ["spec.model.backbone", "resnet99", "resnet50"]),
         ("training", {"epochs": -1}, ["spec.training.epochs", "greater than or equal to 1"]),
@@ -77,10 +77,10 @@ def prepared(jobs: Jobs, manifest: dict[str, Any]) -> dict[str, Any]:
     ],
     ids=["unknown backbone", "negative epochs", "unknown field", "s3 URI without bucket", "output without bucket"],
 )
-def test_the_api_server_refuses(jobs: Jobs, part: str, value: dict[str, Any], told: list[str]):
+def test_the_api_server_refuses(jobs: Jobs, part: str, value: dict[str, Any], expected_words: list[str]):
     with pytest.raises(KubectlRefused) as refused:
         jobs.apply(a_manifest(jobs.store, unique("refused"), **{part: value}))
-    assert all(word in str(refused.value) for word in told), str(refused.value)
+    assert all(word in str(refused.value) for word in expected_words), str(refused.value)
 
 
 @pytest.mark.parametrize("part", ["dataset", "output"])
@@ -134,7 +134,7 @@ def without_labels(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "expected_words"),
     [
         (lambda folder: (folder / _LABELS).unlink(), [_LABELS, "does not exist", "upload it"]),
         (
@@ -151,9 +151,9 @@ def without_labels(lines: list[str]) -> list[str]:
     ],
     ids=["missing", "no header rows", "ragged row", "text for a number", "frame without a file", "zero labels"],
 )
-def test_labels_that_cannot_be_used(jobs: Jobs, damaged, damage: Callable[[Path], None], told: list[str]):
+def test_labels_that_cannot_be_used(jobs: Jobs, damaged, damage: Callable[[Path], None], expected_words: list[str]):
     message = refused_in_prepare(jobs, a_manifest(jobs.store, unique("bad"), damaged(damage)))
-    assert all(word in message for word in told), message
+    assert all(word in message for word in expected_words), message
 
 
 def truncate(folder: Path) -> None:
@@ -162,7 +162,7 @@ def truncate(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "expected_words"),
     [
         (truncate, ["is truncated", "upload it again"]),
         (lambda folder: (folder / _VIDEO).write_bytes(b""), ["has 0 bytes", "upload it again"]),
@@ -173,9 +173,9 @@ def truncate(folder: Path) -> None:
     ],
     ids=["truncated", "0 bytes", "a text file"],
 )
-def test_videos_that_cannot_be_read(jobs: Jobs, damaged, damage: Callable[[Path], None], told: list[str]):
+def test_videos_that_cannot_be_read(jobs: Jobs, damaged, damage: Callable[[Path], None], expected_words: list[str]):
     message = refused_in_prepare(jobs, a_manifest(jobs.store, unique("bad"), damaged(damage)))
-    assert all(word in message for word in [_VIDEO, *told]), message
+    assert all(word in message for word in [_VIDEO, *expected_words]), message
 
 
 @pytest.mark.parametrize(

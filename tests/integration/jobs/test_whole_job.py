@@ -39,12 +39,12 @@ def test_kubectl_shows_what_a_scientist_asks_for(jobs: Jobs, finished: dict[str,
 
 def test_no_secret_reaches_a_log_a_status_or_an_event(jobs: Jobs, finished: dict[str, Any], operator):
     del finished
-    told = [
+    texts = [
         operator.log.read_text(),
         jobs.kubectl("get", "ptj,jobs,pods,configmaps,events", "-o", "yaml"),
         *(jobs.kubectl("logs", pod["metadata"]["name"]) for pod in jobs.pods("whole")),
     ]
-    assert [text for text in told if jobs.store.secret_key in text] == []
+    assert [text for text in texts if jobs.store.secret_key in text] == []
 
 
 def test_a_second_job_on_the_same_data_finds_them_prepared(jobs: Jobs, finished: dict[str, Any]):

@@ -55,8 +55,8 @@ def test_two_uris_are_a_job_where_the_cluster_knows_the_rest(
 
     assert status["attempts"][0]["gpus"] == 2
     assert [pod.metadata.labels["cost-centre"] for pod in stage.pods("reaching", 1)] == ["42", "42"]
-    told = stage.core.read_namespaced_config_map("reaching-a1", stage.namespace).data["job.json"]
-    assert json.loads(told)["spec"]["resources"]["memoryPerNode"] == "1Gi"
+    job_json = stage.core.read_namespaced_config_map("reaching-a1", stage.namespace).data["job.json"]
+    assert json.loads(job_json)["spec"]["resources"]["memoryPerNode"] == "1Gi"
     assert stage.job("reaching")["spec"]["resources"] == {}
 
 

@@ -34,8 +34,8 @@ def test_a_manifest_becomes_a_prepared_trained_and_reported_job(stage: Stage, op
     assert {c["type"]: c["status"] for c in status["conditions"]} == {
         "Prepared": "True", "Running": "False", "Succeeded": "True",
     }  # fmt: skip
-    told = [event for event in stage.events("reaching") if event[1] not in {"Training", "Reporting"}]
-    assert told == [
+    recorded = [event for event in stage.events("reaching") if event[1] not in {"Training", "Reporting"}]
+    assert recorded == [
         ("Normal", "PrepareStarted"),
         ("Normal", "Prepared"),
         ("Warning", "DataWarning"),

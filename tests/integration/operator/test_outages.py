@@ -28,10 +28,10 @@ def test_a_killed_operator_loses_nothing_and_tells_nothing_twice(stage: Stage, s
 
     assert [a["outcome"] for a in status["attempts"]] == ["Failed", "Succeeded"]
     assert status["failedAttempts"] == 1
-    told = stage.events("reaching")
+    recorded = stage.events("reaching")
     for reason in ("PrepareStarted", "Prepared", "AttemptFailed", "AttemptSucceeded", "Succeeded"):
-        assert [r for _, r in told].count(reason) == 1
-    assert [r for _, r in told].count("AttemptStarted") == 2
+        assert [r for _, r in recorded].count(reason) == 1
+    assert [r for _, r in recorded].count("AttemptStarted") == 2
     assert len(stage.batch.list_namespaced_job(stage.namespace).items) == 3
 
 

@@ -123,7 +123,7 @@ class Life:
         self._go()
 
     def _lose_the_lease(self) -> None:
-        """Somebody deletes it, and the operator makes it anew."""
+        """Somebody deletes it, and the operator creates it again."""
         leases = client.CoordinationV1Api(self._stage.api)
         leases.delete_namespaced_lease(ACCOUNT, self._account.namespace)
         wait_for(
@@ -159,7 +159,7 @@ class Life:
         self._stage.wait_for_phase("busy", "Succeeded")
 
     def _be_refused(self) -> None:
-        """A mistake in the data ends a job for good."""
+        """A mistake in the data makes a job fail permanently."""
         self._stage.apply("wrong", {"prepare": {"exit": 78, "message": {"reason": "InvalidInput", "message": "no"}}})
         self._stage.wait_for_phase("wrong", "Failed")
         self._stage.kubectl("delete", "ptj", "wrong")

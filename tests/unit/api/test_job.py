@@ -1,4 +1,4 @@
-"""What a manifest may say, and how a mistake is told."""
+"""What a manifest may say, and how a mistake is reported."""
 
 from copy import deepcopy
 from typing import Any

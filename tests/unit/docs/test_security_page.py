@@ -36,7 +36,7 @@ def granted(rules: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
                 yield from ((group, resource, verb) for verb in rule["verbs"])
 
 
-def told(comment: str) -> Iterator[tuple[str, str, str]]:
+def documented(comment: str) -> Iterator[tuple[str, str, str]]:
     for group, resources, verbs, reason in rows(comment):
         assert reason
         for resource in names(resources):
@@ -51,7 +51,7 @@ def test_every_file_of_rules_has_a_table() -> None:
 @pytest.mark.parametrize("file", sorted(path.name for path in RULES.glob("*-rules.yaml")))
 def test_the_table_of_rights_is_what_the_chart_grants(file: str) -> None:
     rules = yaml.safe_load((RULES / file).read_text())
-    assert sorted(told(f"rights: {file}")) == sorted(granted(rules))
+    assert sorted(documented(f"rights: {file}")) == sorted(granted(rules))
 
 
 def pods() -> dict[str, dict[str, Any]]:

@@ -173,9 +173,9 @@ def test_only_what_dcgm_and_goodput_need_waits_for_a_gpu():
 
 def test_every_end_that_a_trainer_tells_is_counted_from_zero():
     """What ends a preparation alone ends no attempt."""
-    told = set(get_args(TerminationReason)) - {"Prepared"}
+    trainer_reasons = set(get_args(TerminationReason)) - {"Prepared"}
 
-    assert told - {reason for reasons in reasons_by_outcome().values() for reason in reasons} == set()
+    assert trainer_reasons - {reason for reasons in reasons_by_outcome().values() for reason in reasons} == set()
 
 
 def test_pods_that_are_kept_for_their_logs_are_not_scraped():

@@ -1,4 +1,4 @@
-"""An API server of dicts, for what writes to it; it fails and conflicts when told to."""
+"""An API server of dicts, for what writes to it; it fails and conflicts on request."""
 
 from copy import deepcopy
 

@@ -18,7 +18,7 @@ def deletions(plan: Plan) -> list[tuple[str, str]]:
 
 
 def reasons(plan: Plan) -> list[str]:
-    """Of the events to be told."""
+    """The reasons of the events to be recorded."""
     return [event.reason.name for event in plan.events]
 
 

@@ -22,7 +22,7 @@ KEY = ("lab", "reaching")
 
 
 class Recorder:
-    """In the place of the performer: remembers plans, and fails when told to."""
+    """In the place of the performer: remembers plans, and fails on request."""
 
     def __init__(self) -> None:
         self.done: list[tuple[Observation, Plan, bool]] = []

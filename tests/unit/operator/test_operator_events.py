@@ -12,7 +12,7 @@ from posefleet_operator.policies.events import event_manifest, events_between
 from unit.operator.builders import a_job, ago
 
 
-def test_the_same_turn_has_the_same_event_whoever_tells_it() -> None:
+def test_the_same_change_has_the_same_event_whichever_operator_records_it() -> None:
     event = JobEvent(reasons.PREPARED, "61 frames", "prepared-1")
     seen = a_job().seen()
     first, second = event_manifest(seen, event, "one"), event_manifest(replace(seen, now=ago(-9)), event, "two")

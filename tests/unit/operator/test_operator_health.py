@@ -1,4 +1,4 @@
-"""What the liveness probe is told."""
+"""The answers of the liveness probe."""
 
 import asyncio
 from dataclasses import replace

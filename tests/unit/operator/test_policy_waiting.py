@@ -125,7 +125,7 @@ def test_a_refusal_is_tried_again_and_missing_defaults_are_waited_for() -> None:
     assert (refused.reason, refused.requeue_seconds) == (reasons.REFUSED, 30)
     assert refused.message == (
         "the API server refuses Job x: quota; "
-        "correct spec.podTemplate or spec.resources, or ask whoever runs the cluster"
+        "correct spec.podTemplate or spec.resources, or ask your cluster administrator"
     )
     incomplete = blocked(a_job().with_spec(storage=None).prepared())
     assert incomplete is not None

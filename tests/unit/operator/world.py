@@ -58,7 +58,7 @@ class World:
 
     @property
     def reasons(self) -> list[str]:
-        """Of all events, in the order in which they were told."""
+        """Of all events, in the order in which they were recorded."""
         return [event["reason"] for event in self.events.values()]
 
     def edit(self, **spec: Any) -> None:

@@ -23,13 +23,13 @@ def thawed() -> Iterator[None]:
 
 
 def modules_after(statement: str) -> set[str]:
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", f"{statement}\nimport sys\nprint(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    return set(told.split())
+    return set(printed.split())
 
 
 def test_preparing_does_without_what_trains():
@@ -72,5 +72,5 @@ def test_a_timeline_adds_up_parts_by_name():
 def test_a_timeline_begins_with_the_process():
     script = "import time; time.sleep(0.3)\nfrom posefleet_trainer.telemetry.progress import Timeline\n"
     script += "timeline = Timeline()\ntimeline.mark('start')\nprint(timeline.seconds['start'])"
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert float(told) > 0.3
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert float(printed) > 0.3

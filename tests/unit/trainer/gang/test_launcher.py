@@ -63,14 +63,14 @@ def test_all_ranks_well_is_success(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("codes", "told"),
+    ("codes", "expected"),
     [([76, 78], 78), ([76, 75], 75), ([1, 76], 1), ([0, 1], 1), ([69, 1], 69), ([76, 0], 76)],
 )
-def test_the_most_telling_end_is_told(tmp_path, codes, told):
+def test_the_most_telling_end_is_told(tmp_path, codes, expected):
     reasons = {78: "InvalidInput", 75: "Preempted", 76: "PeerLost", 69: "StoreUnreachable", 1: "Error", 0: "Completed"}
     process = start(tmp_path, [{"code": code, "reason": reasons[code]} for code in codes])
-    assert process.wait(20) == told
-    assert verdict(tmp_path).reason == reasons[told]
+    assert process.wait(20) == expected
+    assert verdict(tmp_path).reason == reasons[expected]
 
 
 def test_a_rank_that_is_killed_is_told_as_killed(tmp_path):

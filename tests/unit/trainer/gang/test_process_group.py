@@ -39,8 +39,8 @@ def start(rank: int, port: int, work_seconds: float) -> "subprocess.Popen[str]":
 def test_the_first_rank_may_work_alone_for_longer_than_joining_may_take():
     port = a_port()
     ranks = [start(rank, port, work_seconds=4) for rank in range(2)]
-    told = [rank.communicate(timeout=120)[0] for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0], told
+    outputs = [rank.communicate(timeout=120)[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], outputs
 
 
 def test_the_death_of_the_rank_that_works_alone_is_noticed_at_once():
@@ -50,10 +50,10 @@ def test_the_death_of_the_rank_that_works_alone_is_noticed_at_once():
     assert first.stdout.readline() == "works\n"
     first.kill()
     killed = time.monotonic()
-    told = other.communicate(timeout=60)[0]
+    outputs = other.communicate(timeout=60)[0]
     first.communicate()
-    assert other.returncode == ExitCode.PEER_LOST, told
-    assert "another rank went away" in told
+    assert other.returncode == ExitCode.PEER_LOST, outputs
+    assert "another rank went away" in outputs
     assert time.monotonic() - killed < 10
 
 
@@ -86,9 +86,9 @@ def a_port() -> int:
 
 
 def test_ranks_that_do_not_come_are_named():
-    told = said(call(0, 4, a_port(), local_world=2))
-    assert "rank 1 (node 0), rank 2 (node 1), rank 3 (node 1) did not join within 2 s" in told
-    assert socket.gethostname() in told
+    outputs = said(call(0, 4, a_port(), local_world=2))
+    assert "rank 1 (node 0), rank 2 (node 1), rank 3 (node 1) did not join within 2 s" in outputs
+    assert socket.gethostname() in outputs
 
 
 def test_a_first_rank_that_does_not_answer_is_named():

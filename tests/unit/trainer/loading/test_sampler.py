@@ -30,7 +30,7 @@ def test_every_frame_comes_once_an_epoch(frames: int, seed: int, epoch: int):
 
 
 @given(st.integers(2, 60), seeds, st.integers(0, 500))
-def test_a_sample_is_the_same_frame_for_whoever_asks(frames: int, seed: int, sample: int):
+def test_a_sample_is_the_same_frame_on_every_rank(frames: int, seed: int, sample: int):
     assert FrameSampler(frames, seed).frame(sample) == FrameSampler(frames, seed).frame(sample)
 
 

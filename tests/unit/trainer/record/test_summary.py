@@ -47,10 +47,10 @@ def of(folder: Path, code: int, message: TerminationMessage | None = None) -> At
     ],
 )
 def test_the_end_is_told_as_far_as_the_node_knows_it(tmp_path: Path, code: int, reason: str, outcome: str):
-    told = of(tmp_path, code, TerminationMessage(reason=reason, message="why"))
-    assert (told.outcome, told.reason, told.message, told.exit_code) == (outcome, reason, "why", code)
-    assert (told.attempt, told.nodes, told.world_size, told.seconds) == (3, 2, 4, 90.5)
-    assert (told.start_time, told.end_time) == ("2023-11-14T22:13:20Z", "2023-11-14T22:14:50Z")
+    recorded = of(tmp_path, code, TerminationMessage(reason=reason, message="why"))
+    assert (recorded.outcome, recorded.reason, recorded.message, recorded.exit_code) == (outcome, reason, "why", code)
+    assert (recorded.attempt, recorded.nodes, recorded.world_size, recorded.seconds) == (3, 2, 4, 90.5)
+    assert (recorded.start_time, recorded.end_time) == ("2023-11-14T22:13:20Z", "2023-11-14T22:14:50Z")
 
 
 def test_a_rank_that_is_killed_leaves_what_it_noted_and_counted(tmp_path: Path):
@@ -61,21 +61,21 @@ def test_a_rank_that_is_killed_leaves_what_it_noted_and_counted(tmp_path: Path):
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     killed = subprocess.run([sys.executable, "-c", COUNTING], env=environment, check=False)
 
-    told = of(tmp_path, killed.returncode)
+    recorded = of(tmp_path, killed.returncode)
 
-    assert (told.outcome, told.reason, told.exit_code) == ("Failed", "Error", 128 + signal.SIGKILL)
-    assert "killed (SIGKILL)" in told.message
-    assert told.facts.report is not None
-    assert told.facts.report.progress.step == 17
-    assert told.gpus == ["X1"]
-    assert told.counted.step_seconds == {"data": 0.5, "optimizer": 0.25}
-    assert (told.counted.cache_hits, told.counted.store_bytes) == (2, {"download": 1000})
-    assert AttemptSummary.model_validate_json(told.to_json()) == told
+    assert (recorded.outcome, recorded.reason, recorded.exit_code) == ("Failed", "Error", 128 + signal.SIGKILL)
+    assert "killed (SIGKILL)" in recorded.message
+    assert recorded.facts.report is not None
+    assert recorded.facts.report.progress.step == 17
+    assert recorded.gpus == ["X1"]
+    assert recorded.counted.step_seconds == {"data": 0.5, "optimizer": 0.25}
+    assert (recorded.counted.cache_hits, recorded.counted.store_bytes) == (2, {"download": 1000})
+    assert AttemptSummary.model_validate_json(recorded.to_json()) == recorded
 
 
 def test_an_attempt_that_runs_has_no_outcome_yet(tmp_path: Path):
-    told = summarize(TinyProject().job(tmp_path, "out"), START, None, tmp_path / FACTS_FILE, tmp_path)
-    assert (told.outcome, told.end_time, told.facts.report) == ("", None, None)
+    recorded = summarize(TinyProject().job(tmp_path, "out"), START, None, tmp_path / FACTS_FILE, tmp_path)
+    assert (recorded.outcome, recorded.end_time, recorded.facts.report) == ("", None, None)
 
 
 def test_nothing_counted_is_nothing(tmp_path: Path):

@@ -25,16 +25,16 @@ sys.exit(launch([], pathlib.Path("job.json"), {**os.environ, "PYTHONPATH": "stan
 def test_one_rank_tells_what_all_ranks_of_its_node_count(tmp_path):
     for hits in ("2", "3"):
         command = [sys.executable, "-c", RANK, hits]
-        told = subprocess.run(
+        exposed = subprocess.run(
             command, env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}, capture_output=True, text=True, check=True
         ).stdout.splitlines()
 
-    assert "posefleet_trainer_cache_hits_total 5.0" in told
-    assert 'posefleet_trainer_step_seconds_count{part="data"} 2.0' in told
-    assert "posefleet_trainer_gpu_memory_peak_bytes 300.0" in told
-    assert 'posefleet_trainer_error_pixels{set="validation"} 4.5' in told
-    assert any(line.startswith('posefleet_trainer_info{version="') for line in told)
-    assert not [line for line in told if "pid=" in line]
+    assert "posefleet_trainer_cache_hits_total 5.0" in exposed
+    assert 'posefleet_trainer_step_seconds_count{part="data"} 2.0' in exposed
+    assert "posefleet_trainer_gpu_memory_peak_bytes 300.0" in exposed
+    assert 'posefleet_trainer_error_pixels{set="validation"} 4.5' in exposed
+    assert any(line.startswith('posefleet_trainer_info{version="') for line in exposed)
+    assert not [line for line in exposed if "pid=" in line]
 
 
 def test_the_launcher_gives_the_ranks_of_a_node_one_folder_to_count_in(tmp_path):
