@@ -55,12 +55,6 @@ class History:
         self.records.append(record)
         self._sums, self._steps = {}, 0
 
-    @property
-    def last_pixel_error(self) -> float | None:
-        """The validation error, in source pixels, that was measured last; None if none was measured."""
-        measured = [r["validation_pixel_error"] for r in self.records if "validation_pixel_error" in r]
-        return measured[-1] if measured else None
-
 
 @dataclass(frozen=True)
 class StepLosses:
