@@ -1,1 +1,1 @@
-"""The LightningModule, resume, preemption."""
+"""Training: data, plan, steps, checkpoints, and the model that results."""

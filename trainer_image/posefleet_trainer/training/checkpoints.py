@@ -1,4 +1,8 @@
-"""What lies beside a checkpoint in the store and says whether it is whole."""
+"""Checkpoints in the store: their keys and manifests, the training that they belong to, and their writer.
+
+A manifest is written after its checkpoint's file is complete, so that a checkpoint with a manifest is complete. The key
+``latest.json`` holds a copy of the newest manifest.
+"""
 
 import hashlib
 import logging
@@ -22,46 +26,52 @@ from posefleet_trainer.store.files import scratch_folder, sha256_of
 from posefleet_trainer.telemetry.metrics import CHECKPOINT_SECONDS
 from posefleet_trainer.telemetry.progress import ProgressTracker
 
+_log = logging.getLogger(__name__)
+#: The job's author is warned of a checkpoint whose upload takes longer than this.
+_SLOW_SECONDS = 60.0
 _MANIFEST_KEY = re.compile(rf"{CHECKPOINTS_FOLDER}step-(\d{{9}})\.json")
 
 
 class CheckpointManifest(ApiModel):
-    """Written after the checkpoint's file, so that whoever finds it finds a whole file."""
+    """Describes a checkpoint whose file is complete in the store."""
 
     uri: str
+    """Where the checkpoint's file is."""
     key: str
-    """Inside the output folder."""
+    """Key of the file in the output folder."""
     step: Annotated[int, Field(ge=0)]
-    """Optimizer steps that are in it."""
+    """Optimizer steps that were done when it was written."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Of the file's bytes."""
+    """SHA-256 of the file."""
     bytes: Annotated[int, Field(ge=1)]
+    """Size of the file."""
     time: str
-    """When the file was complete in the store."""
+    """When the upload of the file ended, in ISO 8601 and UTC."""
     fingerprint: str
-    """Of the training that it belongs to (``training_fingerprint``)."""
+    """``training_fingerprint`` of the training that it belongs to."""
 
 
 def checkpoint_key(step: int) -> str:
-    """Where the checkpoint after ``step`` steps lies."""
+    """Return the key of the file of the checkpoint after ``step`` steps."""
     return f"{CHECKPOINTS_FOLDER}step-{step:09d}.ckpt"
 
 
 def manifest_key(step: int) -> str:
-    """Where its manifest lies."""
+    """Return the key of the manifest of the checkpoint after ``step`` steps."""
     return f"{CHECKPOINTS_FOLDER}step-{step:09d}.json"
 
 
 def step_of_manifest(key: str) -> int | None:
-    """The step of a manifest's key; None for other keys."""
+    """Return the step of a checkpoint from the key of its manifest; None if ``key`` is not the key of a manifest."""
     match = _MANIFEST_KEY.fullmatch(key)
     return int(match.group(1)) if match else None
 
 
 def training_fingerprint(spec: Spec, prepared: Prepared) -> str:
-    """SHA-256 of all that the trained weights are a function of, the number of ranks excepted.
+    """Return the SHA-256 of all inputs that determine the trained weights, except for the number of ranks.
 
-    Of ``checkpoint.resumeFrom`` the URI counts: the file may go while the job that began with it goes on.
+    A checkpoint or model with the same fingerprint belongs to the same training. ``checkpoint.resumeFrom`` is
+    represented by its URI and not by its content, since its file may be deleted while the job continues.
     """
     parts = [
         spec.dataset.split.to_json(),
@@ -78,16 +88,18 @@ def training_fingerprint(spec: Spec, prepared: Prepared) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-_log = logging.getLogger(__name__)
-#: A checkpoint that is this long on its way is worth a word to the job's author.
-_SLOW_SECONDS = 60.0
-
-
 class CheckpointWriter:
-    """Writes one checkpoint at a time, in a thread: file, then its manifest, then ``latest.json``.
+    """Writes checkpoints to the output folder in a background thread, one at a time.
 
-    Whatever happens in between, ``latest.json`` names a whole checkpoint. Older ones beyond ``keep`` are deleted only
-    after that.
+    The checkpoint's file is written first, then its manifest, then ``latest.json``, so that ``latest.json`` always
+    names a complete checkpoint. Older checkpoints are deleted after that.
+
+    Args:
+        output: the store of the output folder.
+        directory: local directory for the file until it is uploaded.
+        keep: number of checkpoints that are kept.
+        fingerprint: ``training_fingerprint`` of the training.
+        progress: publishes the checkpoint, and a warning if the upload is slow.
     """
 
     def __init__(self, output: Store, directory: Path, keep: int, fingerprint: str, progress: ProgressTracker) -> None:
@@ -102,20 +114,23 @@ class CheckpointWriter:
 
     @property
     def busy(self) -> bool:
-        """Whether a checkpoint is on its way."""
+        """Whether a checkpoint is being written."""
         return self._writing is not None and not self._writing.done()
 
     def begin(self, step: int, content: dict[str, Any]) -> None:
-        """Start to write ``content`` (which nobody changes from now on) as the checkpoint after ``step`` steps.
+        """Start to write ``content`` as the checkpoint after ``step`` steps; the caller must not change it any more.
 
-        Waits for the one before, and raises what became of it.
+        Waits until the previous checkpoint is written.
+
+        Raises:
+            StoreUnreachable: the previous checkpoint could not be written within the store's patience.
         """
         self.wait()
         self._began = time.monotonic()
         self._writing = self._thread.submit(self._write, step, content, self._began)
 
     def wait(self) -> None:
-        """Until nothing is on its way.
+        """Wait until no checkpoint is being written.
 
         Raises:
             StoreUnreachable: the last checkpoint could not be written within the store's patience.
@@ -125,17 +140,20 @@ class CheckpointWriter:
             writing.result()
 
     def failed(self) -> bool:
-        """Whether the last checkpoint could not be written (``wait`` then raises why); warns of a slow one."""
+        """Return whether the last checkpoint could not be written, in which case ``wait`` raises the reason.
+
+        Publishes a warning if the checkpoint has been uploading for more than a minute.
+        """
         if self.busy and time.monotonic() - self._began > _SLOW_SECONDS:
             self._progress.warn(
-                f"a checkpoint is on its way to {self._output.uri}{CHECKPOINTS_FOLDER} for more than "
-                f"{_SLOW_SECONDS:.0f} s: the store is slow or away; training goes on and the upload is tried again"
+                f"a checkpoint has been uploading to {self._output.uri}{CHECKPOINTS_FOLDER} for more than "
+                f"{_SLOW_SECONDS:.0f} s: the store is slow or unreachable; training continues and the upload is retried"
             )
         writing = self._writing
         return writing is not None and writing.done() and writing.exception() is not None
 
     def close(self) -> None:
-        """Stop; whoever wants the last checkpoint waits for it before."""
+        """Stop the thread, without waiting for a checkpoint that is being written; call ``wait`` first to keep it."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _write(self, step: int, content: dict[str, Any], began: float) -> None:
@@ -166,11 +184,14 @@ class CheckpointWriter:
         )
 
     def _prune(self, newest: int) -> None:
-        """Delete all but the newest ``keep``; those of later steps belong to a training that this one replaced."""
+        """Delete all checkpoints except for the last ``keep`` up to step ``newest``.
+
+        Checkpoints of later steps were left by another training, which this one replaces.
+        """
         listed = [step_of_manifest(stored.key) for stored in self._output.list(CHECKPOINTS_FOLDER)]
         steps = [step for step in listed if step is not None]
-        own = sorted((step for step in steps if step <= newest), reverse=True)[: self._keep]
+        kept = sorted((step for step in steps if step <= newest), reverse=True)[: self._keep]
         for step in steps:
-            if step not in own:
+            if step not in kept:
                 self._output.delete(manifest_key(step))
                 self._output.delete(checkpoint_key(step))

@@ -1,9 +1,9 @@
-"""After each step the ranks agree on what to do next: stop, save, measure, or go on."""
+"""Control of a training: after each step the ranks agree to save a checkpoint, to validate, to stop or to continue."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 
@@ -12,7 +12,7 @@ from posefleet_trainer.gang.collectives import from_all, largest, wait_for_all
 from posefleet_trainer.gang.preemption import StopRequest
 from posefleet_trainer.loading.loader import TrainingBatch
 from posefleet_trainer.training.checkpoints import CheckpointWriter
-from posefleet_trainer.training.history import History, LossWatch, Measured
+from posefleet_trainer.training.history import History, LossWatch, StepLosses
 from posefleet_trainer.training.module import PoseModule
 from posefleet_trainer.training.plan import Plan
 from posefleet_trainer.training.reporting import Reporter
@@ -20,21 +20,30 @@ from posefleet_trainer.training.resume import snapshot
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What a rank, or after agreement any rank, wants after a step."""
+class StepRequests:
+    """What one rank, or any rank, requests after a step."""
 
     stop: bool = False
-    bad_loss: bool = False
+    """SIGTERM has arrived."""
+    non_finite_loss: bool = False
+    """A loss is NaN or infinite."""
     save: bool = False
+    """A checkpoint is due."""
     save_failed: bool = False
+    """The last checkpoint could not be written."""
 
-    def agreed(self) -> "Wishes":
-        """What any rank wants: one small collective."""
-        return Wishes(*map(bool, largest([self.stop, self.bad_loss, self.save, self.save_failed])))
+    def of_all_ranks(self) -> "StepRequests":
+        """Return what at least one rank requests. All ranks call it together; it is one collective operation."""
+        return StepRequests(*map(bool, largest([self.stop, self.non_finite_loss, self.save, self.save_failed])))
 
 
 class CheckpointClock:
-    """When the next checkpoint is due."""
+    """Decides when a checkpoint is due.
+
+    Args:
+        every_seconds: the interval between checkpoints.
+        clock: returns the time in seconds.
+    """
 
     def __init__(self, every_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._every = every_seconds
@@ -42,25 +51,25 @@ class CheckpointClock:
         self._last = clock()
 
     def due(self) -> bool:
-        """Whether it is time."""
+        """Return whether the interval has passed since the last checkpoint began."""
         return self._clock() - self._last >= self._every
 
     def restart(self) -> None:
-        """A checkpoint begins now."""
+        """Note that a checkpoint begins now."""
         self._last = self._clock()
 
 
 class StepControl(pl.Callback):
-    """Runs after every step, on every rank.
+    """Callback that records losses, saves checkpoints, validates and stops after a step, on all ranks alike.
 
     Args:
         plan: the length of the training.
-        history: gets an entry an epoch.
-        measure: the validation pixel error, measured by all ranks together.
-        writer: of checkpoints, on rank 0; None on the others.
-        clock: when checkpoints are due.
-        request: set by SIGTERM.
-        reporter: is told of every step.
+        history: the record of the losses, to which it adds.
+        measure: returns the validation error in source pixels (None without labels); all ranks call it together.
+        writer: writes checkpoints on rank 0; None on the other ranks.
+        clock: decides when a checkpoint is due.
+        request: notes whether SIGTERM has arrived.
+        reporter: publishes the progress of this rank.
     """
 
     def __init__(
@@ -82,85 +91,105 @@ class StepControl(pl.Callback):
         self._request = request
         self._reporter = reporter
         self._watch = LossWatch()
-        self._bad: list[Measured] = []
+        self._non_finite: list[StepLosses] = []
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: TrainingBatch, index: int
     ) -> None:
-        """Agree, then do what was agreed."""
+        """Record the step's losses, and do what the ranks request.
+
+        Raises:
+            NonFiniteLoss: a loss is NaN or infinite on any rank.
+            Preempted: SIGTERM has arrived on any rank; a checkpoint of this step is in the store.
+            StoreUnreachable: the last checkpoint could not be written (on rank 0).
+            PeerLost: the last checkpoint could not be written (on the other ranks).
+        """
         del outputs, index
         assert isinstance(module, PoseModule)
         done = batch.step + 1
-        self._count(self._watch.push(batch, module.terms))
-        agreed = self._wishes().agreed()
-        if agreed.bad_loss:
-            self._complain(trainer.global_rank)
-        if agreed.save_failed:
-            self._give_up()
-        self._close_epoch(module, done)
+        self._record(self._watch.push(batch, module.terms))
+        requests = self._requests().of_all_ranks()
+        if requests.non_finite_loss:
+            self._raise_non_finite_loss(trainer.global_rank)
+        if requests.save_failed:
+            self._raise_save_failed()
+        self._end_epoch(module, done)
         self._reporter.step_done(done)
-        if agreed.stop or agreed.save:
-            self._settle(trainer.global_rank)
+        if requests.stop or requests.save:
+            self._read_pending_losses(trainer.global_rank)
             self._save(module, done)
-        if agreed.stop:
-            self._leave(done)
+        if requests.stop:
+            self._raise_preempted(done)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """After the last step: its losses are read, and what is on its way to the store must arrive."""
+        """Read the losses of the last step, and wait for the checkpoint that is being written.
+
+        Raises:
+            NonFiniteLoss: a loss of the last step is NaN or infinite on any rank.
+            StoreUnreachable: the last checkpoint could not be written.
+        """
         del module
-        self._settle(trainer.global_rank)
+        self._read_pending_losses(trainer.global_rank)
         if self._writer is not None:
             self._writer.wait()
 
-    def _wishes(self) -> Wishes:
+    def _requests(self) -> StepRequests:
         writer = self._writer
-        return Wishes(
+        return StepRequests(
             stop=self._request.made,
-            bad_loss=bool(self._bad),
+            non_finite_loss=bool(self._non_finite),
             save=writer is not None and self._clock.due() and not writer.busy,
             save_failed=writer is not None and writer.failed(),
         )
 
-    def _count(self, measured: list[Measured]) -> None:
-        """Add losses to the record; keep those that are not finite."""
-        for step in measured:
+    def _record(self, losses: list[StepLosses]) -> None:
+        """Add losses to the history and the metrics, and keep those that are not finite."""
+        for step in losses:
             self._history.add(step.terms)
             self._reporter.losses(step.terms)
-        self._bad += [step for step in measured if step.culprits]
+        self._non_finite += [step for step in losses if step.non_finite_terms]
 
-    def _close_epoch(self, module: PoseModule, done: int) -> None:
+    def _end_epoch(self, module: PoseModule, done: int) -> None:
+        """Validate if it is due and add a record to the history, if an epoch ends after ``done`` steps."""
         if not self._plan.ends_epoch(done):
             return
-        self._count(self._watch.flush())
+        self._record(self._watch.flush())
         error = self._measure() if self._plan.validates_after(done) else None
         self._history.close_epoch(done, self._plan.epoch(done), module.learning_rate(done - 1), error)
         if error is not None:
             self._reporter.validated(error)
 
-    def _settle(self, rank: int) -> None:
-        """Read the losses that a GPU still held back, on all ranks: a loss that is bad on one spoils every weight."""
-        self._count(self._watch.flush())
-        if any(largest([bool(self._bad)])):
-            self._complain(rank)
+    def _read_pending_losses(self, rank: int) -> None:
+        """Read the losses that a GPU has not delivered yet, and raise NonFiniteLoss if one of any rank is not finite.
+
+        A loss that is not finite on one rank makes the weights of every rank useless, so it is looked for before
+        weights are saved.
+        """
+        self._record(self._watch.flush())
+        if any(largest([bool(self._non_finite)])):
+            self._raise_non_finite_loss(rank)
 
     def _save(self, module: PoseModule, done: int) -> None:
+        """Start to write the checkpoint after ``done`` steps, on rank 0."""
         if self._writer is None:
             return
         self._writer.begin(done, snapshot(module, self._history, done * self._plan.samples_per_step).content())
         self._clock.restart()
 
-    def _leave(self, done: int) -> None:
-        # The others wait for rank 0's upload: a launcher soon ends the ranks that outlive the first.
+    def _raise_preempted(self, done: int) -> NoReturn:
+        # The other ranks wait for rank 0's upload, because the launcher ends all ranks soon after the first one exits.
         if self._writer is not None:
             self._writer.wait()
         wait_for_all()
         raise Preempted(f"asked to stop; the checkpoint after step {done} is in the store")
 
-    def _complain(self, rank: int) -> None:
-        complaints = [text for said in from_all([step.complaint(rank) for step in self._bad]) for text in said]
-        raise NonFiniteLoss(f"{'; '.join(complaints)}: look at those labels and frames, or lower training.learningRate")
+    def _raise_non_finite_loss(self, rank: int) -> NoReturn:
+        own = [step.describe_non_finite(rank) for step in self._non_finite]
+        found = [description for descriptions in from_all(own) for description in descriptions]
+        raise NonFiniteLoss(f"{'; '.join(found)}: look at those labels and frames, or lower training.learningRate")
 
-    def _give_up(self) -> None:
+    def _raise_save_failed(self) -> NoReturn:
+        # On rank 0 the writer raises the error of the checkpoint.
         if self._writer is not None:
             self._writer.wait()
         raise PeerLost("rank 0 could not write its checkpoint")

@@ -1,4 +1,7 @@
-"""The record of a training: one entry an epoch, the same in an interrupted training and in one that was not."""
+"""The losses of a training: its history of one record per epoch, and the reading of each step's losses.
+
+The history of a training that was interrupted and resumed is the same as that of one that was not.
+"""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +14,11 @@ from posefleet_trainer.loading.loader import TrainingBatch
 
 
 class History:
-    """Means over epochs. Its state is plain data and goes into every checkpoint."""
+    """The records of the epochs that are complete, and the sums over the steps of the current epoch.
+
+    Args:
+        state: what ``state`` returned when a checkpoint was written; None starts an empty history.
+    """
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
         self.records: list[dict[str, Any]] = list(state["records"]) if state else []
@@ -19,17 +26,24 @@ class History:
         self._steps: int = state["steps"] if state else 0
 
     def state(self) -> dict[str, Any]:
-        """What the constructor takes."""
+        """Return a copy of the history as plain data, from which the constructor restores it."""
         return {"records": [dict(record) for record in self.records], "sums": dict(self._sums), "steps": self._steps}
 
     def add(self, terms: Mapping[str, float]) -> None:
-        """Count one step's weighted losses."""
+        """Add the weighted losses of one step to the current epoch."""
         for name, value in terms.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._steps += 1
 
     def close_epoch(self, step: int, epoch: int, learning_rate: float, pixel_error: float | None) -> None:
-        """Write the entry of the epoch that ended with ``step``."""
+        """Append the record of the current epoch, with the mean of each loss over its steps, and start the next one.
+
+        Args:
+            step: steps that are done since the start of the training.
+            epoch: epochs that are done.
+            learning_rate: the head's learning rate in the last step.
+            pixel_error: mean validation error in source pixels; None if it was not measured.
+        """
         record: dict[str, Any] = {
             "step": step,
             "epoch": epoch,
@@ -41,44 +55,42 @@ class History:
         self.records.append(record)
         self._sums, self._steps = {}, 0
 
-    @property
-    def last_pixel_error(self) -> float | None:
-        """The validation pixel error at its last measurement."""
-        measured = [r["validation_pixel_error"] for r in self.records if "validation_pixel_error" in r]
-        return measured[-1] if measured else None
-
 
 @dataclass(frozen=True)
-class Measured:
-    """The losses of one step on this rank."""
+class StepLosses:
+    """The weighted losses of one step on this rank."""
 
     step: int
     terms: dict[str, float]
     files: list[str]
-    """Frames and clip of the batch."""
+    """The labelled frames and the clip that the batch consisted of."""
 
     @property
-    def culprits(self) -> list[str]:
-        """The terms that are not finite."""
+    def non_finite_terms(self) -> list[str]:
+        """The names of the losses that are NaN or infinite."""
         return [name for name, value in self.terms.items() if not math.isfinite(value)]
 
-    def complaint(self, rank: int) -> str:
-        """A sentence about a term that is not finite."""
-        terms = " and ".join(f"{name} = {self.terms[name]}" for name in self.culprits)
+    def describe_non_finite(self, rank: int) -> str:
+        """Return, for an error message, which losses are not finite, in which step and on which files of ``rank``."""
+        terms = " and ".join(f"{name} = {self.terms[name]}" for name in self.non_finite_terms)
         return f"{terms} in step {self.step} on rank {rank}, whose batch was {', '.join(self.files)}"
 
 
 class LossWatch:
-    """Losses in the order of the steps. On a GPU those of a step are ready when the next one has been queued."""
+    """Reads the losses of each step, in the order of the steps, without making the CPU wait for a GPU.
+
+    On a CPU the losses of a step are read at once. On a GPU they are copied in the background and are read after the
+    next step has been queued.
+    """
 
     def __init__(self) -> None:
         self._pending: tuple[TrainingBatch, list[str], torch.Tensor, torch.cuda.Event | None] | None = None
 
-    def push(self, batch: TrainingBatch, terms: Mapping[str, torch.Tensor]) -> list[Measured]:
-        """Note a step's terms; returns those that are ready."""
+    def push(self, batch: TrainingBatch, terms: Mapping[str, torch.Tensor]) -> list[StepLosses]:
+        """Start to read the losses ``terms`` (scalars) of a step, and return those of the steps that are read."""
         values = torch.stack(list(terms.values()))
         if values.device.type == "cpu":
-            return [_measured(batch, list(terms), values)]
+            return [_step_losses(batch, list(terms), values)]
         ready = self.flush()
         host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
         host.copy_(values, non_blocking=True)
@@ -87,19 +99,19 @@ class LossWatch:
         self._pending = (batch, list(terms), host, event)
         return ready
 
-    def flush(self) -> list[Measured]:
-        """Whatever is not returned yet, waiting for it."""
+    def flush(self) -> list[StepLosses]:
+        """Wait for the losses that ``push`` has not returned yet, and return them."""
         if self._pending is None:
             return []
         batch, names, host, event = self._pending
         self._pending = None
         if event is not None:
             event.synchronize()
-        return [_measured(batch, names, host)]
+        return [_step_losses(batch, names, host)]
 
 
-def _measured(batch: TrainingBatch, names: list[str], values: torch.Tensor) -> Measured:
+def _step_losses(batch: TrainingBatch, names: list[str], values: torch.Tensor) -> StepLosses:
     files = list(batch.frames.files)
     if batch.clip is not None:
         files.append(f"{batch.clip.file} from frame {batch.clip.start}")
-    return Measured(batch.step, dict(zip(names, values.tolist(), strict=True)), files)
+    return StepLosses(batch.step, dict(zip(names, values.tolist(), strict=True)), files)

@@ -1,4 +1,7 @@
-"""The trained model in the output folder: how it gets there, and how it is found again."""
+"""The trained model in the output folder: writing its file and its manifest, finding and reading it.
+
+The manifest is written after the model's file is complete, so that a model with a manifest is complete.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,21 +19,35 @@ from posefleet_trainer.telemetry.progress import ProgressTracker
 
 
 class ModelManifest(ApiModel):
-    """Written after the model's file, so that whoever finds it finds a whole model."""
+    """Describes a model whose file is complete in the store."""
 
     uri: str
+    """Where the model's file is."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Of the file's bytes."""
+    """SHA-256 of the file."""
     bytes: int
+    """Size of the file."""
     weights_sha256: str
-    """Of the weights alone: equal for trainings that ended the same, bit for bit."""
+    """SHA-256 of the weights alone, which is equal for trainings whose weights are equal bit for bit."""
     steps: int
+    """Optimizer steps of the training."""
     fingerprint: str
-    """Of the training (``training_fingerprint``)."""
+    """``training_fingerprint`` of the training."""
 
 
 def write_model(output: Store, model: TrainedModel, steps: int, fingerprint: str, directory: Path) -> ModelManifest:
-    """Put the model into the output folder: the file, then its manifest."""
+    """Upload the model's file to the output folder, then its manifest, and return the manifest.
+
+    Args:
+        output: the store of the output folder.
+        model: the trained model.
+        steps: optimizer steps of the training.
+        fingerprint: ``training_fingerprint`` of the training.
+        directory: local directory for the file until it is uploaded.
+
+    Raises:
+        StoreUnreachable: the store did not answer.
+    """
     with scratch_folder(directory) as folder:
         path = folder / "model.pt"
         model.save(path)
@@ -48,19 +65,22 @@ def write_model(output: Store, model: TrainedModel, steps: int, fingerprint: str
 
 
 def find_model(output: Store, fingerprint: str, progress: ProgressTracker) -> ModelManifest | None:
-    """The manifest of the model that this very training has left, if it has ended before."""
+    """Return the manifest of the model that an earlier attempt of the same training has written; None if there is none.
+
+    A damaged manifest is skipped with a warning.
+    """
     if output.find(MODEL_MANIFEST_KEY) is None:
         return None
     try:
         manifest = ModelManifest.model_validate_json(output.read(MODEL_MANIFEST_KEY))
     except ValidationError:
-        progress.warn(f"{output.uri}{MODEL_MANIFEST_KEY} is damaged and is written anew")
+        progress.warn(f"{output.uri}{MODEL_MANIFEST_KEY} is damaged and will be replaced")
         return None
     return manifest if manifest.fingerprint == fingerprint else None
 
 
 def read_model(output: Store, cache: NodeCache, manifest: ModelManifest) -> TrainedModel:
-    """The model that ``manifest`` names, verified.
+    """Download the model that ``manifest`` describes, verify its checksum and return it.
 
     Raises:
         InvalidInput: the file is missing or damaged.
@@ -69,6 +89,6 @@ def read_model(output: Store, cache: NodeCache, manifest: ModelManifest) -> Trai
     try:
         return TrainedModel.load(path)
     except ValueError as error:
-        raise InvalidInput(f"{manifest.uri} cannot be used: {error}; delete it, and it is trained anew") from error
+        raise InvalidInput(f"{manifest.uri} cannot be used: {error}; delete it to train the model again") from error
     finally:
         cache.release(path)

@@ -1,4 +1,4 @@
-"""The losses of one batch."""
+"""The model as it is trained: the objective that computes a batch's losses, and the LightningModule around it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,16 +17,17 @@ from posefleet_trainer.models.heatmaps import decode, heatmaps_of
 from posefleet_trainer.models.network import PoseNetwork
 from posefleet_trainer.training.plan import Plan, backbone_factor, learning_rate_factor
 
+#: Name of the loss on labelled frames, among the terms of an objective.
 SUPERVISED = "heatmap"
 
 
 class Objective(nn.Module):
-    """The network and its losses: from a batch to weighted terms whose sum is minimised.
+    """The network and its losses; computes weighted loss terms of a batch, whose sum training minimises.
 
     Args:
         network: the network.
-        image: the size of the images.
-        unsupervised: the losses on clips by their name in the manifest.
+        image: size of the images that the network reads.
+        unsupervised: the losses on clips, by their names in the manifest.
     """
 
     def __init__(self, network: PoseNetwork, image: Grid, unsupervised: Mapping[str, WeightedLoss]) -> None:
@@ -38,7 +39,12 @@ class Objective(nn.Module):
         self._weights = {name: weighted.weight for name, weighted in unsupervised.items()}
 
     def forward(self, batch: TrainingBatch, share_done: float) -> dict[str, torch.Tensor]:
-        """The weighted terms of ``batch``, scalars in float32; those on clips are annealed by ``share_done``."""
+        """Compute the weighted loss terms of ``batch`` by their names, scalars in float32.
+
+        Args:
+            batch: labelled frames and, once unsupervised losses have begun, a clip.
+            share_done: the part of the training that is done, from 0 to 1, by which losses on clips are annealed.
+        """
         images = [batch.frames.images] + ([batch.clip.images] if batch.clip else [])
         logits = self.network(torch.cat(images).contiguous(memory_format=torch.channels_last))
         with torch.autocast(logits.device.type, enabled=False):
@@ -53,7 +59,12 @@ class Objective(nn.Module):
         return terms
 
     def _poses(self, heatmaps: torch.Tensor, clip: ClipBatch) -> ClipPoses:
-        """Keypoints where the source video has them: the augmentation's geometry is undone."""
+        """Decode the keypoints of a clip in source pixels, by undoing the geometry of its augmentation.
+
+        Args:
+            heatmaps: heatmaps of the clip (frame, keypoint, height, width).
+            clip: the clip.
+        """
         heatmap_points, confidence = decode(heatmaps)
         augmented = between(heatmap_points, self._image.heatmap, self._image)
         image_points = augmented @ clip.undo[:, :2].T + clip.undo[:, 2]
@@ -61,15 +72,15 @@ class Objective(nn.Module):
 
 
 class PoseModule(pl.LightningModule):
-    """An objective and its optimizer.
+    """An objective with its optimizer and learning rates.
 
     Args:
-        objective: network and losses.
+        objective: the network and its losses.
         plan: the length of the training.
-        learning_rate: at its peak.
-        pretrained: whether the backbone's weights were learned before.
-        seed: of whatever in the network draws random numbers.
-        optimizer_state: to go on from.
+        learning_rate: the head's learning rate at its peak.
+        pretrained: whether the backbone starts from pretrained weights and is therefore frozen at first.
+        seed: the training's seed, for layers that draw random numbers, such as dropout.
+        optimizer_state: ``state_dict`` of the optimizer in a checkpoint; None for a new optimizer.
     """
 
     def __init__(
@@ -86,21 +97,21 @@ class PoseModule(pl.LightningModule):
         self.objective = objective
         self.plan = plan
         self.terms: dict[str, torch.Tensor] = {}
-        """Of the last step, without gradients."""
+        """The weighted loss terms of the last step, scalars that are detached from the graph."""
         self._peak = learning_rate
         self._pretrained = pretrained
         self._seed = seed
         self._optimizer_state = optimizer_state
 
     def training_step(self, batch: TrainingBatch, index: int) -> torch.Tensor:
-        """The sum of the weighted losses."""
+        """Compute the sum of the weighted losses of ``batch``, and keep the terms in ``terms``."""
         del index
         terms = self.objective(batch, self.plan.share_done(batch.step))
         self.terms = {name: value.detach() for name, value in terms.items()}
         return torch.stack(list(terms.values())).sum()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, with the state that training goes on from."""
+        """Return Adam (Kingma and Ba, ICLR 2015), with the state of the checkpoint if training is resumed."""
         network = self.objective.network
         groups = [{"params": list(network.backbone.parameters())}, {"params": list(network.head.parameters())}]
         optimizer = torch.optim.Adam(groups, lr=self._peak, fused=True)
@@ -110,9 +121,9 @@ class PoseModule(pl.LightningModule):
         return optimizer
 
     def on_train_batch_start(self, batch: TrainingBatch, index: int) -> None:
-        """Set what depends on the step alone, so that a resumed training has it too."""
+        """Set the random seed and the learning rates, which depend on the step alone and are not in checkpoints."""
         del index
-        # Dropout, where a backbone has it, draws from numbers of this step and rank.
+        # Dropout, which some backbones have, draws other numbers in every step and on every rank.
         torch.manual_seed((self._seed * 1_000_003 + batch.step) * 4096 + self.global_rank)
         share_done = self.plan.share_done(batch.step)
         head = self.learning_rate(batch.step)
@@ -121,5 +132,5 @@ class PoseModule(pl.LightningModule):
         heads["lr"] = head
 
     def learning_rate(self, step: int) -> float:
-        """The head's learning rate in ``step``."""
+        """Return the head's learning rate in ``step``."""
         return self._peak * learning_rate_factor(self.plan.share_done(step))

@@ -9,15 +9,22 @@ from dataclasses import dataclass
 from posefleet_trainer.loading.sampler import Share, steps_of
 from posefleet_trainer.losses.build import BEGINS
 
-#: Shares of the training: the rate rises to its peak, and a backbone with learned weights waits for the head.
+#: The part of the training in which the learning rate rises to its peak.
 _WARM_UP = 0.03
+#: The parts of the training until which a pretrained backbone is frozen, and after which it learns at the head's rate.
 _FROZEN, _THAWED = 0.05, 0.12
-#: The rate in the end, relative to the peak.
+#: The learning rate at the end, relative to its peak.
 _FLOOR = 0.01
 
 
 def learning_rate_factor(share_done: float) -> float:
-    """The learning rate relative to its peak: linear warm-up, then half a cosine (Loshchilov and Hutter, ICLR 2017)."""
+    """Return the learning rate relative to its peak: a linear warm-up, then half a period of a cosine.
+
+    The cosine follows Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017.
+
+    Args:
+        share_done: the part of the training that is done, from 0 to 1.
+    """
     if share_done < _WARM_UP:
         return (share_done + _FLOOR * _WARM_UP) / (_WARM_UP * (1 + _FLOOR))
     after = (share_done - _WARM_UP) / (1 - _WARM_UP)
@@ -25,10 +32,15 @@ def learning_rate_factor(share_done: float) -> float:
 
 
 def backbone_factor(share_done: float, pretrained: bool) -> float:
-    """The backbone's learning rate relative to the head's.
+    """Return the learning rate of the backbone relative to that of the head.
 
-    Learned weights stand still until the head has stopped guessing, then come in from a tenth (as in Lightning Pose,
-    Biderman et al. 2024); random ones learn from the start.
+    Random weights learn at the head's rate from the start. Pretrained weights are frozen until the head has learned
+    to use them; then their rate rises exponentially from a tenth of the head's, as in Lightning Pose (Biderman et al.,
+    Nature Methods 2024).
+
+    Args:
+        share_done: the part of the training that is done, from 0 to 1.
+        pretrained: whether the backbone started from pretrained weights.
     """
     if not pretrained or share_done >= _THAWED:
         return 1.0
@@ -39,58 +51,64 @@ def backbone_factor(share_done: float, pretrained: bool) -> float:
 
 @dataclass(frozen=True)
 class Plan:
-    """The numbers of one training."""
+    """The numbers that determine the steps of a training."""
 
     epochs: int
+    """Times that every labelled frame is drawn."""
     frames: int
     """Labelled frames to train on."""
     batch_size: int
-    """Labelled frames a rank and step."""
+    """Labelled frames per rank and step."""
     clip_length: int
-    """Unlabelled frames a rank and step; 0 without unsupervised losses."""
+    """Unlabelled frames per rank and step; 0 without unsupervised losses."""
     world: int
+    """Number of ranks."""
     validate_every_epochs: int
+    """Epochs between two measurements of the validation error."""
 
     @property
     def steps(self) -> int:
-        """In all."""
+        """The number of optimizer steps of the whole training."""
         return steps_of(self.epochs, self.frames, self.batch_size, self.world)
 
     @property
     def samples_per_step(self) -> int:
-        """Labelled frames a step, over all ranks."""
+        """Labelled frames per step, over all ranks."""
         return self.batch_size * self.world
 
     @property
     def first_clip_step(self) -> int:
-        """The first step whose unsupervised losses count for something."""
+        """The first step whose batch contains a clip, from which the weight of unsupervised losses rises above zero."""
         return int(self.steps * BEGINS)
 
     def share_done(self, step: int) -> float:
-        """The part of the training that is done after ``step`` steps, from 0 to 1."""
+        """Return the part of the training that is done after ``step`` steps, from 0 to 1."""
         return step / self.steps
 
     def epoch(self, step: int) -> int:
-        """Whole epochs after ``step`` steps."""
+        """Return the number of epochs that are complete after ``step`` steps."""
         return min(self.epochs, step * self.samples_per_step // self.frames)
 
     def step_of_sample(self, sample: int) -> int:
-        """The step to go on from when ``sample`` samples have been seen, perhaps by another number of ranks."""
+        """Return the step at which to continue after ``sample`` labelled samples.
+
+        The samples may have been counted by another number of ranks; the step then starts at or after them.
+        """
         return min(self.steps, -(-sample // self.samples_per_step))
 
     def ends_epoch(self, step: int) -> bool:
-        """Whether an epoch ends with the ``step``-th step."""
+        """Return whether an epoch ends with the ``step``-th step, counted from 1."""
         return step == self.steps or self.epoch(step) > self.epoch(step - 1)
 
     def validates_after(self, step: int) -> bool:
-        """Whether the pixel error is measured after ``step`` steps."""
+        """Return whether the validation error is measured after ``step`` steps."""
         every = self.validate_every_epochs
         return step == self.steps or self.epoch(step) // every > self.epoch(step - 1) // every
 
     def frame_share(self, rank: int) -> Share:
-        """The labelled frames of a rank."""
+        """Return the labelled frames that ``rank`` takes of every step."""
         return Share(rank, self.world, self.batch_size)
 
     def clip_share(self, rank: int) -> Share:
-        """The clips of a rank: one a step."""
+        """Return the clips that ``rank`` takes of every step, which is one."""
         return Share(rank, self.world, 1)

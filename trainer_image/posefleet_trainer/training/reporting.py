@@ -1,4 +1,4 @@
-"""Where the time of a step goes: forward, backward, optimizer. The wait for data is measured by the loader."""
+"""Reports of a training: the times, losses and errors that each rank publishes as metrics and as its progress."""
 
 import sys
 import time
@@ -12,27 +12,34 @@ from posefleet_trainer.telemetry.metrics import ERROR_PIXELS, FRAMES, GPU_MEMORY
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.training.plan import Plan
 
+#: Weight of the previous value in an exponential moving average, per step.
+_SMOOTHING = 0.95
+
 
 class StepTimer(pl.Callback):
-    """Measures on the CPU's clock: on a GPU that is the time to queue the work, and the wait where there is one."""
+    """Callback that measures the time of the forward pass, the backward pass and the optimizer in every step.
+
+    It measures on the CPU. With a GPU, that is the time to queue the work, plus the time that the CPU waits for the
+    GPU. The time that a step waits for data is measured by the loader.
+    """
 
     def __init__(self) -> None:
         self._last = 0.0
 
     def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
-        """The batch is here."""
+        """Start to measure the forward pass."""
         self._last = time.perf_counter()
 
     def on_before_backward(self, *args: Any, **kwargs: Any) -> None:
-        """The loss is computed."""
+        """Note the time of the forward pass."""
         self._note("forward")
 
     def on_before_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """The gradients are there."""
+        """Note the time of the backward pass."""
         self._note("backward")
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        """The weights have moved."""
+        """Note the time of the optimizer."""
         self._note("optimizer")
 
     def _note(self, part: str) -> None:
@@ -41,12 +48,17 @@ class StepTimer(pl.Callback):
         self._last = now
 
 
-#: How much of the smoothed values each step keeps.
-_KEPT = 0.95
-
-
 class Reporter:
-    """Tells of steps and measurements; every rank has one, for its own metrics and progress."""
+    """Publishes the steps, losses and errors of a training as metrics, as progress, and as a bar on a terminal.
+
+    Every rank has one, for its own metrics and progress.
+
+    Args:
+        plan: the length of the training.
+        progress: the progress of this rank.
+        first_step: the step at which this attempt starts.
+        bar: whether to draw a bar if the standard error output is a terminal.
+    """
 
     def __init__(self, plan: Plan, progress: ProgressTracker, first_step: int, *, bar: bool) -> None:
         self._plan = plan
@@ -58,18 +70,18 @@ class Reporter:
         self._bar = tqdm(total=plan.steps, initial=first_step, unit="step", desc="train", disable=not shown)
 
     def losses(self, terms: dict[str, float]) -> None:
-        """The weighted losses of a step."""
+        """Publish the weighted losses of a step, by their names."""
         for name, value in terms.items():
             LOSS.labels(name).set(value)
         self._loss = _smoothed(self._loss, sum(terms.values()))
 
     def step_done(self, step: int) -> None:
-        """``step`` steps are done."""
+        """Publish that ``step`` steps are done, and at what speed."""
         now = time.monotonic()
         self._step_seconds = _smoothed(self._step_seconds, now - self._last)
         self._last = now
-        mine = self._frames_of(step - 1)
-        FRAMES.labels("train").inc(mine)
+        frames = self._frames_of(step - 1)
+        FRAMES.labels("train").inc(frames)
         if torch.cuda.is_available():
             GPU_MEMORY_PEAK_BYTES.set(torch.cuda.max_memory_allocated())
         loss = None if self._loss is None else float(f"{self._loss:.4g}")
@@ -80,25 +92,27 @@ class Reporter:
             epoch=self._plan.epoch(step),
             epochs=self._plan.epochs,
             loss=loss,
-            frames_per_second=float(f"{mine * self._plan.world / max(self._step_seconds, 1e-9):.4g}"),
+            frames_per_second=float(f"{frames * self._plan.world / max(self._step_seconds, 1e-9):.4g}"),
         )
         self._bar.update(1)
         self._bar.set_postfix(loss=loss, refresh=False)
 
     def validated(self, pixel_error: float) -> None:
-        """The validation pixel error was measured."""
+        """Publish the mean validation error in source pixels."""
         ERROR_PIXELS.labels("validation").set(pixel_error)
         percent = float(self._progress.report().progress.percent)
         self._progress.update(percent, validation_pixel_error=float(f"{pixel_error:.4g}"))
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Stop drawing the bar."""
         self._bar.close()
 
     def _frames_of(self, step: int) -> int:
+        """Return the number of frames, labelled or not, that one rank trains on in ``step``."""
         with_clip = step >= self._plan.first_clip_step
         return self._plan.batch_size + (self._plan.clip_length if with_clip else 0)
 
 
-def _smoothed(kept: float | None, value: float) -> float:
-    return value if kept is None else _KEPT * kept + (1 - _KEPT) * value
+def _smoothed(average: float | None, value: float) -> float:
+    """Return the exponential moving average after ``value``."""
+    return value if average is None else _SMOOTHING * average + (1 - _SMOOTHING) * value

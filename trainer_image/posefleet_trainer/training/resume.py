@@ -1,4 +1,4 @@
-"""Where training goes on from: the newest whole checkpoint of this training."""
+"""The state of a training: what a checkpoint contains, and how it is captured, read and found in the store."""
 
 import pickle
 from dataclasses import dataclass
@@ -17,29 +17,45 @@ from posefleet_trainer.training.checkpoints import CheckpointManifest, step_of_m
 from posefleet_trainer.training.history import History
 from posefleet_trainer.training.module import PoseModule
 
+#: Name and version of the layout of a checkpoint's file.
 FORMAT = "posefleet-checkpoint-1"
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that a training is, between two steps."""
+    """The state of a training between two steps, which is all that a later attempt needs to continue it."""
 
     samples: int
-    """Labelled samples that all ranks have seen."""
+    """Labelled samples that all ranks together have trained on."""
     weights: dict[str, torch.Tensor]
+    """``state_dict`` of the network."""
     optimizer: dict[str, Any]
+    """``state_dict`` of the optimizer."""
     history: dict[str, Any]
+    """``History.state``."""
 
     def content(self) -> dict[str, Any]:
-        """As a checkpoint's file has it: plain data and tensors."""
+        """Return the content of a checkpoint's file, which consists of plain data and tensors."""
         return {"format": FORMAT, **vars(self)}
 
 
+def snapshot(module: PoseModule, history: History, samples: int) -> TrainingState:
+    """Copy the state of a training after ``samples`` labelled samples of all ranks to the memory of the CPU."""
+    optimizer = module.optimizers()
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    return TrainingState(
+        samples=samples,
+        weights=_copied(module.objective.network.state_dict()),
+        optimizer=_copied(optimizer.state_dict()),
+        history=history.state(),
+    )
+
+
 def read_checkpoint(path: Path) -> TrainingState:
-    """Read a checkpoint's file; nothing in it is executed.
+    """Read a checkpoint's file, without executing anything in it.
 
     Raises:
-        ValueError: not a checkpoint of this version.
+        ValueError: the file is damaged, or is not a checkpoint of this version.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -53,36 +69,45 @@ def read_checkpoint(path: Path) -> TrainingState:
 def newest_checkpoint(
     output: Store, cache: NodeCache, fingerprint: str, progress: ProgressTracker
 ) -> CheckpointManifest | None:
-    """The newest checkpoint of this training that is whole; damaged ones are passed over with a warning.
+    """Return the manifest of the newest intact checkpoint of a training; None if there is none.
+
+    Damaged checkpoints, and those of another training, are skipped with a warning.
+
+    Args:
+        output: the store of the output folder.
+        cache: files on this node, into which checkpoints are downloaded to verify them.
+        fingerprint: ``training_fingerprint`` of the training.
+        progress: publishes the warnings.
 
     Raises:
         StoreUnreachable: the store did not answer.
     """
-    foreign = False
-    for manifest in _candidates(output, progress):
+    has_others = False
+    for manifest in _manifests(output, progress):
         if manifest.fingerprint != fingerprint:
-            foreign = True
+            has_others = True
             continue
         try:
             fetch_checkpoint(output, cache, manifest)
         except (InvalidInput, ValueError) as error:
-            progress.warn(f"{manifest.uri} is damaged and is passed over for the checkpoint before it: {error}")
+            progress.warn(f"{manifest.uri} is damaged, so the checkpoint before it is used: {error}")
             continue
         return manifest
-    if foreign:
+    if has_others:
         progress.warn(
             f"the checkpoints in {output.uri}{CHECKPOINTS_FOLDER} were written for other data or another manifest; "
-            "training starts anew and replaces them"
+            "training starts from the beginning and replaces them"
         )
     return None
 
 
 def fetch_checkpoint(output: Store, cache: NodeCache, manifest: CheckpointManifest) -> TrainingState:
-    """The state in the checkpoint that ``manifest`` names, verified.
+    """Download the checkpoint that ``manifest`` describes, verify its checksum and return its state.
 
     Raises:
-        InvalidInput: its bytes are not those that were written.
-        ValueError: it is not a checkpoint of this version.
+        InvalidInput: the file is missing, or its bytes are not those that were written.
+        ValueError: the file is not a checkpoint of this version.
+        StoreUnreachable: the store did not answer.
     """
     path = cache.fetch(output, manifest.key, manifest.bytes, manifest.sha256)
     try:
@@ -91,8 +116,8 @@ def fetch_checkpoint(output: Store, cache: NodeCache, manifest: CheckpointManife
         cache.release(path)
 
 
-def _candidates(output: Store, progress: ProgressTracker) -> list[CheckpointManifest]:
-    """Every manifest in the store, the newest first."""
+def _manifests(output: Store, progress: ProgressTracker) -> list[CheckpointManifest]:
+    """Read the manifests of all checkpoints in the store, the newest first; damaged ones are skipped with a warning."""
     keys = [stored.key for stored in output.list(CHECKPOINTS_FOLDER)]
     found: dict[str, CheckpointManifest] = {}
     for key in keys:
@@ -101,22 +126,10 @@ def _candidates(output: Store, progress: ProgressTracker) -> list[CheckpointMani
         try:
             manifest = CheckpointManifest.model_validate_json(output.read(key))
         except ValidationError:
-            progress.warn(f"{output.uri}{key} is damaged and is passed over")
+            progress.warn(f"{output.uri}{key} is damaged and is ignored")
             continue
         found.setdefault(manifest.key, manifest)
     return sorted(found.values(), key=lambda manifest: manifest.step, reverse=True)
-
-
-def snapshot(module: PoseModule, history: History, samples: int) -> TrainingState:
-    """The state after ``samples`` labelled samples of all ranks."""
-    optimizer = module.optimizers()
-    assert isinstance(optimizer, torch.optim.Optimizer)
-    return TrainingState(
-        samples=samples,
-        weights=_copied(module.objective.network.state_dict()),
-        optimizer=_copied(optimizer.state_dict()),
-        history=history.state(),
-    )
 
 
 def _copied(value: Any) -> Any:

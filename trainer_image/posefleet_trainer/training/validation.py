@@ -1,4 +1,4 @@
-"""The pixel error on the validation frames, shared out over the ranks."""
+"""Validation: the pixel error of the network on the validation frames, which the ranks measure together."""
 
 from collections.abc import Sequence
 
@@ -11,22 +11,30 @@ from posefleet_trainer.models.coordinates import Grid, between
 from posefleet_trainer.models.heatmaps import decode, heatmaps_of
 from posefleet_trainer.models.network import PoseNetwork, normalised
 
-_FRAMES_AT_ONCE = 16
+#: Frames that the network reads at once.
+_BATCH_SIZE = 16
 
 
 def validation_pixel_error(
     network: PoseNetwork, store: FrameStore, rank: int, world: int, device: torch.device
 ) -> float | None:
-    """Mean Euclidean distance between predictions and labels in source pixels; None without labels.
+    """Return the mean Euclidean distance of predictions from labels in source pixels; None if there are no labels.
 
-    Every rank measures its part of the frames and returns the same number.
+    All ranks call it together. Each one measures every ``world``-th frame, and all return the same number.
+
+    Args:
+        network: the network, which is left in the mode (training or evaluation) in which it was passed.
+        store: the validation frames and their labels.
+        rank: number of this rank.
+        world: number of ranks.
+        device: the network's device.
     """
     mine = range(rank, len(store.frames), world)
     was_training = network.training
     network.eval()
     with torch.inference_mode():
-        parts = [mine[start : start + _FRAMES_AT_ONCE] for start in range(0, len(mine), _FRAMES_AT_ONCE)]
-        distances = [_distances(network, store, part, device) for part in parts]
+        batches = [mine[start : start + _BATCH_SIZE] for start in range(0, len(mine), _BATCH_SIZE)]
+        distances = [_distances(network, store, batch, device) for batch in batches]
     network.train(was_training)
     known = np.concatenate([np.zeros(0), *distances])
     distance, count = total([float(known.sum()), float(known.size)])
@@ -34,7 +42,7 @@ def validation_pixel_error(
 
 
 def _distances(network: PoseNetwork, store: FrameStore, frames: Sequence[int], device: torch.device) -> np.ndarray:
-    """The distance of every labelled keypoint of ``frames``, in source pixels."""
+    """Return the distance in source pixels of every labelled keypoint in the frames numbered ``frames``."""
     pictures = torch.from_numpy(np.stack([store.picture(frame) for frame in frames])).to(device)
     points, _ = decode(heatmaps_of(network(normalised(pictures))))
     predicted = between(points, store.image.heatmap, store.image).cpu().numpy()

@@ -18,7 +18,7 @@ from posefleet_trainer.gang.process_group import process_group
 from posefleet_trainer.loading.loader import TrainingBatch
 from posefleet_trainer.preparation.load import load_prepared
 from posefleet_trainer.training.control import StepControl
-from posefleet_trainer.training.history import LossWatch, Measured
+from posefleet_trainer.training.history import LossWatch, StepLosses
 from posefleet_trainer.training.module import Objective, PoseModule
 from posefleet_trainer.training.train import train
 from unit.trainer.training.tiny import TinyProject, context_of
@@ -66,7 +66,7 @@ class SpoiltLoss:
     def expect(self) -> None:
         """Spoil the loss of the step."""
         whole, push, flush = Objective.forward, LossWatch.push, LossWatch.flush
-        held: list[Measured] = []
+        held: list[StepLosses] = []
 
         def spoilt(objective: Objective, batch: TrainingBatch, share_done: float) -> dict[str, torch.Tensor]:
             terms = whole(objective, batch, share_done)
@@ -75,11 +75,11 @@ class SpoiltLoss:
             os.kill(os.getpid(), signal.SIGTERM)
             return {name: term * torch.nan for name, term in terms.items()}
 
-        def push_late(watch: LossWatch, batch: TrainingBatch, terms: dict[str, torch.Tensor]) -> list[Measured]:
+        def push_late(watch: LossWatch, batch: TrainingBatch, terms: dict[str, torch.Tensor]) -> list[StepLosses]:
             ready, held[:] = list(held), push(watch, batch, terms)
             return ready
 
-        def flush_late(watch: LossWatch) -> list[Measured]:
+        def flush_late(watch: LossWatch) -> list[StepLosses]:
             ready, held[:] = list(held), []
             return ready + flush(watch)
 

@@ -1,4 +1,4 @@
-"""What a rank does after a step: agree, record losses, save, stop; on one rank, with a made-up clock and writer."""
+"""What the training control does after a step, on one rank and with a simulated clock and checkpoint writer."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +11,8 @@ from posefleet_trainer.gang.preemption import StopRequest
 from posefleet_trainer.loading.labelled import FrameBatch
 from posefleet_trainer.loading.loader import TrainingBatch
 from posefleet_trainer.training import control
-from posefleet_trainer.training.control import CheckpointClock, StepControl, Wishes
-from posefleet_trainer.training.history import History, LossWatch, Measured
+from posefleet_trainer.training.control import CheckpointClock, StepControl, StepRequests
+from posefleet_trainer.training.history import History, LossWatch, StepLosses
 from posefleet_trainer.training.module import PoseModule
 from posefleet_trainer.training.plan import Plan
 
@@ -91,13 +91,13 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def hold_losses_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let losses be ready one step late, as on a GPU."""
-    push, held = LossWatch.push, list[Measured]()
+    push, held = LossWatch.push, list[StepLosses]()
 
-    def push_late(watch: LossWatch, batch: TrainingBatch, terms: dict[str, torch.Tensor]) -> list[Measured]:
+    def push_late(watch: LossWatch, batch: TrainingBatch, terms: dict[str, torch.Tensor]) -> list[StepLosses]:
         ready, held[:] = list(held), push(watch, batch, terms)
         return ready
 
-    def flush(_: LossWatch) -> list[Measured]:
+    def flush(_: LossWatch) -> list[StepLosses]:
         ready, held[:] = list(held), []
         return ready
 
@@ -181,7 +181,8 @@ def test_the_end_of_training_waits_for_the_last_checkpoint(bench: Bench):
     assert bench.writer.waits == 1
 
 
-def test_wishes_of_ranks_are_agreed_in_their_order(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("name", ["stop", "non_finite_loss", "save", "save_failed"])
+def test_a_request_of_any_rank_reaches_all_ranks_under_its_own_name(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(control, "largest", lambda values: values)
-    for wishes in (Wishes(stop=True), Wishes(bad_loss=True), Wishes(save=True), Wishes(save_failed=True)):
-        assert wishes.agreed() == wishes
+    requests = StepRequests(**{name: True})
+    assert requests.of_all_ranks() == requests

@@ -1,4 +1,9 @@
-from posefleet_trainer.training.history import History
+import torch
+
+from posefleet_trainer.loading.clips import ClipBatch
+from posefleet_trainer.loading.labelled import FrameBatch
+from posefleet_trainer.loading.loader import TrainingBatch
+from posefleet_trainer.training.history import History, LossWatch
 
 
 def test_an_epoch_is_the_mean_of_its_steps():
@@ -30,3 +35,23 @@ def test_a_state_does_not_change_with_the_history_it_was_taken_of():
     state = history.state()
     history.close_epoch(2, 2, 0.001, None)
     assert len(state["records"]) == 1
+
+
+def a_batch() -> TrainingBatch:
+    frames = FrameBatch(torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 2), ["labeled-data/a/img1.png"])
+    clip = ClipBatch(torch.zeros(2, 3, 8, 8), torch.zeros(2, 3), torch.ones(2), "videos/b.mp4", 40)
+    return TrainingBatch(step=12, frames=frames, clip=clip)
+
+
+def test_losses_are_read_at_once_on_a_cpu():
+    (losses,) = LossWatch().push(a_batch(), {"heatmap": torch.tensor(0.5), "temporal": torch.tensor(2.0)})
+    assert losses.terms == {"heatmap": 0.5, "temporal": 2.0}
+    assert losses.non_finite_terms == []
+
+
+def test_a_description_of_a_non_finite_loss_names_its_term_step_rank_and_files():
+    (losses,) = LossWatch().push(a_batch(), {"heatmap": torch.tensor(0.5), "temporal": torch.tensor(torch.nan)})
+    assert losses.non_finite_terms == ["temporal"]
+    assert losses.describe_non_finite(3) == (
+        "temporal = nan in step 12 on rank 3, whose batch was labeled-data/a/img1.png, videos/b.mp4 from frame 40"
+    )

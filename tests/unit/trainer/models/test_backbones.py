@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.models import backbones as weights
+from posefleet_trainer.models import backbones
 from posefleet_trainer.models.backbones import file_weights, hub_weights
 
 STATE = {"layer.weight": torch.ones(2, 3)}
@@ -34,6 +34,6 @@ def test_an_unreachable_hub_is_invalid_input_that_names_the_way_out(monkeypatch,
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(timm, "create_model", unreachable)
-    assert weights.timm is timm
+    assert backbones.timm is timm
     with pytest.raises(InvalidInput, match=r"model.weights to none, or to the s3://"):
         hub_weights("resnet18", tmp_path)

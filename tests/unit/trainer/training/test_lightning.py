@@ -1,4 +1,4 @@
-"""In which precision a machine trains; the machine is made up."""
+"""The precision in which a machine trains, for simulated machines."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from posefleet_trainer.training.lightning import precision_of
 
 
 def a_machine(monkeypatch: pytest.MonkeyPatch, capability: int | None) -> None:
-    """One with an NVIDIA GPU of this compute capability, or with none."""
+    """Simulate a machine with an NVIDIA GPU of this compute capability, or (None) without a GPU."""
 
     class Properties:
         major = capability

@@ -1,0 +1,45 @@
+"""A folder of checkpoints, with a writer that fills it and a cache through which they are read."""
+
+from pathlib import Path
+
+import torch
+
+from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.store.folder import FolderStore
+from posefleet_trainer.telemetry.progress import ProgressTracker
+from posefleet_trainer.training.checkpoints import CheckpointManifest, CheckpointWriter
+from posefleet_trainer.training.resume import TrainingState, newest_checkpoint
+
+
+class CheckpointFolder:
+    """The checkpoints of one training in a store under ``root``, of which the newest ``keep`` are kept."""
+
+    def __init__(self, root: Path, keep: int = 3) -> None:
+        self.store = FolderStore(root / "output")
+        self.cache = NodeCache(root / "cache", 10**8)
+        self.progress = ProgressTracker(attempt=1)
+        self.writer = CheckpointWriter(self.store, root, keep, "this training", self.progress)
+
+    def write(self, *steps: int) -> None:
+        """Write the checkpoints after ``steps``, and wait for them."""
+        for step in steps:
+            self.writer.begin(step, state(step).content())
+        self.writer.wait()
+
+    def newest(self, fingerprint: str = "this training") -> CheckpointManifest | None:
+        """Find the newest checkpoint of the training ``fingerprint``."""
+        return newest_checkpoint(self.store, self.cache, fingerprint, self.progress)
+
+    def names(self) -> set[str]:
+        """Return the names of all files in the folder."""
+        return {stored.key.removeprefix("checkpoints/") for stored in self.store.list("checkpoints/")}
+
+
+def state(step: int) -> TrainingState:
+    """Return the state of a training after ``step`` steps of 8 samples, whose weights equal the step."""
+    return TrainingState(
+        samples=step * 8,
+        weights={"w": torch.full((3,), float(step))},
+        optimizer={"state": {0: {"step": torch.tensor(float(step))}}, "param_groups": [{"lr": 0.1}]},
+        history={"records": [], "sums": {}, "steps": step},
+    )
