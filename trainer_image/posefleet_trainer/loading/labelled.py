@@ -1,4 +1,4 @@
-"""Loading of labelled frames: decoded once, augmented anew in every epoch together with their labels."""
+"""Loading of labelled frames: decoded once, augmented differently in every epoch, together with their labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -206,4 +206,4 @@ def _download_verified(store: Store, wanted: StoredObject, target: Path) -> None
         store.download(found, target)
         if sha256_of(target) == wanted.etag:
             return
-    raise InvalidInput(f"{uri} is missing or damaged; delete it and apply the job again, so that it is prepared anew")
+    raise InvalidInput(f"{uri} is missing or damaged; delete it and apply the job again to create it again")
