@@ -33,7 +33,7 @@ def test_kubectl_shows_what_a_scientist_asks_for(jobs: Jobs, finished: dict[str,
     described = jobs.kubectl("describe", "ptj", "whole")
     for reason in ("PrepareStarted", "Prepared", "AttemptStarted", "AttemptSucceeded", "Succeeded"):
         assert reason in described
-    assert "Times that every labelled training frame is seen" in jobs.kubectl("explain", "ptj.spec.training")
+    assert "Number of times that each labelled training frame is used." in jobs.kubectl("explain", "ptj.spec.training")
     assert finished["lastCheckpoint"]["step"] == finished["progress"]["steps"]
 
 
