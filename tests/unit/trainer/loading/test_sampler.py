@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.loading.sampler import ClipSampler, FrameSampler, Share, steps_of
+from posefleet_trainer.loading.sampler import ClipSampler, FrameSampler, Share, Stream, generator, steps_of
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -56,6 +56,24 @@ def test_clips_lie_inside_their_videos(frames: list[int], length: int, seed: int
         return
     place = ClipSampler(frames, length, seed).clip(sample)
     assert 0 <= place.start <= frames[place.video] - length
+
+
+@pytest.mark.parametrize(
+    ("stream", "numbers"),
+    [
+        (Stream.FRAME_ORDER, [2038338693, 1461937452]),
+        (Stream.FRAME_AUGMENTATION, [3700777635, 4291880932]),
+        (Stream.CLIP_PLACE, [337678180, 3556738633]),
+        (Stream.CLIP_AUGMENTATION, [306874811, 1165202203]),
+        (Stream.NOISE, [614294299, 2172258553]),
+    ],
+)
+def test_random_numbers_stay_the_same_from_release_to_release(stream: Stream, numbers: list[int]):
+    assert generator(seed=7, stream=stream, index=3).integers(2**32, size=2).tolist() == numbers
+
+
+def test_the_values_of_the_streams_are_fixed():
+    assert sorted(Stream) == [1, 2, 3, 4, 5]
 
 
 def test_longer_videos_give_more_clips():

@@ -102,3 +102,29 @@ def test_a_pretrained_backbone_comes_in_between_its_two_shares():
     assert backbone_factor(0.05, pretrained=True) == pytest.approx(0.1)
     assert backbone_factor(0.085, pretrained=True) == pytest.approx(0.1**0.5)
     assert backbone_factor(0.12, pretrained=True) == 1
+
+
+def test_an_epoch_is_complete_when_all_its_frames_were_drawn():
+    # Ten frames in steps of four: 12 samples complete the first epoch, 20 the second, and the last step exceeds 30.
+    plan = Plan(epochs=3, frames=10, batch_size=4, clip_length=8, world=1, validate_every_epochs=5)
+    assert plan.steps == 8
+    assert [plan.epoch(step) for step in range(9)] == [0, 0, 0, 1, 1, 2, 2, 2, 3]
+    assert [step for step in range(1, 9) if plan.ends_epoch(step)] == [3, 5, 8]
+
+
+def test_the_error_is_measured_at_its_interval_and_at_the_end():
+    plan = Plan(epochs=7, frames=4, batch_size=4, clip_length=8, world=1, validate_every_epochs=3)
+    assert [step for step in range(1, 8) if plan.validates_after(step)] == [3, 6, 7]
+
+
+def test_epochs_never_exceed_those_of_the_plan():
+    # The last step of three ranks draws more samples than an eleventh epoch would need.
+    plan = Plan(epochs=10, frames=4, batch_size=4, clip_length=8, world=3, validate_every_epochs=5)
+    assert [plan.epoch(step) for step in range(plan.steps + 1)] == [0, 3, 6, 9, 10]
+
+
+@pytest.mark.parametrize(("world", "steps", "first"), [(1, 100, 40), (2, 50, 20), (3, 34, 13)])
+def test_clips_begin_when_two_fifths_of_the_steps_are_done(world: int, steps: int, first: int):
+    plan = a_plan(world)
+    assert (plan.steps, plan.first_clip_step) == (steps, first)
+    assert plan.share_done(first) <= 0.4 < plan.share_done(first + 1)
