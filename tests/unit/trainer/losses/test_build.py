@@ -44,3 +44,20 @@ def test_the_weights_of_all_losses_are_those_of_the_manifest_times_their_strengt
         unimodal.UnimodalLoss,
     ]
     assert built["pcaSingleView"].loss.epsilon_pixels == built["pcaMultiView"].loss.epsilon_pixels == 1.5
+
+
+def test_a_manifest_without_losses_builds_none():
+    subspace = PoseSubspace(np.array([[0, 1]]), np.zeros(4), np.eye(4)[:2], 1.5)
+    assert unsupervised_losses(Losses(), PoseSpaces(subspace, subspace)) == {}
+
+
+def test_a_pca_loss_without_a_subspace_is_left_out():
+    losses = Losses(pca_single_view=SingleViewPcaLoss(), pca_multi_view=MultiViewPcaLoss(views=[[0], [1]]))
+    assert unsupervised_losses(losses, PoseSpaces(None, None)) == {}
+
+
+@pytest.mark.parametrize(
+    ("share_done", "factor"), [(0.39, 0), (0.4, 0), (0.475, 0.25), (0.55, 0.5), (0.625, 0.75), (0.7, 1), (0.71, 1)]
+)
+def test_the_factor_rises_between_four_and_seven_tenths_of_the_steps(share_done: float, factor: float):
+    assert annealed(share_done) == pytest.approx(factor)

@@ -48,3 +48,11 @@ def test_the_loss_is_the_squared_distance_summed_over_a_map_and_averaged_over_la
     points = torch.tensor([[[5.0, 4.0], [torch.nan, 4.0]]])
     target = gaussian_targets(points, 8, 12, TARGET_SIGMA)[0, 0]
     assert torch.isclose(HeatmapLoss()(flat, points), (1 / 96 - target).square().sum())
+
+
+def test_the_loss_is_the_mean_over_all_labelled_keypoints_of_all_frames():
+    flat = torch.full((3, 2, 8, 12), 1 / 96)
+    points = torch.tensor([[[5.0, 4.0], [3.0, 2.0]], [[6.0, 5.0], [7.0, 3.0]], [[1.0, 1.0], [torch.nan, torch.nan]]])
+    loss = HeatmapLoss()
+    each = [loss(flat[:1, :1], points[frame : frame + 1, k : k + 1]) for frame in range(3) for k in range(2)]
+    assert torch.isclose(loss(flat, points), sum(each[:5]) / 5)

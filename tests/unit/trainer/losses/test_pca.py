@@ -121,3 +121,26 @@ def test_neither_doubt_nor_reprojection_has_a_gradient(loss: type[torch.nn.Modul
     assert confidence.grad is None
     assert points.grad is not None
     assert points.grad.flatten().tolist() == pytest.approx([0, 0, 0, 0.25])
+
+
+def test_subspaces_are_not_saved_with_the_network():
+    assert SingleViewPcaLoss(a_subspace()).state_dict() == {}
+    assert MultiViewPcaLoss(a_subspace()).state_dict() == {}
+
+
+def test_a_guess_in_one_frame_leaves_the_other_frames_counted_in_several_views():
+    poses = poses_at(STRAYED.repeat(2, 1, 1))
+    poses.confidence[0, 0] = 0.01
+    assert MultiViewPcaLoss(a_subspace())(poses).item() == pytest.approx(10.0 * 0.5 / 2)
+
+
+def test_a_confidence_beyond_its_range_counts_as_its_limit():
+    poses = poses_at(STRAYED)
+    poses.confidence[:] = torch.tensor([-0.5, 1.5])
+    assert poses.doubt.tolist() == [[1.0, 0.0]]
+
+
+def test_the_mean_of_the_subspace_is_plausible():
+    subspace = PoseSubspace(np.array([[1, 0]]), np.array([1.0, 2.0, 3.0, 4.0]), np.eye(4)[:1], 0.0)
+    distances = Reprojection(subspace)(torch.tensor([[[3.0, 4.0], [9.0, 2.0]], [[3.0, 4.5], [0.0, 5.0]]]))
+    assert distances.tolist() == [[[0.0, 0.0]], [[3.0, 0.5]]]

@@ -40,3 +40,21 @@ def test_a_guess_at_either_end_of_a_jump_does_not_count(guess: int):
     assert TemporalLoss(2.0)(poses) == 0
     poses.confidence[:, 1] = 0.05
     assert TemporalLoss(2.0)(poses).item() == pytest.approx(18.0)
+
+
+def test_moves_of_less_than_a_pixel_have_their_length_and_gradient():
+    points = torch.tensor([[[5.0, 5.0]], [[5.3, 5.4]]], requires_grad=True)
+    loss = TemporalLoss(0.0)(poses_at(points))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.5, rel=1e-5)
+    assert points.grad is not None
+    assert points.grad.flatten().tolist() == pytest.approx([-0.6, -0.8, 0.6, 0.8], rel=1e-5)
+
+
+def test_a_clip_of_guesses_has_gradients_of_zero():
+    points = torch.tensor([[[5.0, 5.0]], [[9.0, 9.0]]], requires_grad=True)
+    loss = TemporalLoss(0.0)(poses_at(points, confidence=0.0))
+    loss.backward()
+    assert loss == 0
+    assert points.grad is not None
+    assert (points.grad == 0).all()

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import torch
 
+from posefleet_trainer.losses.heatmap import HeatmapLoss
 from posefleet_trainer.losses.unimodal import UnimodalLoss
 from unit.trainer.losses.poses import poses_at
 
@@ -36,3 +37,11 @@ def test_a_guess_is_left_alone_and_the_rest_counts_as_if_it_were_alone():
     assert torch.isclose(UnimodalLoss()(poses), alone)
     poses.confidence[0, 0] = 0.01
     assert UnimodalLoss()(poses) == 0
+
+
+def test_the_loss_is_that_of_the_heatmap_loss_at_the_decoded_keypoints():
+    flat = torch.full((2, 1, 32, 32), 1 / 1024)
+    points = torch.tensor([[[8.0, 9.0]], [[20.0, 21.0]]])
+    loss = UnimodalLoss()(replace(poses_at(points), heatmaps=flat))
+    assert torch.isclose(loss, HeatmapLoss()(flat, points))
+    assert loss > 0.01

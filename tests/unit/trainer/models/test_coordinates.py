@@ -52,3 +52,20 @@ def test_heatmaps_have_a_quarter_of_the_size_and_ratios_are_along_x_and_y():
 
 def test_the_image_grid_is_the_size_in_the_manifest():
     assert image_grid(Model(image_size=ImageSize(height=96, width=160))) == Grid(96, 160)
+
+
+def test_arrays_and_tensors_keep_their_type():
+    source, target = Grid(64, 64), Grid(16, 32)
+    assert between(np.ones(2, dtype=np.float32), source, target).dtype == np.float32
+    assert between(np.ones(2), source, target).dtype == np.float64
+    assert between(torch.ones(2, dtype=torch.float64), source, target).dtype == torch.float64
+    assert between(torch.ones(2), source, target).dtype == torch.float32
+
+
+def test_points_keep_their_distance_from_the_corner_of_the_picture_in_shares_of_it():
+    assert between(np.array([[3.5, 7.5], [0.0, 0.0]]), Grid(16, 8), Grid(4, 4)).tolist() == [[1.5, 1.5], [-0.25, -0.375]]
+    assert between(torch.tensor([3.5, 7.5]), Grid(16, 8), Grid(4, 4)).tolist() == [1.5, 1.5]
+
+
+def test_heatmaps_of_an_image_that_is_no_multiple_of_four_are_rounded_down():
+    assert Grid(67, 131).heatmap == Grid(16, 32)
