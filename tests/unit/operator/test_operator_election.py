@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
@@ -350,3 +351,50 @@ async def test_the_lease_is_an_object_that_other_tools_understand() -> None:
     assert (lease["metadata"]["name"], lease["metadata"]["namespace"]) == ("posefleet-operator", "default")
     renewed = datetime.strptime(lease["spec"]["renewTime"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     assert abs((datetime.now(UTC) - renewed).total_seconds()) < 60
+
+
+async def test_a_lease_is_read_from_the_operators_namespace() -> None:
+    class NamespacedCluster(FakeCluster):
+        async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+            manifest = await super().get(kind, namespace, name)
+            if manifest["metadata"]["namespace"] != namespace:
+                raise ApiError(404, "NotFound", "")
+            return manifest
+
+    election = Election(NamespacedCluster(), replace(SETTINGS, identity="first"), Clock())
+    await tries(election)
+    await election.release()
+    assert await tries(election)
+
+
+async def test_the_times_of_a_lease_are_utc_wherever_the_operator_runs(monkeypatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        cluster, _, first, _ = two_candidates()
+        await tries(first)
+        renewed = cluster.objects["Lease", "posefleet-operator"]["spec"]["renewTime"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    age = datetime.now(UTC) - datetime.fromisoformat(renewed)
+    assert abs(age.total_seconds()) < 60
+
+
+@pytest.mark.parametrize(("seconds", "written"), [(0.4, 1), (1.4, 1), (1.6, 2), (15.0, 15)])
+async def test_the_duration_of_a_lease_is_written_in_whole_seconds_and_is_never_zero(
+    seconds: float, written: int
+) -> None:
+    cluster = FakeCluster()
+    await tries(Election(cluster, replace(SETTINGS, lease_seconds=seconds), Clock()))
+    assert cluster.objects["Lease", "posefleet-operator"]["spec"]["leaseDurationSeconds"] == written
+
+
+async def test_a_holder_that_finds_no_time_of_its_acquisition_writes_one() -> None:
+    cluster, _, first, _ = two_candidates()
+    await tries(first)
+    spec = cluster.objects["Lease", "posefleet-operator"]["spec"]
+    del spec["acquireTime"]
+    await tries(first)
+    renewed = cluster.objects["Lease", "posefleet-operator"]["spec"]
+    assert renewed["acquireTime"] == renewed["renewTime"]

@@ -1,13 +1,20 @@
 """How attempts ended, from what their pods leave behind."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from posefleet_api.outcomes import TerminationMessage
 from posefleet_operator.cluster.child_jobs import ChildJob
-from posefleet_operator.policies.exit_outcomes import ending_of_gang, ending_of_pod, gang_has_ended, termination_message
+from posefleet_operator.policies.exit_outcomes import (
+    ending_of_disrupted_gang,
+    ending_of_gang,
+    ending_of_pod,
+    gang_has_ended,
+    termination_message,
+)
 from unit.operator.builders import NOW, PodBuilder, a_job, a_pod, deleted_object, finished_job
 
 BEYOND = 'Usage of EmptyDir volume "posefleet-cache" exceeds the limit "5Gi". '
@@ -227,3 +234,102 @@ def test_of_equal_endings_that_of_the_lowest_rank_is_reported() -> None:
     said = [TerminationMessage(reason="Error", message=f"rank {number} broke") for number in range(3)]
     pods = [rank(number).ended(1, said[number], seconds_ago=5).seen for number in (2, 0, 1)]
     assert ending_of_gang(pods, 3, job_gone=False).message == "rank 0 broke"
+
+
+def without_node(pod: PodBuilder) -> PodBuilder:
+    return PodBuilder({**pod.manifest, "spec": {}})
+
+
+@pytest.mark.parametrize(
+    ("pod", "message"),
+    [
+        (rank(0).ended(137), "pod reaching-a1-0-x was killed (exit 137) on node node-1; out of memory?"),
+        (without_node(rank(0).ended(137)), "pod reaching-a1-0-x was killed (exit 137); out of memory?"),
+        (
+            rank(0).ended(255, reason="Unknown"),
+            "the kubelet of node node-1 lost the container of pod reaching-a1-0-x, as when a node reboots",
+        ),
+        (
+            without_node(rank(0).ended(255, reason="Unknown")),
+            "the kubelet lost the container of pod reaching-a1-0-x, as when a node reboots",
+        ),
+        (
+            rank(0).ended(75).disrupted(),
+            "pod reaching-a1-0-x was removed from node node-1 (EvictionByEvictionAPI: node is drained)",
+        ),
+        (without_node(rank(0).lost("Shutdown", " no power ")), "pod reaching-a1-0-x was removed (no power)"),
+        (rank(0).ended(75).deleted(), "pod reaching-a1-0-x was deleted from outside"),
+        (rank(0).ended(75), "pod reaching-a1-0-x was asked to stop"),
+        (rank(0).ended(0), "done"),
+        (rank(0).ended(78), "the manifest or the dataset is wrong"),
+        (rank(0).ended(69), "the object store did not answer"),
+        (rank(0).ended(76), "the other ranks went away"),
+        (rank(0).ended(76, "a\n"), "the other ranks went away: a"),
+        (rank(0).ended(1), "pod reaching-a1-0-x ended with exit code 1"),
+        (rank(0).ended(1, "  \n "), "pod reaching-a1-0-x ended with exit code 1"),
+        (rank(0).ended(1, "a" * 501), "pod reaching-a1-0-x ended with exit code 1: " + "a" * 500),
+        (rank(0).ended(1, TerminationMessage(reason="Error")), "pod reaching-a1-0-x ended with exit code 1"),
+    ],
+)
+def test_a_message_says_what_happened_to_the_pod_and_on_which_node(pod: PodBuilder, message: str) -> None:
+    assert ending_of_pod(pod.seen).message == message
+
+
+def test_a_pod_that_vanished_was_deleted_unless_the_cluster_says_why() -> None:
+    vanished = ending_of_pod(rank(0).running().seen.tombstone())
+    assert (vanished.reason.name, vanished.message) == ("PodDeleted", "pod reaching-a1-0-x was deleted from outside")
+    drained = ending_of_pod(rank(0).running().disrupted().seen.tombstone())
+    assert (drained.outcome, drained.reason.name) == ("Preempted", "EvictionByEvictionAPI")
+    assert ending_of_pod(rank(0).lost("").seen).reason.name == "PodLost"
+    assert ending_of_pod(rank(0).lost("NodeLost").deleted().seen).reason.name == "PodDeleted"
+
+
+@pytest.mark.parametrize(
+    ("absent", "started"),
+    [
+        (rank(1), "pod reaching-a1-1-x never started"),
+        (rank(1).waiting("ErrImagePull", " no such image. "), "pod reaching-a1-1-x never started (no such image)"),
+    ],
+)
+def test_a_rank_that_never_started_is_named_with_what_the_kubelet_said(absent: PodBuilder, started: str) -> None:
+    ending = ending_of_gang([rank(0).ended(76).seen, absent.seen.tombstone()], 2, job_gone=False)
+    assert (ending.reason.name, ending.message) == ("GangIncomplete", f"{started}; the other ranks went away")
+
+
+def test_ranks_that_were_never_created_are_counted_unless_the_gang_ran_or_its_job_is_gone() -> None:
+    lost = [rank(0).ended(76).seen]
+    ending = ending_of_gang(lost, 3, job_gone=False, ran=False)
+    assert (ending.outcome, ending.reason.name) == ("Preempted", "GangIncomplete")
+    assert ending.message == ("pods that were never created (does a quota refuse them?): 2; the other ranks went away")
+    assert ending_of_gang(lost, 3, job_gone=False, ran=True).reason.name == "PodDeleted"
+    assert ending_of_gang(lost, 3, job_gone=True, ran=False).reason.name == "JobDeleted"
+    assert ending_of_gang(lost, 1, job_gone=False, ran=False).reason.name == "PeerLost"
+
+
+def test_of_a_disrupted_gang_the_pods_that_still_train_say_nothing() -> None:
+    stuck, training = rank(0).running().disrupted().seen, rank(1).running().seen
+    failed = rank(2).ended(1, seconds_ago=5).seen
+    assert ending_of_disrupted_gang([training, failed], 3) is None
+    for pods, reason in (([stuck, training], "EvictionByEvictionAPI"), ([stuck, training, failed], "Error")):
+        ending = ending_of_disrupted_gang(pods, 3)
+        assert ending is not None
+        assert ending.reason.name == reason
+
+
+def test_endings_at_an_unknown_time_come_last() -> None:
+    untimed = rank(0).ended(137).seen
+    assert untimed.end is not None
+    untimed = replace(untimed, end=replace(untimed.end, finished_at=None))
+    broken = rank(1).ended(1, seconds_ago=2).seen
+    assert ending_of_gang([untimed, broken], 3, job_gone=False).reason.name == "Error"
+    assert ending_of_gang([untimed, rank(1).lost("NodeLost").seen], 3, job_gone=False).reason.name == "Killed"
+
+
+def test_unseen_pods_of_a_finished_job_are_waited_for_ten_seconds() -> None:
+    def ended(seconds_ago: float, pods: int) -> bool:
+        job = finished_job(a_job().attempt_manifest(1), "Failed", pods=pods, seconds_ago=seconds_ago)
+        return gang_has_ended(ChildJob.read(job), [rank(0).ended(1).seen], NOW)
+
+    assert [ended(1, 0), ended(1, 1), ended(1, 2), ended(10, 2), ended(11, 2)] == [True, True, False, False, True]
+    job = ChildJob.read(finished_job(a_job().attempt_manifest(1), "Failed"))
+    assert gang_has_ended(replace(job, finished_at=None), [], NOW)

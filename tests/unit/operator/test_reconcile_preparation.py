@@ -160,3 +160,11 @@ def test_warnings_of_the_preparation_are_bounded() -> None:
     plan = reconcile(job.with_child(finished_job(job.prepare_manifest(1), "Complete")).with_pod(pod.manifest).seen())
 
     assert plan.status.preparation.warnings == [f"w{n}" for n in range(64)]
+
+
+def test_a_try_whose_job_gets_no_pod_names_the_job() -> None:
+    job = reconciled(a_job())
+    plan = reconcile(job.with_child(job.prepare_manifest(1)).seen(ago(-60)))
+
+    assert condition_of(plan, "Prepared") == ("False", "SlowStart")
+    assert "`kubectl describe job reaching-prepare-1`" in message_of(plan, "Prepared")
