@@ -100,7 +100,7 @@ class Operator:
                 await election.release()
 
     async def _lead(self, cluster: Cluster, election: Election) -> None:
-        """Reconcile jobs until the Lease is lost. Whatever was known of them is dropped then."""
+        """Reconcile jobs until the Lease is lost. The cache is discarded afterwards."""
         cache = Cache()
         executor = Executor(cluster, cache, election.require, self._settings.identity)
         controller = Controller(cache, executor, self._settings, self._metrics, lambda: datetime.now(UTC))

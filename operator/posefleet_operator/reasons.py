@@ -166,7 +166,7 @@ OOM_KILLED = _failure(
 )
 KILLED = _failure(
     "Killed",
-    "A process was killed (exit code 137) and nobody says by whom, most often for lack of memory.",
+    "A process was killed (exit code 137) for a reason that is not known, most often lack of memory.",
     "raise resources.memoryPerNode, and look at the kernel log of the node",
 )
 EVICTED = _failure(

@@ -1,4 +1,4 @@
-"""The accounts of attempts and of tries of the preparation: budget, pauses in between, queue time and GPU-seconds."""
+"""Budget, pauses, queue time and GPU-seconds of the attempts and of the tries of the preparation."""
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile

@@ -83,7 +83,7 @@ def ending_of_gang(pods: Sequence[ChildPod], nodes: int, job_gone: bool, ran: bo
     A final reason decides, and then a pod that exceeded its limits, since such a pod is asked to stop in the same way
     as all others then are. Otherwise the first ending is the cause and later ones are its consequences: when one pod
     fails, the Job controller stops the others, which then report that they were asked to stop. A rank that only lost
-    its peers explains nothing as long as another pod may explain more.
+    its peers gives the reason only if no other pod does.
     """
     endings = [(pod, ending_of_pod(pod)) for pod in pods]
     if sum(ending.outcome == "Succeeded" for _, ending in endings) >= nodes:

@@ -31,8 +31,9 @@ class StallCheck:
 def check_stall(seen: Observation, attempt: Attempt, running_since: datetime) -> StallCheck:
     """Decide whether an attempt whose pods all run is stalled.
 
-    Silence proves nothing, because training does not need the operator: an attempt whose progress was never read is
-    left alone. It is ended all the same when one of its pods should have ended as long ago, as on a lost node.
+    Missing progress reports are no evidence of a stall, because training does not need the operator: an attempt whose
+    progress was never read is left alone. It is ended all the same when one of its pods should have ended as long ago,
+    as on a lost node.
     """
     limit = seen.spec.failure_policy.stall_seconds
     report = seen.report if seen.report is not None and seen.report.attempt == attempt.number else None

@@ -26,7 +26,7 @@ def describe_failure(error: BaseException) -> tuple[ExitCode, TerminationReason,
     if isinstance(error, TrainerError):
         return error.exit_code, error.reason, str(error)
     if isinstance(error, Stopped):
-        return ExitCode.PREEMPTED, "Preempted", "asked to stop; what is in the store is kept"
+        return ExitCode.PREEMPTED, "Preempted", "stopped by SIGTERM; files that are already in the store are kept"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         advice = "lower training.batchSize or training.clipLength, or take a GPU (or resources.memoryPerNode) with more"
         return ExitCode.FAILED, "OutOfMemory", f"out of memory: {advice}. {_last_line(error)}"

@@ -3,10 +3,11 @@
 ======================= ==============================================================================================
 phase                   effect of SIGTERM
 ======================= ==============================================================================================
-starting, fetching data ``Stopped`` is raised at once (``stop_at_once``)
+all other work          ``Stopped`` is raised at once (``stop_at_once``)
 joining the other ranks the kernel ends the process (``killed_by_sigterm``); the launcher reports ``Preempted``
-training, predicting    a flag is set, on which all ranks agree after each step (``stop_request``)
-writing the last words  nothing (``ignore_sigterm``)
+training                a flag is set, on which all ranks agree after each step (``stop_request``)
+predicting              a flag is set, which each rank checks after every batch (``stop_request``)
+recording the exit      nothing (``ignore_sigterm``)
 ======================= ==============================================================================================
 
 A handler that raised in the middle of training would leave the other ranks waiting in a collective. With a flag that

@@ -79,7 +79,9 @@ def explain(error: Exception, request: Request) -> TrainerError:
             "certificate authority as ca.crt into a Secret and name it in storage.caSecret"
         )
     if isinstance(error, SpeaksPlainHttp):
-        return InvalidInput(f"{request.uri}: {request.endpoint} speaks no https; write http:// in storage.endpoint")
+        return InvalidInput(
+            f"{request.uri}: {request.endpoint} does not support https; write http:// in storage.endpoint"
+        )
     if isinstance(error, S3Error):
         return refused(error.code or "", request)
     return _not_s3(error, request)

@@ -77,7 +77,7 @@ def test_http_to_an_https_server_is_explained():
 def test_https_to_an_http_server_is_explained():
     with s3_stub(lambda *_: Answer()) as stub:
         store = a_store(stub.endpoint.replace("http:", "https:"), seconds=0.1)
-        with pytest.raises(InvalidInput, match=r"speaks no https; write http:// in storage\.endpoint"):
+        with pytest.raises(InvalidInput, match=r"does not support https; write http:// in storage\.endpoint"):
             store.read("a.csv")
 
 
