@@ -22,7 +22,7 @@ def leave(code):
     sys.exit(code)
 if "on_sigterm" in plan:
     signal.signal(signal.SIGTERM, lambda *_: leave(plan["on_sigterm"]))
-    os.write(1, b"ready\n")  # one write, so that the lines of two ranks do not mix
+    os.write(1, b"ready\\n")  # one write, so that the lines of two ranks do not mix
     signal.pause()
 if "signal" in plan:
     os.kill(os.getpid(), plan["signal"])
