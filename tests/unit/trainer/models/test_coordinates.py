@@ -63,7 +63,10 @@ def test_arrays_and_tensors_keep_their_type():
 
 
 def test_points_keep_their_distance_from_the_corner_of_the_picture_in_shares_of_it():
-    assert between(np.array([[3.5, 7.5], [0.0, 0.0]]), Grid(16, 8), Grid(4, 4)).tolist() == [[1.5, 1.5], [-0.25, -0.375]]
+    assert between(np.array([[3.5, 7.5], [0.0, 0.0]]), Grid(16, 8), Grid(4, 4)).tolist() == [
+        [1.5, 1.5],
+        [-0.25, -0.375],
+    ]
     assert between(torch.tensor([3.5, 7.5]), Grid(16, 8), Grid(4, 4)).tolist() == [1.5, 1.5]
 
 
