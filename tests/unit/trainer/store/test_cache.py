@@ -478,3 +478,11 @@ def test_refusals_name_the_object_by_its_uri(cache: NodeCache, store: CountingSt
     fetch(cache, store, "b.bin")
     with pytest.raises(CacheFull, match=rf"^{store.uri}c.bin \(100 bytes\) does not fit beside the 200 bytes"):
         fetch(cache, store, "c.bin")
+
+
+def test_an_empty_file_takes_no_space(store: CountingStore, tmp_path: Path):
+    cache = NodeCache(tmp_path / "cache", 200)
+    store.write("empty.bin", b"")
+    for key in ("empty.bin", "a.bin", "b.bin"):
+        fetch(cache, store, key)
+    assert counted(CACHE_BYTES) == 200
