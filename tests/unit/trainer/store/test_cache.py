@@ -486,3 +486,13 @@ def test_an_empty_file_takes_no_space(store: CountingStore, tmp_path: Path):
     for key in ("empty.bin", "a.bin", "b.bin"):
         fetch(cache, store, key)
     assert counted(CACHE_BYTES) == 200
+
+
+def test_a_file_that_is_there_is_found_without_the_lock_of_its_download(
+    cache: NodeCache, store: CountingStore, tmp_path: Path
+):
+    path = fetch(cache, store, "a.bin")
+    lock = tmp_path / "cache" / "locks" / f"{path.stem}.download"
+    lock.unlink()
+    assert fetch(cache, store, "a.bin") == path
+    assert not lock.exists()
