@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +92,52 @@ def test_frames_span_their_whole_range_of_augmentation():
         edge = (high - low) / 20
         assert low <= min(values) < low + edge
         assert high - edge < max(values) <= high
+
+
+def test_the_augmentation_of_a_frame_stays_what_it_is():
+    drawn = frame_augmentation(3, 4, Grid(64, 96))
+    assert drawn.matrix.tolist() == [
+        pytest.approx([0.9545806650434656, 0.3185289795103826, -12.38342161072307]),
+        pytest.approx([-0.3185289795103826, 0.9545806650434656, 22.53104705001303]),
+    ]
+    assert drawn.brightness == pytest.approx(0.7760447868136506)
+    assert drawn.contrast == pytest.approx(1.0491571779047681)
+    assert drawn.noise == pytest.approx(9.184689841542001)
+    assert drawn.noise_place.tolist() == [52, 76]
+    assert drawn.dropped_anchors.tolist() == [[8, 17], [51, 43], [26, 94], [62, 59]]
+    assert drawn.dropped_shapes.tolist() == [[13, 13], [5, 16], [0, 0], [0, 0]]
+
+
+def test_the_augmentation_of_a_clip_stays_what_it_is():
+    drawn = clip_augmentation(3, 11, Grid(64, 96))
+    assert drawn.matrix.tolist() == [
+        pytest.approx([1.0284889389255243, -0.14917936772572543, 3.893786785588094]),
+        pytest.approx([0.14917936772572543, 1.0284889389255243, -6.09842962672684]),
+    ]
+    assert drawn.brightness == pytest.approx(0.862926286468049)
+    assert drawn.contrast == pytest.approx(0.8819265549814492)
+    assert drawn.noise == pytest.approx(1.8187310237184717)
+    assert drawn.noise_place.tolist() == [52, 11]
+    assert drawn.dropped_shapes.tolist() == [[0, 0]] * 4
+
+
+def test_noise_is_kept_for_twice_the_size_of_the_image_and_stays_what_it_is():
+    bank = noise_bank(3, Grid(2, 3))
+    assert bank.shape == (5, 7, 1)
+    assert bank.dtype == np.float32
+    assert bank[0, :3, 0].tolist() == pytest.approx([1.2475075, 0.1883308, 0.6163598], abs=1e-6)
+    assert bank[-1, -1, 0] == pytest.approx(-0.3515697, abs=1e-6)
+
+
+def test_a_quarter_turn_moves_the_corners_of_a_square_to_each_other():
+    square = Grid(5, 5)
+    matrix = about_centre(square, degrees=90, scale=1, shift=np.zeros(2))
+    corners = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])
+    assert np.allclose(apply(matrix, corners), np.roll(corners, -1, axis=0))
+
+
+def test_maps_are_inverted_and_moved_to_another_origin_exactly():
+    matrix = np.array([[2.0, 1.0, 3.0], [0.0, 4.0, 8.0]])
+    assert apply(matrix, np.array([[1.0, 2.0], [3.0, 5.0]])).tolist() == [[7.0, 16.0], [14.0, 28.0]]
+    assert inverse(matrix).tolist() == [[0.5, -0.125, -0.5], [0.0, 0.25, -2.0]]
+    assert with_corner_origin(matrix).tolist() == [[2.0, 1.0, 2.0], [0.0, 4.0, 6.5]]

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.loading.sampler import ClipSampler, FrameSampler, Share, Stream, generator, steps_of
+from posefleet_trainer.loading.sampler import (
+    ClipPlace,
+    ClipSampler,
+    FrameSampler,
+    Share,
+    Stream,
+    generator,
+    steps_of,
+)
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -86,3 +94,59 @@ def test_every_possible_clip_is_drawn():
     sampler = ClipSampler([5, 3, 2], 3, seed=1)
     drawn = {(place.video, place.start) for place in map(sampler.clip, range(300))}
     assert drawn == {(0, 0), (0, 1), (0, 2), (1, 0)}
+
+
+@pytest.mark.parametrize(
+    ("stream", "numbers"),
+    [
+        (Stream.FRAME_ORDER, [474, 340, 652, 111]),
+        (Stream.FRAME_AUGMENTATION, [861, 999, 819, 791]),
+        (Stream.CLIP_PLACE, [78, 828, 941, 912]),
+        (Stream.CLIP_AUGMENTATION, [71, 271, 909, 222]),
+        (Stream.NOISE, [143, 505, 834, 998]),
+    ],
+)
+def test_the_random_numbers_of_a_stream_stay_what_they_are(stream: Stream, numbers: list[int]):
+    assert generator(7, stream, 3).integers(0, 1000, 4).tolist() == numbers
+
+
+def test_two_samples_share_no_random_numbers():
+    drawn = [set(generator(7, Stream.NOISE, index).random(1000)) for index in range(3)]
+    assert len(drawn[0] | drawn[1] | drawn[2]) == 3000
+
+
+def test_the_order_of_the_frames_stays_what_it_is():
+    epochs = [[FrameSampler(6, 5).frame(6 * epoch + place) for place in range(6)] for epoch in range(3)]
+    assert epochs == [[4, 1, 0, 3, 2, 5], [4, 5, 3, 2, 1, 0], [4, 1, 2, 3, 0, 5]]
+
+
+def test_the_places_of_the_clips_stay_what_they_are():
+    sampler = ClipSampler([12, 3, 9, 4], 4, 5)
+    assert [sampler.clip(sample) for sample in range(12)] == [
+        ClipPlace(*place)
+        for place in [(2, 5), (2, 2), (2, 3), (3, 0), (2, 3), (0, 4), (3, 0), (0, 8), (0, 2), (0, 2), (2, 3), (2, 3)]
+    ]
+
+
+def test_the_samples_of_a_rank_are_every_worldth_from_its_own_number():
+    assert Share(rank=1, world=3, per_step=2).samples(0) == [1, 4]
+    assert Share(rank=1, world=3, per_step=2).samples(2) == [13, 16]
+
+
+def test_a_step_that_is_only_begun_counts():
+    assert steps_of(epochs=3, frames=10, per_rank=4, world=2) == 4
+    assert steps_of(epochs=4, frames=10, per_rank=5, world=2) == 4
+
+
+def test_one_video_as_long_as_a_clip_gives_one_clip():
+    sampler = ClipSampler([8], 8, seed=0)
+    assert {sampler.clip(sample) for sample in range(10)} == {ClipPlace(0, 0)}
+
+
+def test_videos_that_are_too_short_are_named_with_the_longest_length():
+    with pytest.raises(InvalidInput, match=r"has 8 frames \(the longest has 7\)"):
+        ClipSampler([3, 7], 8, seed=0)
+    with pytest.raises(InvalidInput, match=r"has 8 frames \(the longest has 7\)"):
+        ClipSampler([7], 8, seed=0)
+    with pytest.raises(InvalidInput, match=r"has 8 frames \(the longest has 0\)"):
+        ClipSampler([], 8, seed=0)

@@ -58,3 +58,10 @@ def test_a_clip_of_guesses_has_gradients_of_zero():
     assert loss == 0
     assert points.grad is not None
     assert (points.grad == 0).all()
+
+
+def test_a_guess_in_the_middle_frame_leaves_no_pair_to_count():
+    points = torch.tensor([[[5.0, 5.0]], [[15.0, 5.0]], [[35.0, 5.0]]])
+    poses = poses_at(points)
+    poses.confidence[1, 0] = 0.01
+    assert TemporalLoss(0.0)(poses) == 0

@@ -3,6 +3,7 @@ import hashlib
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -317,3 +318,181 @@ def test_waiting_reader_gets_the_file_that_another_thread_downloads(cache: NodeC
         go.set()
         assert first.result(20) == second.result(20)
     assert store.downloads == ["a.bin"]
+
+
+def test_the_folder_of_the_cache_is_made_with_its_parents(tmp_path: Path, store: CountingStore):
+    fetch(NodeCache(tmp_path / "node" / "cache", 250), store, "a.bin")
+    assert sorted(entry.name for entry in (tmp_path / "node" / "cache").iterdir()) == ["files", "locks"]
+
+
+def test_versions_of_the_trainer_on_one_node_agree_on_the_names_of_files_and_locks(
+    cache: NodeCache, store: CountingStore, tmp_path: Path
+):
+    digest = "2816597888e4a0d3a36b82b83316ab32680eb8f00f8cd3b904d681246d285a0e"  # sha256 of 100 times "a"
+    assert cache.fetch(store, "a.bin", 100, digest).name == f"{digest}.bin"
+    assert {entry.name for entry in (tmp_path / "cache" / "locks").iterdir()} == {
+        f"{digest}.use",
+        f"{digest}.download",
+        "eviction.lock",
+    }
+
+
+def test_the_name_of_a_file_follows_from_its_uri_size_and_tag(cache: NodeCache, store: CountingStore):
+    store.uri = "s3://lab/mouse/"
+    store.download = lambda stored, target: target.write_bytes(bytes(100))  # type: ignore[method-assign]
+    path = cache.fetch(store, "videos/one.mp4", 100, "an-etag")
+    assert path.name == "37d90d77676440afcc3fbabce7faac3de6c211be587ead0db520fd1c0ebe4f15.mp4"
+    others = [("videos/two.mp4", 100, "an-etag"), ("videos/one.mp4", 101, "an-etag"), ("videos/one.mp4", 100, "b")]
+    names = {path.name}
+    for key, size_bytes, etag in others:
+        cache.close()
+        names.add(cache.fetch(store, key, size_bytes, etag).name)
+    assert len(names) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "suffix"),
+    [("a.tar.gz", ".gz"), ("a.abcd5678", ".abcd5678"), ("a.abcd56789", ""), ("a.m_4", ""), ("folder.x/a", "")],
+)
+def test_short_plain_suffixes_are_kept(cache: NodeCache, store: CountingStore, key: str, suffix: str):
+    store.write(key, b"content")
+    assert fetch(cache, store, key).name[64:] == suffix
+
+
+def test_releasing_more_often_than_fetching_does_nothing(cache: NodeCache, store: CountingStore, tmp_path: Path):
+    path = fetch(cache, store, "a.bin")
+    cache.release(path)
+    cache.release(path)
+    cache.release(tmp_path / "never fetched")
+    cache.close()
+    cache.release(path)
+    assert path.exists()
+
+
+def test_closing_ends_every_use_of_a_file_that_was_fetched_twice(cache: NodeCache, store: CountingStore):
+    for key in ("a.bin", "a.bin", "b.bin"):
+        fetch(cache, store, key)
+    cache.close()
+    fetch(cache, store, "c.bin")
+    fetch(cache, store, "d.bin")
+    with pytest.raises(CacheFull):
+        fetch(cache, store, "a.bin")
+
+
+def test_the_space_of_a_failed_download_is_given_to_other_files(cache: NodeCache, store: CountingStore):
+    def fail() -> None:
+        raise StoreUnreachable("away")
+
+    store.meanwhile = fail
+    with pytest.raises(StoreUnreachable):
+        fetch(cache, store, "a.bin")
+    store.meanwhile = lambda: None
+    fetch(cache, store, "b.bin")
+    fetch(cache, store, "c.bin")
+    assert counted(CACHE_BYTES) == 200
+
+
+def test_a_file_that_just_fits_evicts_nothing(store: CountingStore, tmp_path: Path):
+    cache = NodeCache(tmp_path / "cache", 200)
+    use_in_order(cache, store, "a.bin", "b.bin")
+    assert bytes_in(tmp_path / "cache" / "files") == 200
+    store.write("empty.bin", b"")
+    fetch(cache, store, "empty.bin")
+    assert bytes_in(tmp_path / "cache" / "files") == 200
+    fetch(cache, store, "a.bin")
+    fetch(cache, store, "b.bin")
+    assert store.downloads == ["a.bin", "b.bin", "empty.bin"]
+
+
+@pytest.mark.parametrize("suffix", [".new", ".new.part"])
+def test_what_a_killed_process_left_takes_no_space_from_its_own_file(
+    cache: NodeCache, store: CountingStore, suffix: str
+):
+    path = fetch(cache, store, "a.bin")
+    cache.release(path)
+    path.unlink()
+    path.with_name(f"{path.name}{suffix}").write_bytes(bytes(240))
+    assert fetch(cache, store, "a.bin").read_bytes() == b"a" * 100
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_file_under_two_names_counts_once(cache: NodeCache, store: CountingStore):
+    path = fetch(cache, store, "a.bin")
+    path.with_name(f"{path.name}.new.part").write_bytes(bytes(90))
+    fetch(cache, store, "b.bin")
+    assert counted(CACHE_BYTES) == 200
+
+
+@pytest.mark.parametrize(("final", "temporary"), [(5, 0), (0, 5)])
+def test_the_later_use_of_a_file_under_two_names_counts_and_both_are_evicted(
+    cache: NodeCache, store: CountingStore, final: int, temporary: int
+):
+    path, other = fetch(cache, store, "a.bin"), fetch(cache, store, "b.bin")
+    part = path.with_name(f"{path.name}.new.part")
+    part.write_bytes(b"")
+    os.utime(path, (final, final))
+    os.utime(part, (temporary, temporary))
+    os.utime(other, (3, 3))
+    cache.close()
+    cache.release(fetch(cache, store, "c.bin"))
+    assert (path.exists(), part.exists(), other.exists()) == (True, True, False)
+    fetch(cache, store, "d.bin")
+    assert (path.exists(), part.exists()) == (False, False)
+
+
+def test_a_file_that_another_process_finished_meanwhile_is_a_hit(
+    cache: NodeCache, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+):
+    path = fetch(cache, store, "a.bin")
+    path.unlink()
+
+    @contextlib.contextmanager
+    def after_another(_: Path) -> Iterator[None]:
+        path.write_bytes(b"a" * 100)
+        yield
+
+    monkeypatch.setattr("posefleet_trainer.store.cache.held", after_another)
+    hits, misses = counted(CACHE_HITS), counted(CACHE_MISSES)
+    assert fetch(cache, store, "a.bin") == path
+    assert (counted(CACHE_HITS) - hits, counted(CACHE_MISSES) - misses) == (1, 0)
+
+
+def test_files_are_listed_again_when_one_is_renamed_meanwhile(
+    cache: NodeCache, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+):
+    fetch(cache, store, "a.bin")
+    listed = Path.iterdir
+    gone = iter(["0.bin"])
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([*listed(folder), *(folder / name for name in gone)]))
+    fetch(cache, store, "b.bin")
+    assert counted(CACHE_BYTES) == 200
+
+
+def test_refusals_name_the_object_by_its_uri(cache: NodeCache, store: CountingStore):
+    store.write("big.bin", bytes(2000))
+    with pytest.raises(InvalidInput, match=rf"^{store.uri}big.bin has 2,000 bytes.* \(250\)"):
+        fetch(cache, store, "big.bin")
+    with pytest.raises(InvalidInput, match=rf"^{store.uri}a.bin is missing or damaged"):
+        cache.fetch(store, "a.bin", 100, "0" * 64)
+    fetch(cache, store, "a.bin")
+    fetch(cache, store, "b.bin")
+    with pytest.raises(CacheFull, match=rf"^{store.uri}c.bin \(100 bytes\) does not fit beside the 200 bytes"):
+        fetch(cache, store, "c.bin")
+
+
+def test_an_empty_file_takes_no_space(store: CountingStore, tmp_path: Path):
+    cache = NodeCache(tmp_path / "cache", 200)
+    store.write("empty.bin", b"")
+    for key in ("empty.bin", "a.bin", "b.bin"):
+        fetch(cache, store, key)
+    assert counted(CACHE_BYTES) == 200
+
+
+def test_a_file_that_is_there_is_found_without_the_lock_of_its_download(
+    cache: NodeCache, store: CountingStore, tmp_path: Path
+):
+    path = fetch(cache, store, "a.bin")
+    lock = tmp_path / "cache" / "locks" / f"{path.stem}.download"
+    lock.unlink()
+    assert fetch(cache, store, "a.bin") == path
+    assert not lock.exists()
