@@ -168,3 +168,13 @@ def test_a_try_whose_job_gets_no_pod_names_the_job() -> None:
 
     assert condition_of(plan, "Prepared") == ("False", "SlowStart")
     assert "`kubectl describe job reaching-prepare-1`" in message_of(plan, "Prepared")
+
+
+def test_a_job_whose_tries_failed_is_not_reopened_by_other_data() -> None:
+    failed = (
+        a_job().prepared().with_status(phase="Failed", completion_time="2026-01-31T11:59:00Z")
+        .with_condition("Failed", "True", "PrepareFailed")
+    )  # fmt: skip
+    plan = reconcile(failed.edited(dataset={"uri": "s3://lab-data/other/"}).seen())
+
+    assert (plan.apply, plan.status.phase) == ([], "Failed")
