@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,9 @@ def programs(cluster: Cluster, directory: Path) -> Path:
     )
     scripts = {
         "kubectl": f'exec {kubectl} "$@"\n',
-        "aws": f'PYTHONPATH={shlex.quote(str(aws))} exec {shlex.quote(str(aws / "bin" / "aws"))} "$@"\n',
+        # The script's own first line names the Python that filled the cache, which may be gone.
+        "aws": f"PYTHONPATH={shlex.quote(str(aws))} exec {shlex.quote(sys.executable)} "
+        f'{shlex.quote(str(aws / "bin" / "aws"))} "$@"\n',
         "helm": helm_with_values,
     }
     folder = directory / "bin"
