@@ -6,6 +6,7 @@ list of equivalent mutants is wrong; 3: the time given with ``--seconds`` is use
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ from mutants.score import Score, StaleEquivalents, check_equivalents, read_equiv
 
 def main() -> int:
     """Measure the groups named on the command line, or all of them."""
+    # What was measured is kept, and no test goes on running, when this process is asked to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     groups, minimum_percent = read_groups(ROOT)
     parser = _parser(groups)
     arguments = parser.parse_args()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mutants.runs import fork, run_pytest
+from mutants.runs import fork, kill, run_pytest
 
 _TAIL_CHARACTERS = 4000
 #: Ends the name of what a fixture of a wider scope executes; before it stands the file whose tests share the fixture.
@@ -29,7 +29,7 @@ class Baseline:
     """What the tests did without a mutant.
 
     Attributes:
-        seconds: how long each test took, by its node id, in the order in which they ran.
+        seconds: how long each test took, by its node id.
         covering: for each file and each of its lines, the tests that executed the line.
     """
 
@@ -37,17 +37,20 @@ class Baseline:
     covering: dict[str, dict[int, list[str]]] = field(default_factory=dict)
 
     def tests_of(self, file: str, lines: tuple[int, int], at_import: bool) -> list[str]:
-        """The tests that executed ``lines`` (first and last); with ``at_import`` all that executed any of ``file``."""
+        """The tests that executed ``lines`` (first and last), the fastest first.
+
+        With ``at_import``, those that executed any line of ``file``.
+        """
         by_line = self.covering.get(file, {})
         wanted = by_line if at_import else range(lines[0], lines[1] + 1)
         executing = {test for line in wanted for test in by_line.get(line, ())}
         if at_import and not executing:
-            return list(self.seconds)
-        return [test for test in self.seconds if test in executing]
+            executing = set(self.seconds)
+        return sorted((test for test in self.seconds if test in executing), key=self.seconds.__getitem__)
 
 
 def measure(root: Path, sources: Sequence[str], tests: Sequence[str]) -> Baseline:
-    """Run ``tests`` in a process of their own, then import into this one the libraries that they imported.
+    """Run pytest with ``tests`` as arguments in another process, then import here the libraries that it imported.
 
     Raises:
         UnitTestsFailed: if a test fails, or there is none.
@@ -56,7 +59,11 @@ def measure(root: Path, sources: Sequence[str], tests: Sequence[str]) -> Baselin
         answer = Path(directory) / "answer.json"
         log = Path(directory) / "log.txt"
         child = fork(lambda: _measured(root, sources, tests, answer), log)
-        _, status = os.waitpid(child, 0)
+        try:
+            _, status = os.waitpid(child, 0)
+        except BaseException:
+            kill(child)
+            raise
         if status != 0:
             raise UnitTestsFailed(f"the tests do not pass without a mutant:\n{log.read_text()[-_TAIL_CHARACTERS:]}")
         found = json.loads(answer.read_text())

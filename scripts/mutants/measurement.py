@@ -25,11 +25,19 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class Group:
-    """Source files and the tests that have to notice when one of them changes."""
+    """Source files and the tests that have to notice when one of them changes.
+
+    Attributes:
+        name: what it is called on the command line.
+        sources: the files, relative to the repository.
+        tests: files and folders of tests.
+        without: files of tests in these folders that are too slow to run against every mutant.
+    """
 
     name: str
     sources: Sequence[str]
     tests: Sequence[str]
+    without: Sequence[str] = ()
 
 
 def read_groups(root: Path) -> tuple[dict[str, Group], float]:
@@ -46,9 +54,10 @@ def read_groups(root: Path) -> tuple[dict[str, Group], float]:
             if not (found := sorted(str(file.relative_to(root)) for file in root.glob(pattern))):
                 raise FileNotFoundError(f"tool.mutants.groups.{name}: no source file matches {pattern}")
             sources += found
-        if missing := [test for test in row["tests"] if not (root / test).exists()]:
+        without = row.get("without", [])
+        if missing := [test for test in (*row["tests"], *without) if not (root / test).exists()]:
             raise FileNotFoundError(f"tool.mutants.groups.{name}: there is no {missing[0]}")
-        groups[name] = Group(name, sources, row["tests"])
+        groups[name] = Group(name, sources, row["tests"], without)
     return groups, float(table["minimum-percent"])
 
 
@@ -88,7 +97,8 @@ class Measurement:
         return mutants, results.outcomes
 
     def _measure(self, group: Group, wanted: Sequence[Mutant], results: Results) -> None:
-        baseline = measure(self._root, group.sources, group.tests)
+        ignored = [f"--ignore={test}" for test in group.without]
+        baseline = measure(self._root, group.sources, [*group.tests, *ignored])
         self._check_unchanged(group, list(baseline.seconds))
         runs = self._runs(baseline, wanted, results)
         try:

@@ -73,7 +73,7 @@ def outcomes(root: Path, runs: Iterator[Run], jobs: int) -> Iterator[tuple[str, 
                         shutil.rmtree(left, ignore_errors=True)
         finally:
             for child in running:
-                _kill(child)
+                kill(child)
                 os.waitpid(child, 0)
 
 
@@ -95,10 +95,10 @@ def _next_outcome(running: dict[int, tuple[Run, float]]) -> tuple[str, str]:
         for child, (run, deadline) in list(running.items()):
             late = time.monotonic() > deadline
             if late:
-                _kill(child)
+                kill(child)
             ended, status = os.waitpid(child, 0 if late else os.WNOHANG)
             if ended:
-                _kill(child)  # what the tests left running
+                kill(child)  # what the tests left running
                 del running[child]
                 return run.name, "timeout" if late else _outcome(run, os.waitstatus_to_exitcode(status))
         time.sleep(_POLL_SECONDS)
@@ -110,7 +110,8 @@ def _outcome(run: Run, code: int) -> str:
     return "survived" if code == _ALL_PASSED else "killed"
 
 
-def _kill(child: int) -> None:
+def kill(child: int) -> None:
+    """End a process that ``fork`` started, and all that it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
 
@@ -130,6 +131,7 @@ def fork(work: Callable[[], int], log: Path = Path(os.devnull)) -> int:
     code = _OWN_FAILURE
     try:
         os.setpgid(0, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         output = os.open(log, os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(output, 1)
         os.dup2(output, 2)

@@ -85,3 +85,12 @@ def test_tests_that_are_not_found_are_an_error(project):
     run = Run("nothing", ["source"], project / "source" / "mutated_code.py", "", limit_seconds=60)
     with pytest.raises(RuntimeError, match="could not be run"):
         list(outcomes(project, iter([run]), 1))
+
+
+def test_tests_that_are_left_out_do_not_kill(project):
+    (project / "source" / "test_slow.py").write_text(
+        "import test_code\n" + "def test_slow():\n    assert test_code.mutated_code.unused(3) == -3\n"
+    )
+    group = Group("small", ["source/mutated_code.py"], ["source"], ["source/test_slow.py"])
+    mutants, found = Measurement(project, 2, time.monotonic() + 300, again=False).run(group)
+    assert {found[mutant.key] for mutant in mutants if mutant.scope == "unused"} == {"untested"}
