@@ -232,7 +232,7 @@ def _lost_message(pod: ChildPod) -> str:
 
 
 def _text(pod: ChildPod, otherwise: str) -> str:
-    """Return the trainer's message, or ``otherwise`` with the last line of whatever the pod left instead."""
+    """Return the trainer's message, or ``otherwise`` followed by the last line of what the pod wrote."""
     said = termination_message(pod)
     if said is not None and said.message:
         return said.message
