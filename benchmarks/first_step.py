@@ -138,7 +138,7 @@ def main() -> None:
             else:
                 stand_in_trainer.load(cluster, work)
                 jobs.kubectl.apply_everywhere(*stand_in_trainer.volume(LAB))
-                values["podTemplate"] = stand_in_trainer.pod_template()
+                values["pod"] = stand_in_trainer.pod_template()
             install(cluster, operator, trainer, work / "values.json", **values)
             pods = Pods(config.new_client_from_config(str(cluster.kubeconfig)))
             pods.start()

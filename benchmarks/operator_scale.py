@@ -28,7 +28,7 @@ from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import TrainerDefaults
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
-STORE = {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"}
+STORE = {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}}
 SETTINGS = Settings(
     trainer_defaults=TrainerDefaults.model_validate({"storage": STORE, "resources": {"nodes": 4, "gpusPerNode": 8}})
 )

@@ -95,7 +95,7 @@ def _gpus(board: Dashboard) -> None:
         over_time(
             "Which namespaces lose GPU time? (goodput)",
             "Useful share of the held GPU-seconds over an hour. If it is low, attempts fail or are preempted long "
-            "after their last checkpoint; lower checkpoint.everyMinutes, or check why attempts end.",
+            "after their last checkpoint; lower checkpoint.intervalSeconds, or check why attempts end.",
             "percentunit",
             Query(f"namespace:posefleet_goodput:ratio_rate1h{_OF}", "{{namespace}}"),
             width=24,
@@ -150,7 +150,7 @@ def _attempts(board: Dashboard) -> None:
         over_time(
             "How do attempts end?",
             "Attempts by outcome. Preempted attempts were ended by the cluster and do not use up the budget. Failed "
-            "and stalled attempts count against failurePolicy.maxAttempts.",
+            "and stalled attempts count against failurePolicy.maxFailures.",
             "short",
             Query(f"sum by (outcome) (increase({ended}[$__rate_interval]))", "{{outcome}}"),
             bars=True,

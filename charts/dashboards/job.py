@@ -136,7 +136,7 @@ def _attempts_and_gpus(board: Dashboard) -> None:
     board.with_panel(
         number(
             "How many attempts did it take?",
-            "Failed attempts count against failurePolicy.maxAttempts; preempted attempts do not.",
+            "Failed attempts count against failurePolicy.maxFailures; preempted attempts do not.",
             "none",
             Query(present("attempts"), "in all"),
             Query(present("failed_attempts"), "failed"),

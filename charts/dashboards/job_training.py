@@ -144,7 +144,7 @@ def add_checkpoints(board: Dashboard) -> None:
     board.with_panel(
         over_time(
             "How much work would be lost now?",
-            "Age of the newest checkpoint, and the interval set by checkpoint.everyMinutes.",
+            "Age of the newest checkpoint, and the interval set by checkpoint.intervalSeconds.",
             "s",
             Query(age("last_checkpoint_timestamp_seconds"), "age"),
             Query(present("checkpoint_interval_seconds"), "interval"),

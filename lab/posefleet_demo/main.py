@@ -85,7 +85,7 @@ def _manifest(project: Path | None, chosen: Path | None) -> dict[str, Any]:
     if project is not None and chosen is None:
         labels = project / manifest["spec"]["dataset"].get("labels", "CollectedData.csv")
         if views := views_by_name(keypoints_of(labels)):
-            manifest["spec"]["losses"]["pcaMultiView"] = {"views": views}
+            manifest["spec"]["losses"] = {"pcaMultiView": {"views": views}}
             console.print(f"multi-view PCA is on: {len(views[0])} body parts are seen in {len(views)} views")
     return manifest
 

@@ -13,7 +13,7 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_camel, to_snake
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -122,12 +122,51 @@ class KeysMatch:
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """A fragment of a Kubernetes object, whose fields depend on the version of the API server."""
+class NoKeysMatch:
+    """A pattern that no key of a map may match. The map must have a ``max_length``."""
+
+    pattern: str
+    message: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        compiled = re.compile(self.pattern, re.ASCII)
+
+        def check(value: dict[str, Any]) -> dict[str, Any]:
+            if any(compiled.fullmatch(key) for key in value):
+                raise ValueError(self.message)
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        del schema, handler
-        return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        result = handler(schema)
+        rule = f"!self.exists(key, key.matches({_cel_pattern(self.pattern)}))"
+        result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
+        return result
+
+
+@dataclass(frozen=True)
+class UniqueBy:
+    """A list whose items differ in one field, as ``x-kubernetes-list-type: map`` makes the API server check it.
+
+    Server-side apply merges such lists item by item, as ``kubectl apply --server-side`` does with those of a pod.
+    """
+
+    #: The field's name in JSON.
+    key: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        name = to_snake(self.key)
+
+        def check(value: list[Any]) -> list[Any]:
+            if len({getattr(item, name) for item in value}) < len(value):
+                raise ValueError(f"two entries have the same {self.key}")
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
 
 
 def validation_messages(error: ValidationError, no_such_field: str, within: str = "") -> str:

@@ -20,13 +20,18 @@ ANNOTATION_FINGERPRINT: Final = f"{GROUP}/fingerprint"
 ANNOTATION_POD_FINGERPRINT: Final = f"{GROUP}/pod-fingerprint"
 #: Number of GPUs of a whole gang, by whichever resource they are requested.
 ANNOTATION_GPUS: Final = f"{GROUP}/gpus"
+#: Set to a new value by the job's author, it asks for a checkpoint now.
+ANNOTATION_CHECKPOINT_NOW: Final = f"{GROUP}/checkpoint-now"
+#: Set to a new value by the job's author, it reopens a failed job, which goes on from its last checkpoint.
+ANNOTATION_RETRY: Final = f"{GROUP}/retry"
 COMPONENT_PREPARE: Final = "prepare"
 COMPONENT_ATTEMPT: Final = "attempt"
 
 # Paths in a trainer pod.
-JOB_FILE: Final = "/etc/posefleet/job.json"
+CONFIG_DIRECTORY: Final = "/etc/posefleet"
+JOB_FILE: Final = f"{CONFIG_DIRECTORY}/job.json"
+CA_DIRECTORY: Final = f"{CONFIG_DIRECTORY}/ca"
 CACHE_DIRECTORY: Final = "/cache"
-CA_DIRECTORY: Final = "/etc/posefleet/ca"
 TERMINATION_LOG: Final = "/dev/termination-log"
 
 # Environment of a trainer process. The credentials have the names that every S3 tool knows.

@@ -17,13 +17,17 @@ _COLUMNS: tuple[tuple[str, str, str, int], ...] = (
     ("Loss", "number", ".status.progress.loss", 0),
     ("Pixel-Err", "number", ".status.progress.validationPixelError", 0),
     ("GPUs", "integer", ".status.gpus", 0),
-    ("Attempt", "integer", ".status.attempt", 0),
+    ("Attempt", "integer", ".status.currentAttempt", 0),
     ("Last-Ckpt", "date", ".status.lastCheckpoint.time", 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
     ("Step", "integer", ".status.progress.step", 1),
     ("Frames/s", "number", ".status.progress.framesPerSecond", 1),
+    ("Queue", "string", ".spec.queue", 1),
+    ("Reason", "string", '.status.conditions[?(@.type=="Running")].reason', 1),
     ("Report", "string", ".status.artifacts.report", 1),
 )
+#: Fields by which ``kubectl get ptj --field-selector`` and watches can select, on Kubernetes 1.31 and later.
+_SELECTABLE = (".status.phase", ".spec.queue")
 
 
 def custom_resource_definition() -> dict[str, Any]:
@@ -50,6 +54,7 @@ def custom_resource_definition() -> dict[str, Any]:
                     "storage": True,
                     "schema": {"openAPIV3Schema": _root_schema()},
                     "subresources": {"status": {}},
+                    "selectableFields": [{"jsonPath": path} for path in _SELECTABLE],
                     "additionalPrinterColumns": [_column(*column) for column in _COLUMNS],
                 }
             ],

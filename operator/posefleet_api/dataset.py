@@ -5,41 +5,35 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from posefleet_api.base import ApiModel, rules
+from posefleet_api.pod import LocalReference
 from posefleet_api.values import (
     Endpoint,
     KeypointRef,
-    LabelText,
-    ObjectName,
     OptionalUri,
+    Region,
     RelativePath,
     Uri,
 )
 
-Share = Annotated[float, Field(ge=0, lt=1)]
+Percent = Annotated[int, Field(ge=0, le=99)]
+_LEAVES_FRAMES = "validationPercent and testPercent together must leave frames to train on"
 
 
 class Split(ApiModel):
     """How the labelled frames are divided into training, validation and test. The draw depends only on
     training.seed."""
 
-    model_config = {
-        "json_schema_extra": rules(
-            (
-                "self.validation + self.test < 1.0",
-                "validation and test together must leave frames to train on",
-            )
-        )
-    }
+    model_config = {"json_schema_extra": rules(("self.validationPercent + self.testPercent < 100", _LEAVES_FRAMES))}
 
-    validation: Share = 0.1
-    """Share of the labelled frames that measure the progress of training and are not trained on."""
-    test: Share = 0.1
-    """Share of the labelled frames that are evaluated only after training."""
+    validation_percent: Percent = 10
+    """Percentage of the labelled frames that measure the progress of training and are not trained on."""
+    test_percent: Percent = 10
+    """Percentage of the labelled frames that are evaluated only after training."""
 
     @model_validator(mode="after")
     def _leaves_training_frames(self) -> "Split":
-        if self.validation + self.test >= 1.0:
-            raise ValueError("validation and test together must leave frames to train on")
+        if self.validation_percent + self.test_percent >= 100:
+            raise ValueError(_LEAVES_FRAMES)
         return self
 
 
@@ -67,13 +61,13 @@ class Storage(ApiModel):
 
     endpoint: Endpoint
     """Address of the store, such as http://minio.minio:9000 or https://s3.eu-central-1.amazonaws.com."""
-    credentials_secret: ObjectName = ""
-    """Name of a Secret in the job's namespace with the keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and optionally
-    AWS_SESSION_TOKEN. If it is empty, access is anonymous."""
-    ca_secret: ObjectName = ""
-    """Name of a Secret in the job's namespace whose key ca.crt holds the certificate authority of the store. If it is
-    empty, the public certificate authorities are used."""
-    region: LabelText = ""
+    credentials_secret_ref: LocalReference | None = None
+    """A Secret in the job's namespace with the keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and optionally
+    AWS_SESSION_TOKEN. If it is left out, access is anonymous."""
+    ca_secret_ref: LocalReference | None = None
+    """A Secret in the job's namespace whose key ca.crt holds the certificate authority of the store. If it is left out,
+    the public certificate authorities are used."""
+    region: Region = ""
     """Region for which requests are signed. If it is empty, the store is asked for it."""
 
 

@@ -7,11 +7,15 @@ from pydantic import ConfigDict, Field, ValidationError
 from posefleet_api.base import ApiModel, Matches, rules, validation_messages
 from posefleet_api.constants import MAX_JOB_NAME_LENGTH
 from posefleet_api.dataset import Dataset, Output, Storage
-from posefleet_api.model import Losses, Model, SingleViewPcaLoss, TemporalLoss
-from posefleet_api.resources import FailurePolicy, PodTemplate, Resources
+from posefleet_api.model import Losses, Model
+from posefleet_api.pod import PodOptions
+from posefleet_api.resources import FailurePolicy, Resources
 from posefleet_api.status import Status
 from posefleet_api.training import Checkpoint, Predict, Training
-from posefleet_api.values import ObjectName
+from posefleet_api.values import LabelName
+
+#: A little more than sixty years. The operator computes points in time with it.
+_MAX_SECONDS = 2**31 - 1
 
 
 class Spec(ApiModel):
@@ -26,8 +30,8 @@ class Spec(ApiModel):
     """The location of the results."""
     model: Model = Model()
     """The network that is trained."""
-    losses: Losses = Losses(temporal=TemporalLoss(), pca_single_view=SingleViewPcaLoss())
-    """Unsupervised losses on unlabelled video. An empty object ({}) turns all of them off."""
+    losses: Losses = Losses()
+    """Unsupervised losses on unlabelled video."""
     training: Training = Training()
     """How the network is trained."""
     checkpoint: Checkpoint = Checkpoint()
@@ -38,16 +42,16 @@ class Spec(ApiModel):
     """What the job takes from the cluster."""
     failure_policy: FailurePolicy = FailurePolicy()
     """How often and how soon a failed attempt is followed by another one."""
-    queue: ObjectName = ""
+    queue: LabelName = ""
     """Name of the Kueue LocalQueue that admits the job's pods. If it is empty, no queue is used."""
     suspend: bool = False
     """Whether the job is suspended. If it is set to true, training writes a checkpoint and releases its nodes. If it
     is set back to false, training goes on from that checkpoint."""
-    active_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    active_deadline_seconds: Annotated[int, Field(ge=1, le=_MAX_SECONDS)] | None = None
     """Number of seconds after which a job that has not finished fails, counted from when the operator first saw it."""
-    ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = None
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=_MAX_SECONDS)] | None = None
     """Number of seconds after which a finished job is deleted. Its results remain in the store."""
-    pod_template: PodTemplate = PodTemplate()
+    pod: PodOptions = PodOptions()
     """What the job adds to its pods."""
 
     @property
@@ -76,7 +80,7 @@ class Metadata(ApiModel):
 
 
 #: These parts decide what a job computes, so they are fixed once training has started. How it runs may change.
-_FIXED = ("dataset", "output", "model", "losses", "training")
+_FIXED = ("dataset", "output", "model", "losses", "training", "checkpoint.resumeFrom")
 _SAME = " && ".join(f"self.spec.{name} == oldSelf.spec.{name}" for name in _FIXED)
 _ROOT_RULES = rules(
     (
@@ -85,8 +89,9 @@ _ROOT_RULES = rules(
     ),
     (f"self.metadata.name.matches('^{_NAME}$')", f"metadata.name {_NAME_RULE}"),
     (
-        f"!has(oldSelf.status) || !has(oldSelf.status.attempt) || ({_SAME})",
-        "dataset, output, model, losses and training cannot change once training has begun: apply a new job",
+        f"!has(oldSelf.status) || !has(oldSelf.status.currentAttempt) || ({_SAME})",
+        "dataset, output, model, losses, training and checkpoint.resumeFrom cannot change once training has begun: "
+        "apply a job with another name",
     ),
 )
 

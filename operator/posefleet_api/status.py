@@ -1,32 +1,49 @@
-"""The status of a job: phase, conditions, progress, attempts and results."""
+"""The status of a job: phase, conditions, progress, attempts and results.
 
-from typing import Annotated, Literal
+Phases, condition types, outcomes, reasons and stages are open vocabularies: a later version may add words, and this one
+reads them, so that an operator can be rolled back. The ``Literal`` types below list the words that this version writes.
+"""
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
-from posefleet_api.base import ApiModel
+from pydantic import Field, StringConstraints
 
-Phase = Literal["Pending", "Preparing", "Queued", "Running", "Succeeded", "Failed", "Suspended"]
+from posefleet_api.base import ApiModel, Matches, UniqueBy
+from posefleet_api.dataset import Storage
+from posefleet_api.resources import Resources
+
+Phase = Literal[
+    "Pending", "Preparing", "Queued", "Starting", "Running", "BackingOff", "Suspended", "Succeeded", "Failed"
+]
 FINISHED_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
-ConditionType = Literal["Prepared", "Running", "Suspended", "Succeeded", "Failed"]
+ConditionType = Literal["Prepared", "Running", "Suspended", "UpToDate", "Succeeded", "Failed", "Finished"]
 Stage = Literal["prepare", "train", "predict", "report"]
-AttemptOutcome = Literal["", "Succeeded", "Preempted", "InvalidInput", "Failed", "Stalled", "DeadlineExceeded"]
+AttemptOutcome = Literal["Succeeded", "Preempted", "InvalidInput", "Failed", "Stalled", "DeadlineExceeded"]
+#: The status lists this many of the newest attempts, and counts the others.
+MAX_ATTEMPTS: Final = 20
 
 #: A number that the API server, JSON and a graph can all represent exactly.
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Number = Annotated[float, Field(strict=False)]
-Text = Annotated[str, Field(max_length=4096)]
+Text = Annotated[str, Field(max_length=1024)]
+ResultUri = Annotated[str, Field(max_length=2048)]
+Word = Annotated[
+    str,
+    StringConstraints(max_length=128),
+    Matches("[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", "must be one CamelCase word"),
+]
 Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 
 
 class Condition(ApiModel):
     """A condition in the form that all Kubernetes objects use."""
 
-    type: ConditionType
-    """Type of the condition: Prepared, Running, Suspended, Succeeded or Failed."""
+    type: Word
+    """Type of the condition: Prepared, Running, Suspended, UpToDate, Succeeded, Failed or Finished."""
     status: Literal["True", "False", "Unknown"]
     """Status of the condition: True, False or Unknown."""
-    reason: Annotated[str, Field(max_length=128)]
+    reason: Word
     """Reason for the condition's last transition as one CamelCase word. docs/troubleshooting.md explains each."""
     message: Text = ""
     """Explanation of the reason for people, with what they can do about it."""
@@ -39,7 +56,7 @@ class Condition(ApiModel):
 class Progress(ApiModel):
     """Progress of the current stage."""
 
-    stage: Stage = "prepare"
+    stage: Annotated[str, Field(max_length=32)] = "prepare"
     """Current stage: prepare, train, predict or report."""
     epoch: Count = 0
     """Number of epochs that are done."""
@@ -69,7 +86,7 @@ class Progress(ApiModel):
 class Checkpoint(ApiModel):
     """A complete checkpoint in the object store."""
 
-    uri: Text
+    uri: ResultUri
     """URI of the checkpoint."""
     step: Count
     """Number of the optimizer step after which the checkpoint was written."""
@@ -90,23 +107,24 @@ class Attempt(ApiModel):
     """Time from which all pods of the attempt ran."""
     end_time: Timestamp | None = None
     """Time at which the attempt ended."""
-    outcome: AttemptOutcome = ""
-    """Outcome of the attempt. Empty while the attempt runs."""
-    reason: Annotated[str, Field(max_length=128)] = ""
+    outcome: Word | None = None
+    """Outcome of the attempt: Succeeded, Preempted, InvalidInput, Failed, Stalled or DeadlineExceeded. It is absent
+    while the attempt runs."""
+    reason: Word | None = None
     """Reason for which the attempt ended as one CamelCase word. docs/troubleshooting.md explains each."""
     message: Text = ""
     """Explanation of the reason for people, with what they can do about it."""
-    nodes: Annotated[list[str], Field(max_length=256)] = []
-    """Names of the nodes on which the pods ran, in the order of the ranks."""
+    nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=256)] = []
+    """Names of the nodes on which the pods ran, in the order of the ranks. Only the newest attempts list them."""
     gpus: int = 0
     """Number of GPUs that the attempt held."""
     start_step: Count | None = None
     """Number of the optimizer step from which the attempt resumed."""
     end_step: Count | None = None
-    """Number of the last optimizer step that the operator saw the attempt finish."""
+    """Number of the last optimizer step that the operator saw the attempt finish, once it has ended."""
     warnings: Annotated[list[Text], Field(max_length=16)] = []
     """Problems that the attempt worked around, such as a damaged checkpoint."""
-    logs: Text | None = None
+    logs: ResultUri | None = None
     """URI of the folder with the logs (node-<i>.log) and the summary.json of the attempt, which remain when its pods
     are gone."""
 
@@ -114,13 +132,13 @@ class Attempt(ApiModel):
 class Artifacts(ApiModel):
     """The results of a job, as URIs."""
 
-    report: Text | None = None
+    report: ResultUri | None = None
     """URI of the report, an HTML page."""
-    predictions: Text | None = None
+    predictions: ResultUri | None = None
     """URI of the folder with the predictions."""
-    model: Text | None = None
+    model: ResultUri | None = None
     """URI of the trained weights."""
-    labelled_videos: Annotated[list[Text], Field(max_length=1024)] = []
+    labelled_videos: Annotated[list[ResultUri], Field(max_length=128)] = []
     """URIs of the videos with keypoints drawn in."""
 
 
@@ -130,7 +148,7 @@ class Preparation(ApiModel):
     tries: int = 0
     """Number of tries so far."""
     failures: int = 0
-    """Number of tries that failed and count against failurePolicy.maxAttempts."""
+    """Number of tries that failed and count against failurePolicy.maxFailures."""
     unreachable: int = 0
     """Number of latest tries in a row that were not the job's fault, for example because the store did not answer."""
     end_time: Timestamp | None = None
@@ -141,16 +159,27 @@ class Preparation(ApiModel):
     """Problems that the preparation worked around, such as a label row that it dropped."""
 
 
+class Resolved(ApiModel):
+    """What the job uses after the defaults of the cluster have been filled in."""
+
+    storage: Storage | None = None
+    """The object store."""
+    resources: Resources = Resources()
+    """What the next attempt takes from the cluster."""
+
+
 class Status(ApiModel):
     """Most recently observed status of the job."""
 
     observed_generation: int = 0
     """Most recent generation of the spec that the operator has seen."""
-    phase: Phase = "Pending"
-    """Summary of where the job is in its life."""
-    conditions: Annotated[list[Condition], Field(max_length=8, json_schema_extra={
-        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})] = []  # fmt: skip
-    """Conditions of the job, of the types Prepared, Running, Suspended, Succeeded and Failed."""
+    phase: Word = "Pending"
+    """Summary of where the job is in its life: Pending, Preparing, Queued (Kueue has not admitted it yet), Starting (not
+    all pods run yet), Running, BackingOff (before the next attempt), Suspended, Succeeded or Failed. Programs should
+    read the conditions."""
+    conditions: Annotated[list[Condition], Field(max_length=16), UniqueBy("type")] = []
+    """Conditions of the job. Finished becomes True however the job ends, and then Succeeded or Failed is True as well.
+    UpToDate is False while a running attempt was started before the latest change of the spec."""
     start_time: Timestamp | None = None
     """Time at which the operator first saw the job."""
     completion_time: Timestamp | None = None
@@ -159,12 +188,14 @@ class Status(ApiModel):
     """The preparation of the data."""
     progress: Progress | None = None
     """Progress of the current stage."""
-    attempt: int | None = None
+    current_attempt: int | None = None
     """Number of the newest attempt."""
-    attempts: Annotated[list[Attempt], Field(max_length=256)] = []
-    """All attempts, the newest last. Of more than 256 attempts only the newest are kept."""
+    attempts: Annotated[list[Attempt], Field(max_length=MAX_ATTEMPTS), UniqueBy("number")] = []
+    """The newest attempts, the newest last."""
     failed_attempts: int = 0
-    """Number of attempts that count against failurePolicy.maxAttempts."""
+    """Number of attempts that count against failurePolicy.maxFailures."""
+    preempted_attempts: int = 0
+    """Number of attempts that ended without counting as failures."""
     gpus: int = 0
     """Number of GPUs that the job holds or asks for."""
     last_checkpoint: Checkpoint | None = None
@@ -175,3 +206,18 @@ class Status(ApiModel):
     """Number of GPU-seconds that all finished attempts held together."""
     queue_seconds: int = 0
     """Number of seconds that all attempts together waited for their pods to run."""
+    resolved: Resolved | None = None
+    """What the job uses after the defaults of the cluster have been filled in."""
+    checkpoint_request: Annotated[str, Field(max_length=253)] = ""
+    """Value of the annotation posefleet.io/checkpoint-now for which the last checkpoint on request was taken."""
+    retry_request: Annotated[str, Field(max_length=253)] = ""
+    """Value of the annotation posefleet.io/retry for which the job was last reopened."""
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> Self:
+        """Read a status as any version of the operator has written it. Unknown fields are ignored at any depth.
+
+        Raises:
+            ValidationError: if a known field has another type than in this version.
+        """
+        return cls.model_validate(dict(fields), extra="ignore")

@@ -1,10 +1,10 @@
 """The types of single values in a manifest: URIs, paths, names, quantities."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
-from posefleet_api.base import Embedded, KeysMatch, Matches
+from posefleet_api.base import KeysMatch, Matches, NoKeysMatch
 
 Uri = Annotated[
     str,
@@ -38,21 +38,29 @@ RelativePath = Annotated[
         "must be a path inside the project folder: no leading '/', no '..'",
     ),
 ]
-ObjectName = Annotated[
-    str,
-    StringConstraints(max_length=253),
-    Matches(
-        r"|[a-z0-9]([a-z0-9.-]*[a-z0-9])?",
-        "must be the name of a Kubernetes object: a-z, 0-9, '-' and '.'",
-    ),
+_DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_DNS_NAME = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
+_QUALIFIED_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_OBJECT_NAME_MESSAGE = "must be the name of a Kubernetes object: a-z, 0-9 and '-', in parts that '.' separates"
+ObjectName = Annotated[str, StringConstraints(max_length=253), Matches(f"|{_DNS_NAME}", _OBJECT_NAME_MESSAGE)]
+RequiredObjectName = Annotated[
+    str, StringConstraints(min_length=1, max_length=253), Matches(_DNS_NAME, _OBJECT_NAME_MESSAGE)
 ]
-RequiredObjectName = Annotated[ObjectName, StringConstraints(min_length=1)]
+#: The name of an object that also becomes the value of a label, such as a queue.
+LabelName = Annotated[
+    str,
+    StringConstraints(max_length=63),
+    Matches(f"|{_DNS_NAME}", "must be the name of a Kubernetes object with at most 63 characters"),
+]
 Quantity = Annotated[
     str,
-    StringConstraints(max_length=32),
-    Matches(r"[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?", "must be a size such as 64Gi or 512Mi"),
+    StringConstraints(max_length=16),
+    Matches(
+        r"0*[1-9][0-9]{0,5}(\.[0-9]{1,3})?(Mi|Gi|Ti|M|G|T)",
+        "must be a size of at least 1M with a unit, such as 64Gi or 512Mi",
+    ),
 ]
-_RESOURCE = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_RESOURCE = rf"{_DNS_NAME}/{_QUALIFIED_NAME}"
 _RESOURCE_MESSAGE = "must be the name of an extended resource, DOMAIN/NAME, such as nvidia.com/gpu or rdma/hca"
 ResourceName = Annotated[str, StringConstraints(max_length=128), Matches(_RESOURCE, _RESOURCE_MESSAGE)]
 #: Kubernetes counts extended resources in whole numbers and writes them as text.
@@ -64,7 +72,31 @@ WholeQuantity = Annotated[
 ExtendedResources = Annotated[
     dict[str, WholeQuantity], Field(max_length=8), KeysMatch(_RESOURCE, f"every key {_RESOURCE_MESSAGE}")
 ]
-LabelText = Annotated[str, StringConstraints(max_length=256)]
+_LABEL_KEY = rf"({_DNS_NAME}/)?{_QUALIFIED_NAME}"
+_LABEL_KEY_MESSAGE = "must be the key of a label, NAME or DOMAIN/NAME, such as nvidia.com/gpu.product"
+_LABEL_VALUE = f"|{_QUALIFIED_NAME}"
+_LABEL_VALUE_MESSAGE = "must be the value of a label: up to 63 characters of A-Z, a-z, 0-9, '-', '_' and '.'"
+LabelKey = Annotated[str, StringConstraints(max_length=317), Matches(_LABEL_KEY, _LABEL_KEY_MESSAGE)]
+LabelValue = Annotated[str, StringConstraints(max_length=63), Matches(_LABEL_VALUE, _LABEL_VALUE_MESSAGE)]
+_RESERVED_KEYS = r"(posefleet\.io|batch\.kubernetes\.io)/.*|job-name|controller-uid"
+_RESERVED_KEYS_MESSAGE = "keys of posefleet.io/ and batch.kubernetes.io/, job-name and controller-uid are reserved"
+NodeLabels = Annotated[
+    dict[str, LabelValue],
+    Field(max_length=64),
+    KeysMatch(_LABEL_KEY, f"every key {_LABEL_KEY_MESSAGE}"),
+]
+PodLabels = Annotated[NodeLabels, NoKeysMatch(_RESERVED_KEYS, _RESERVED_KEYS_MESSAGE)]
+PodAnnotations = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=1024)]],
+    Field(max_length=64),
+    KeysMatch(_LABEL_KEY, f"every key {_LABEL_KEY_MESSAGE}"),
+    NoKeysMatch(_RESERVED_KEYS, _RESERVED_KEYS_MESSAGE),
+]
+Region = Annotated[
+    str,
+    StringConstraints(max_length=64),
+    Matches(r"[A-Za-z0-9-]*", "must be the name of a region such as eu-central-1"),
+]
 Count = Annotated[int, Field(ge=1)]
 PositiveNumber = Annotated[float, Field(gt=0)]
 #: A keypoint, by its name in the labels file or by its number there, starting at 0.
@@ -72,15 +104,13 @@ KeypointRef = Annotated[
     Annotated[str, StringConstraints(min_length=1, max_length=128)] | Annotated[int, Field(ge=0, le=9999)],
     WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 128}),
 ]
-Fragment = Annotated[dict[str, Any], Embedded()]
 
 _UNITS = {
-    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
+    "M": 10**6, "G": 10**9, "T": 10**12, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
 }  # fmt: skip
 
 
 def quantity_bytes(quantity: str) -> int:
     """Return the number of bytes of a ``Quantity`` such as ``64Gi``."""
-    number = quantity.rstrip("KMGTki")
+    number = quantity.rstrip("MGTi")
     return int(float(number) * _UNITS[quantity[len(number) :]])

@@ -137,7 +137,7 @@ class Controller:
             return 0.0
         plan = reconcile(seen)
         pause = self._pause_before_progress(seen.status, plan.status, worker)
-        with job_context(key, plan.status.attempt):
+        with job_context(key, plan.status.current_attempt):
             await self._executor.execute(seen, plan, write_status=pause <= 0)
         self._remember(seen, plan, worker, written=pause <= 0)
         if not seen.finished:

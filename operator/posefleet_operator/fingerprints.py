@@ -34,7 +34,7 @@ def pod_fingerprint(spec: Spec) -> str:
     """
     parts = (
         spec.resources.model_dump_json(exclude_unset=True),
-        spec.pod_template.choices(),
+        spec.pod.choices(),
         spec.queue,
         spec.storage.choices() if spec.storage is not None else "",
     )

@@ -80,7 +80,7 @@ class Observation:
             UnreadableStatus: if a newer operator has written it.
         """
         try:
-            return Status.model_validate(self.manifest.get("status") or {})
+            return Status.read(self.manifest.get("status") or {})
         except ValidationError as error:
             raise UnreadableStatus(str(error)) from error
 

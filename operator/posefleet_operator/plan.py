@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from posefleet_api.status import Attempt, Condition, ConditionType, Status
+from posefleet_api.status import MAX_ATTEMPTS, Attempt, Condition, ConditionType, Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.objects import Manifest, to_timestamp
@@ -13,9 +13,8 @@ from posefleet_operator.reasons import Reason
 
 #: The API server refuses longer messages.
 MAX_MESSAGE = 1024
-MAX_ATTEMPTS = 256
 #: Only this many of the newest attempts keep their list of nodes, because the size of an object is limited.
-_ATTEMPTS_WITH_NODES = 16
+_ATTEMPTS_WITH_NODES = 4
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Plan:
         former = self.status.attempts[-(MAX_ATTEMPTS - 1) :]
         old, recent = former[:-_ATTEMPTS_WITH_NODES], former[-_ATTEMPTS_WITH_NODES:]
         kept = [*(past.model_copy(update={"nodes": []}) for past in old), *recent]
-        self.update(attempt=attempt.number, attempts=[*kept, attempt])
+        self.update(current_attempt=attempt.number, attempts=[*kept, attempt])
 
     def condition(self, kind: ConditionType, status: bool, reason: Reason, message: str) -> None:
         """Set a condition."""
@@ -117,12 +116,16 @@ class Plan:
         self._finish("Succeeded")
         self.condition("Running", False, reasons.SUCCEEDED, message)
         self.condition("Succeeded", True, reasons.COMPLETED, message)
+        self.condition("Failed", False, reasons.COMPLETED, message)
+        self.condition("Finished", True, reasons.COMPLETED, message)
 
     def fail(self, reason: Reason, message: str) -> None:
         """Finish the job as Failed. ``message`` says why, and what the job's author can do."""
         self._finish("Failed")
         self.condition("Running", False, reason, message)
+        self.condition("Succeeded", False, reason, message)
         self.condition("Failed", True, reason, message)
+        self.condition("Finished", True, reason, message)
 
     def delete_unfinished(self, jobs: Iterable[ChildJob]) -> None:
         """Delete those of ``jobs`` that may still have or create pods."""
@@ -149,7 +152,7 @@ class Plan:
         self.clear_estimates()
 
 
-def find_condition(conditions: Sequence[Condition], kind: ConditionType) -> Condition | None:
+def find_condition(conditions: Sequence[Condition], kind: str) -> Condition | None:
     """Return the condition of type ``kind``, or None if there is none."""
     return next((condition for condition in conditions if condition.type == kind), None)
 

@@ -14,7 +14,7 @@ from posefleet_api.status import AttemptOutcome
 
 Severity = Literal["Normal", "Warning"]
 
-#: Attempts with these outcomes count against ``failurePolicy.maxAttempts``.
+#: Attempts with these outcomes count against ``failurePolicy.maxFailures``.
 _COUNTED_OUTCOMES: Final = frozenset({"Failed", "Stalled"})
 
 
@@ -27,8 +27,8 @@ class Reason:
     meaning: str
     #: A clause that completes a message after a semicolon. Empty if there is nothing to do.
     remedy: str = ""
-    #: The outcome of the attempts that end for this reason. Empty for a reason that ends no attempt.
-    outcome: AttemptOutcome = ""
+    #: The outcome of the attempts that end for this reason. None for a reason that ends no attempt.
+    outcome: AttemptOutcome | None = None
     #: The type of the event that reports it.
     severity: Severity = "Normal"
     #: Whether it is reported as an event when it keeps an attempt from running, because a person has to act.
@@ -44,12 +44,12 @@ class Reason:
 
     @property
     def counts_against_budget(self) -> bool:
-        """Whether an attempt that ends for this reason counts against ``failurePolicy.maxAttempts``."""
+        """Whether an attempt that ends for this reason counts against ``failurePolicy.maxFailures``."""
         return counts_against_budget(self.outcome)
 
 
-def counts_against_budget(outcome: AttemptOutcome) -> bool:
-    """Return whether an attempt with this outcome counts against ``failurePolicy.maxAttempts``."""
+def counts_against_budget(outcome: str | None) -> bool:
+    """Return whether an attempt with this outcome counts against ``failurePolicy.maxFailures``."""
     return outcome in _COUNTED_OUTCOMES
 
 
@@ -118,7 +118,7 @@ REPLACED = _preemption(
 PREEMPTION_BY_SCHEDULER = _preemption(
     "PreemptionByScheduler",
     "The scheduler preempted a pod for one with a higher priority.",
-    "set spec.podTemplate.priorityClassName if the job is more important",
+    "set spec.pod.priorityClassName if the job is more important",
 )
 EVICTION_BY_API = _preemption("EvictionByEvictionAPI", "A pod was evicted, as when a node is drained.")
 DELETION_BY_TAINT_MANAGER = _preemption(
@@ -193,12 +193,16 @@ DEADLINE_EXCEEDED = Reason(
 
 # Reasons of conditions alone.
 
+NOT_STARTED = Reason("NotStarted", "The job has not come this far yet.")
+IN_PROGRESS = Reason("InProgress", "The job has not finished.")
+NOT_SUSPENDED = Reason("NotSuspended", "spec.suspend is false.")
+UP_TO_DATE = Reason("UpToDate", "What runs of the job follows the manifest as it is now.")
 PREPARING = Reason("Preparing", "The data are being checked and prepared.")
 PREPARED = Reason("Prepared", "The data are prepared.")
 DATA_CHANGED = Reason("DataChanged", "The manifest was changed, so the data are prepared again.")
 PREPARE_FAILED = Reason(
     "PrepareFailed",
-    "A try of the preparation failed. After failurePolicy.maxAttempts tries the job fails.",
+    "A try of the preparation failed. After failurePolicy.maxFailures tries the job fails.",
     "read the log of the preparation, `prepare/<n>.log` in the output",
     severity="Warning",
 )
@@ -217,12 +221,12 @@ STOPPING_OLD_PODS = Reason(
 REFUSED = Reason(
     "Refused",
     "The API server refuses an object that the job needs.",
-    "correct spec.podTemplate or spec.resources, or ask your cluster administrator",
+    "correct spec.pod or spec.resources, or ask your cluster administrator",
     severity="Warning",
 )
 ATTEMPTS_EXHAUSTED = Reason(
     "AttemptsExhausted",
-    "As many attempts failed as failurePolicy.maxAttempts allows.",
+    "As many attempts failed as failurePolicy.maxFailures allows.",
     "remove the cause that the message names and apply the job under another name",
     severity="Warning",
 )
@@ -252,10 +256,10 @@ INCOMPLETE = _trouble(
 )
 VOLUMES_MISSING = _trouble(
     "VolumesMissing",
-    "A node cannot mount the volumes of a pod, most often because the Secret of spec.storage.caSecret is missing.",
+    "A node cannot mount the volumes of a pod, most often because the Secret of spec.storage.caSecretRef is missing.",
     "create the Secret that the message names",
 )
-_IMAGE_REMEDY = "correct the operator's trainer image, or podTemplate.imagePullSecrets"
+_IMAGE_REMEDY = "correct the operator's trainer image, or pod.imagePullSecrets"
 ERR_IMAGE_PULL = _trouble("ErrImagePull", "A node cannot pull the trainer's image.", _IMAGE_REMEDY)
 IMAGE_PULL_BACK_OFF = _trouble(
     "ImagePullBackOff", "A node failed to pull the trainer's image and waits.", _IMAGE_REMEDY
@@ -310,7 +314,7 @@ def reason_named(name: str) -> Reason:
 
 def reasons_by_outcome() -> dict[AttemptOutcome, tuple[str, ...]]:
     """Return the names of the reasons for which attempts end, by outcome."""
-    outcomes: tuple[AttemptOutcome, ...] = tuple(outcome for outcome in get_args(AttemptOutcome) if outcome)
+    outcomes: tuple[AttemptOutcome, ...] = get_args(AttemptOutcome)
     return {
         outcome: tuple(reason.name for reason in REGISTRY.values() if reason.outcome == outcome) for outcome in outcomes
     }

@@ -112,7 +112,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         ["IfNotPresent", "Always", "Never"],
     )
     option("run-as-user", str(Settings.run_as_user), "user and group of the trainer pods")
-    option("trainer-defaults", "", "YAML file with the trainer pods' storage, resources, podTemplate, gpuModelLabel")
+    option("trainer-defaults", "", "YAML file with the trainer pods' storage, resources, pod, gpuModelLabel")
     option("log-format", "auto", "auto is text on a terminal and JSON lines elsewhere", ["auto", "json", "text"])
     option("log-level", "INFO", "DEBUG, INFO, WARNING or ERROR")
     return parser

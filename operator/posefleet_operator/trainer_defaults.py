@@ -1,26 +1,18 @@
 """The trainer defaults of a cluster: how they are read from a file, and how they fill in a manifest."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import StringConstraints, ValidationError
+from pydantic import ValidationError
 
-from posefleet_api.base import ApiModel, Matches, validation_messages
+from posefleet_api.base import ApiModel, validation_messages
 from posefleet_api.dataset import Storage
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec
-from posefleet_api.resources import PodTemplate, Resources
-
-_LabelKey = Annotated[
-    str,
-    StringConstraints(max_length=316),
-    Matches(
-        r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?",
-        "must be the key of a node label such as nvidia.com/gpu.product",
-    ),
-]
+from posefleet_api.pod import PodOptions
+from posefleet_api.resources import Resources
+from posefleet_api.values import LabelKey
 
 
 class InvalidDefaults(ValueError):
@@ -34,10 +26,12 @@ class TrainerDefaults(ApiModel):
     """The object store of jobs that do not name one."""
     resources: Resources = Resources()
     """Default for each field of spec.resources that a job leaves out."""
-    pod_template: PodTemplate = PodTemplate()
-    """What is added to every trainer pod, together with its job's own spec.podTemplate."""
-    gpu_model_label: _LabelKey = "nvidia.com/gpu.product"
+    pod: PodOptions = PodOptions()
+    """What is added to every trainer pod, together with its job's own spec.pod."""
+    gpu_model_label: LabelKey = "nvidia.com/gpu.product"
     """Node label whose value spec.resources.gpuModel is."""
+    allow_host_path: bool = False
+    """Whether spec.pod.volumes of a job may mount folders of the nodes."""
 
 
 def read_defaults(path: Path) -> TrainerDefaults:
@@ -63,15 +57,20 @@ def read_defaults(path: Path) -> TrainerDefaults:
 
 _NO_STORAGE = (
     "spec.storage: needed for s3:// URIs, since posefleet has no default store on this cluster: "
-    "add storage.endpoint and storage.credentialsSecret, or ask your cluster administrator to set trainer.storage"
+    "add storage.endpoint and storage.credentialsSecretRef, or ask your cluster administrator to set trainer.storage"
+)
+_NO_HOST_PATH = (
+    "folders of nodes may not be mounted on this cluster: use a persistentVolumeClaim or nfs, or ask your cluster "
+    "administrator to set trainer.allowHostPath"
 )
 _MAPS = ("labels", "annotations", "node_selector")
-_SINGLE = ("affinity", "service_account_name", "priority_class_name", "runtime_class_name")
+_SINGLE = ("service_account_name", "priority_class_name", "runtime_class_name")
 #: The key of an entry of each list. The job's entry replaces the default with the same key.
 _LISTS: dict[str, Callable[[Any], str]] = {
-    "tolerations": lambda toleration: json.dumps(toleration, sort_keys=True),
-    "volumes": lambda volume: str(volume.get("name")),
-    "volume_mounts": lambda mount: str(mount.get("mountPath")),
+    "node_affinity": lambda requirement: str(requirement.to_json()),
+    "tolerations": lambda toleration: str(toleration.to_json()),
+    "volumes": lambda volume: str(volume.name),
+    "volume_mounts": lambda mount: str(mount.mount_path),
     "env": lambda variable: str(variable.name),
     "image_pull_secrets": lambda secret: str(secret.name),
 }
@@ -84,12 +83,19 @@ def resolved(job: PoseTrainingJob, defaults: TrainerDefaults) -> PoseTrainingJob
         InvalidManifest: if job and defaults together do not describe a job that can run.
     """
     spec = job.spec
+    _check_host_paths(spec.pod, defaults)
     changes = {
         "storage": spec.storage or (defaults.storage if spec.needs_store else None),
         "resources": _resources(spec.resources, defaults.resources),
-        "pod_template": _pod_template(spec.pod_template, defaults.pod_template),
+        "pod": _pod(spec.pod, defaults.pod),
     }
     return job.model_copy(update={"spec": _with_store(spec.model_copy(update=changes))})
+
+
+def _check_host_paths(own: PodOptions, defaults: TrainerDefaults) -> None:
+    for number, volume in enumerate(own.volumes):
+        if volume.host_path is not None and not defaults.allow_host_path:
+            raise InvalidManifest(f"spec.pod.volumes.{number}.hostPath: {_NO_HOST_PATH}")
 
 
 def _with_store(spec: Spec) -> Spec:
@@ -108,16 +114,16 @@ def _resources(own: Resources, defaults: Resources) -> Resources:
         raise InvalidManifest(validation_messages(error, "no such field", "spec.resources")) from None
 
 
-def _pod_template(own: PodTemplate, defaults: PodTemplate) -> PodTemplate:
+def _pod(own: PodOptions, defaults: PodOptions) -> PodOptions:
     fields: dict[str, Any] = {name: {**getattr(defaults, name), **getattr(own, name)} for name in _MAPS}
     for name, key in _LISTS.items():
         fields[name] = _joined(getattr(defaults, name), getattr(own, name), key)
     for name in _SINGLE:
         fields[name] = getattr(own if name in own.model_fields_set else defaults, name)
     try:
-        return PodTemplate.model_validate(fields)
+        return PodOptions.model_validate(fields)
     except ValidationError as error:
-        raise InvalidManifest(validation_messages(error, "no such field", "spec.podTemplate")) from None
+        raise InvalidManifest(validation_messages(error, "no such field", "spec.pod")) from None
 
 
 def _joined(defaults: Sequence[Any], own: Sequence[Any], key: Callable[[Any], str]) -> list[Any]:

@@ -23,7 +23,7 @@ Logs of an attempt stay in the output folder, `attempts/<n>/node-<i>.log`, when 
 ## Why an attempt ended
 
 `status.attempts[].reason`, and the condition Running. An attempt that counts uses up one of
-`failurePolicy.maxAttempts`; a final reason ends the job at once, because another attempt would end in the same way.
+`failurePolicy.maxFailures`; a final reason ends the job at once, because another attempt would end in the same way.
 A pod may also end for a reason that the cluster has made up, such as the kubelet's `NodeLost`. Such attempts are
 Preempted and do not count; the message says what the cluster reported.
 """

@@ -8,7 +8,7 @@ from chart.rendering import Manifest, only, render
 from posefleet_api.job import parse_job
 from posefleet_operator.trainer_defaults import TrainerDefaults, resolved
 
-STORE = {"endpoint": "https://s3.lab", "credentialsSecret": "lab-s3", "caSecret": "lab-ca"}
+STORE = {"endpoint": "https://s3.lab", "credentialsSecretRef": {"name": "lab-s3"}, "caSecretRef": {"name": "lab-ca"}}
 
 
 def _pod(**trainer: Any) -> Manifest:
@@ -31,7 +31,7 @@ def test_the_pod_runs_as_the_trainers_user_however_large_its_number() -> None:
 
 def test_volumes_of_the_trainers_template_stand_beside_the_pods_own() -> None:
     mine = [{"name": name, "emptyDir": {}} for name in ("tmp", "job", "ca")]
-    pod = _pod(podTemplate={"volumes": mine, "volumeMounts": [{"name": "ca", "mountPath": "/mine"}]})
+    pod = _pod(pod={"volumes": mine, "volumeMounts": [{"name": "ca", "mountPath": "/mine"}]})
     names = [volume["name"] for volume in pod["volumes"]]
     assert len(names) == len(set(names)) == 6
     for container in [*pod["initContainers"], *pod["containers"]]:
@@ -52,7 +52,7 @@ def test_the_pod_finds_a_node_where_trainer_pods_do() -> None:
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "affinity": {"nodeAffinity": {}},
     }
-    pod = _pod(podTemplate=placement)
+    pod = _pod(pod=placement)
     assert {name: pod[name] for name in placement} == placement
 
 

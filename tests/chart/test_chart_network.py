@@ -18,9 +18,9 @@ JOB = parse_job(
         "metadata": {"name": "reaching", "namespace": "mice", "uid": "uid-1"},
         "spec": {
             "dataset": {"uri": "s3://lab-data/mouse/"},
-            "storage": {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"},
+            "storage": {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}},
             "output": {"uri": "s3://lab-results/reaching/"},
-            "podTemplate": {"labels": {"app.kubernetes.io/managed-by": "somebody-else"}},
+            "pod": {"labels": {"app.kubernetes.io/managed-by": "somebody-else"}},
         },
     }
 )

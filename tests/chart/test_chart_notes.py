@@ -30,7 +30,9 @@ def test_the_first_job_is_one_that_the_api_takes(tmp_path: Path) -> None:
 
 
 def test_a_job_names_no_store_where_the_cluster_has_one(tmp_path: Path) -> None:
-    said = notes(tmp_path, trainer={"storage": {"endpoint": "http://minio:9000", "credentialsSecret": "robot"}})
+    said = notes(
+        tmp_path, trainer={"storage": {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "robot"}}}
+    )
     assert "create secret generic robot" in said
     assert "storage" not in str(_first_job(said))
 

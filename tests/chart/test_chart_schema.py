@@ -10,7 +10,8 @@ import yaml
 from chart.rendering import CHART, refusal
 from posefleet_api.base import ApiModel
 from posefleet_api.dataset import Storage
-from posefleet_api.resources import PodTemplate, Resources
+from posefleet_api.pod import PodOptions
+from posefleet_api.resources import Resources
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -22,15 +23,15 @@ FOREIGN = {
     "networkPolicy.monitoringPeers[]",
     "networkPolicy.trainerEgress[]",
     "namespaces[].limits[]",
-    "trainer.podTemplate.affinity",
-    "trainer.podTemplate.env[].valueFrom",
-    "trainer.podTemplate.tolerations[]",
-    "trainer.podTemplate.volumeMounts[]",
-    "trainer.podTemplate.volumes[]",
+    "trainer.pod.affinity",
+    "trainer.pod.env[].valueFrom",
+    "trainer.pod.tolerations[]",
+    "trainer.pod.volumeMounts[]",
+    "trainer.pod.volumes[]",
 }
 MODELS: dict[str, type[ApiModel]] = {
     "trainer.resources": Resources,
-    "trainer.podTemplate": PodTemplate,
+    "trainer.pod": PodOptions,
     "trainer.storage": Storage,
     "test.storage": Storage,
     "test.resources": Resources,

@@ -52,7 +52,7 @@ def test_a_helm_test_without_a_store_is_refused() -> None:
 
 def test_credentials_in_the_trainers_environment_are_refused() -> None:
     env = [{"name": "AWS_SECRET_ACCESS_KEY", "value": "wJalrXUtnFEMI"}]
-    assert "env" in refusal(trainer={"podTemplate": {"env": env}})
+    assert "env" in refusal(trainer={"pod": {"env": env}})
 
 
 def test_umbrella_charts_may_pass_global_values() -> None:

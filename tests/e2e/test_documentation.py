@@ -136,7 +136,7 @@ def stand_in_values(operator_tag: str) -> dict[str, Any]:
         "trainer": {
             "image": {"tag": stand_in_trainer.TAG},
             "resources": RESOURCES,
-            "podTemplate": stand_in_trainer.pod_template(),
+            "pod": stand_in_trainer.pod_template(),
         },
     }
 

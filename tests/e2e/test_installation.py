@@ -36,7 +36,7 @@ def release(cluster: Cluster, jobs: Jobs, tmp_path_factory: pytest.TempPathFacto
     stand_in_trainer.load(cluster, tmp_path_factory.mktemp("image"))
     jobs.kubectl.apply_everywhere(*stand_in_trainer.volume(LAB))
     values = tmp_path_factory.mktemp("values") / "values.yaml"
-    return install(cluster, operator, stand_in_trainer.IMAGE, values, podTemplate=stand_in_trainer.pod_template())
+    return install(cluster, operator, stand_in_trainer.IMAGE, values, pod=stand_in_trainer.pod_template())
 
 
 @pytest.fixture(scope="module")

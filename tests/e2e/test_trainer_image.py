@@ -41,7 +41,7 @@ _JOB = {
     "metadata": {"name": "waits", "namespace": "lab"},
     "spec": {
         "dataset": {"uri": "s3://data/project/"},
-        "storage": {"endpoint": "http://127.0.0.1:9", "credentialsSecret": "lab-s3"},
+        "storage": {"endpoint": "http://127.0.0.1:9", "credentialsSecretRef": {"name": "lab-s3"}},
         "output": {"uri": "s3://results/waits/"},
     },
 }

@@ -16,7 +16,7 @@ from support.release import Release
 
 SYSTEM, LAB = "posefleet", "lab"
 DATA, RESULTS = "lab-data", "lab-results"
-STORE = {"endpoint": "http://minio.minio:9000", "credentialsSecret": "lab-s3"}
+STORE = {"endpoint": "http://minio.minio:9000", "credentialsSecretRef": {"name": "lab-s3"}}
 _EXAMPLE = Path(__file__).parents[2] / "examples" / "demo.yaml"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -27,7 +27,7 @@ def open_lab(cluster: Cluster, folder: Path) -> Jobs:
     for name in (SYSTEM, LAB):
         metadata = {"name": name, "labels": _RESTRICTED}
         jobs.kubectl.apply_everywhere({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    jobs.create_secret(STORE["credentialsSecret"], cluster.store.credentials)
+    jobs.create_secret(STORE["credentialsSecretRef"]["name"], cluster.store.credentials)
     if synthesize([str(folder), "--frames", "120", "--overwrite"]):
         raise AssertionError("no animal was made")
     for bucket in (DATA, RESULTS):
@@ -61,6 +61,6 @@ def the_example(epochs: int) -> dict[str, Any]:
     manifest: dict[str, Any] = yaml.safe_load(_EXAMPLE.read_text())
     del manifest["spec"]["storage"]
     manifest["spec"]["training"]["epochs"] = epochs
-    manifest["spec"]["checkpoint"]["everyMinutes"] = 0.1
-    manifest["spec"]["failurePolicy"] = {"backoffSeconds": 0}
+    manifest["spec"]["checkpoint"]["intervalSeconds"] = 6
+    manifest["spec"]["failurePolicy"] = {"backoffSeconds": 1}
     return manifest

@@ -24,12 +24,12 @@ def a_manifest(store: ObjectStore, name: str, project: str = "small", **spec: An
         "metadata": {"name": name},
         "spec": {
             "dataset": {"uri": f"s3://{DATA_BUCKET}/{project}/"},
-            "storage": {"endpoint": store.endpoint, "credentialsSecret": SECRET},
+            "storage": {"endpoint": store.endpoint, "credentialsSecretRef": {"name": SECRET}},
             "output": {"uri": f"s3://{RESULTS_BUCKET}/{name}/"},
             "model": {"backbone": "mobilenetv3_small", "weights": "none", "imageSize": {"height": 64, "width": 64}},
-            "losses": {"temporal": {}},
+            "losses": {"pcaSingleView": {"weight": 0}},
             "training": {"epochs": 24, "batchSize": 2, "clipLength": 4, "validateEveryEpochs": 8},
-            "checkpoint": {"everyMinutes": 0.1},
+            "checkpoint": {"intervalSeconds": 6},
             "predict": {"videos": ["videos/*.mp4"], "labelledVideo": False},
             "resources": {
                 "nodes": 2,
@@ -38,7 +38,7 @@ def a_manifest(store: ObjectStore, name: str, project: str = "small", **spec: An
                 "memoryPerNode": "3Gi",
                 "cachePerNode": "1Gi",
             },
-            "failurePolicy": {"backoffSeconds": 0},
+            "failurePolicy": {"backoffSeconds": 1},
         },
     }
     manifest["spec"].update(deepcopy(spec))
@@ -62,7 +62,7 @@ class Jobs:
         return str(manifest["metadata"]["name"])
 
     def create_secret(self, name: str, credentials: Credentials) -> None:
-        """A Secret as ``storage.credentialsSecret`` wants it."""
+        """A Secret as ``storage.credentialsSecretRef`` wants it."""
         keys = {"AWS_ACCESS_KEY_ID": credentials.access_key, "AWS_SECRET_ACCESS_KEY": credentials.secret_key}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": keys}
         self.kubectl("create", "-f", "-", stdin=json.dumps(secret))

@@ -75,7 +75,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- toYaml .Values.trainer.storage }}
 {{- else if .Values.trialStore.enabled }}
 endpoint: http://{{ include "posefleet.name" . }}-store.{{ .Release.Namespace }}:9000
-credentialsSecret: {{ include "posefleet.trialSecret" . }}
+credentialsSecretRef: {name: {{ include "posefleet.trialSecret" . }}}
 {{- end }}
 {{- end }}
 

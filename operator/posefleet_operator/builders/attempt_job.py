@@ -71,7 +71,7 @@ def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
     }
     if job.spec.resources.gpu_model:
         label = settings.trainer_defaults.gpu_model_label
-        pod["nodeSelector"] = {**job.spec.pod_template.node_selector, label: job.spec.resources.gpu_model}
+        pod["nodeSelector"] = {**job.spec.pod.node_selector, label: job.spec.resources.gpu_model}
     return Role(
         component=COMPONENT_ATTEMPT,
         number=number,

@@ -7,6 +7,7 @@ from typing import Any
 from posefleet_api.constants import (
     CA_DIRECTORY,
     CACHE_DIRECTORY,
+    CONFIG_DIRECTORY,
     ENV_ACCESS_KEY,
     ENV_CA_FILE,
     ENV_CACHE_BYTES,
@@ -24,13 +25,13 @@ from posefleet_api.constants import (
 )
 from posefleet_api.dataset import Storage
 from posefleet_api.job import PoseTrainingJob
+from posefleet_api.pod import PodOptions
 from posefleet_api.values import quantity_bytes
 from posefleet_operator.builders.names import child_name, labels, metadata
 from posefleet_operator.cluster.child_pods import CONTAINER
 from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.settings import Settings
 
-_CONFIG_DIRECTORY = "/etc/posefleet"
 _TEMPORARY_BYTES = "1Gi"
 #: Added to the size of the cache for checkpoints and labelled videos that are waiting to be uploaded.
 _UPLOADS_BYTES = 8 * 2**30
@@ -50,22 +51,22 @@ class Role:
 
 
 def pod_template(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest:
-    """Return the pod template: the job's own ``podTemplate``, overridden by what a trainer needs."""
-    own = job.spec.pod_template
+    """Return the pod template: the job's own ``spec.pod``, overridden by what a trainer needs."""
+    own = job.spec.pod
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": _pod_security(settings),
-        "nodeSelector": own.fragment("nodeSelector"),
-        "tolerations": own.fragment("tolerations"),
-        "affinity": own.fragment("affinity"),
-        "imagePullSecrets": own.fragment("imagePullSecrets"),
-        "serviceAccountName": own.fragment("serviceAccountName"),
-        "priorityClassName": own.fragment("priorityClassName"),
-        "runtimeClassName": own.fragment("runtimeClassName"),
-        "volumes": [*_volumes(job, role), *(own.fragment("volumes") or [])],
+        "nodeSelector": own.part("nodeSelector"),
+        "tolerations": own.part("tolerations"),
+        "affinity": _affinity(own),
+        "imagePullSecrets": own.part("imagePullSecrets"),
+        "serviceAccountName": own.part("serviceAccountName"),
+        "priorityClassName": own.part("priorityClassName"),
+        "runtimeClassName": own.part("runtimeClassName"),
+        "volumes": [*_volumes(job, role), *(own.part("volumes") or [])],
         "containers": [_container(job, role, settings)],
         **role.pod,
     }
@@ -79,13 +80,13 @@ def pod_template(job: PoseTrainingJob, role: Role, settings: Settings) -> Manife
 
 
 def _container(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest:
-    own = job.spec.pod_template
+    own = job.spec.pod
     return {
         "name": CONTAINER,
         "image": settings.trainer_image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": role.command,
-        "env": [*environment(job), _number(role), *role.environment, *(own.fragment("env") or [])],
+        "env": [*environment(job), _number(role), *role.environment, *(own.part("env") or [])],
         "ports": [{"name": TRAINER_PORT_NAME, "containerPort": TRAINER_PORT}],
         "resources": role.resources,
         "terminationMessagePath": TERMINATION_LOG,
@@ -96,13 +97,20 @@ def _container(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": [
-            {"name": "posefleet-job", "mountPath": _CONFIG_DIRECTORY, "readOnly": True},
+            {"name": "posefleet-job", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
             {"name": "posefleet-cache", "mountPath": CACHE_DIRECTORY},
             {"name": "posefleet-tmp", "mountPath": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
             {"name": "posefleet-shm", "mountPath": "/dev/shm"},  # noqa: S108  likewise
-            *(own.fragment("volumeMounts") or []),
+            *(own.part("volumeMounts") or []),
         ],
     }
+
+
+def _affinity(own: PodOptions) -> Manifest | None:
+    if not own.node_affinity:
+        return None
+    terms = [{"matchExpressions": own.part("nodeAffinity")}]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
 
 
 def _number(role: Role) -> Manifest:
@@ -117,9 +125,9 @@ def _volumes(job: PoseTrainingJob, role: Role) -> list[Manifest]:
     """
     name = child_name(job.metadata.name, role.component, role.number)
     sources: list[Manifest] = [{"configMap": {"name": name, "items": [{"key": JOB_KEY, "path": JOB_KEY}]}}]
-    if job.spec.storage is not None and job.spec.storage.ca_secret:
+    if job.spec.storage is not None and job.spec.storage.ca_secret_ref is not None:
         certificate = {"key": "ca.crt", "path": "ca/ca.crt"}
-        sources.append({"secret": {"name": job.spec.storage.ca_secret, "items": [certificate]}})
+        sources.append({"secret": {"name": job.spec.storage.ca_secret_ref.name, "items": [certificate]}})
     resources = job.spec.resources
     cache = str(quantity_bytes(resources.cache_per_node) + _UPLOADS_BYTES)
     shared_memory = str(quantity_bytes(resources.memory_per_node) // 2)
@@ -170,11 +178,12 @@ def environment(job: PoseTrainingJob) -> list[Manifest]:
 
 def _store_access(storage: Storage) -> list[Manifest]:
     variables: list[Manifest] = []
-    if storage.credentials_secret:
-        variables.append(_from_secret(ENV_ACCESS_KEY, storage.credentials_secret))
-        variables.append(_from_secret(ENV_SECRET_KEY, storage.credentials_secret))
-        variables.append(_from_secret(ENV_SESSION_TOKEN, storage.credentials_secret, optional=True))
-    if storage.ca_secret:
+    if storage.credentials_secret_ref is not None:
+        secret = storage.credentials_secret_ref.name
+        variables.append(_from_secret(ENV_ACCESS_KEY, secret))
+        variables.append(_from_secret(ENV_SECRET_KEY, secret))
+        variables.append(_from_secret(ENV_SESSION_TOKEN, secret, optional=True))
+    if storage.ca_secret_ref is not None:
         variables.append({"name": ENV_CA_FILE, "value": f"{CA_DIRECTORY}/ca.crt"})
     return variables
 

@@ -22,7 +22,7 @@ _REQUESTED_BY_AUTHOR = frozenset({reasons.SUSPENDED.name, reasons.REPLACED.name}
 
 
 def counts_against_budget(attempt: Attempt) -> bool:
-    """Return whether an attempt that ended counts against ``failurePolicy.maxAttempts``."""
+    """Return whether an attempt that ended counts against ``failurePolicy.maxFailures``."""
     return reasons.counts_against_budget(attempt.outcome)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from posefleet_api.constants import API_VERSION, KIND
-from posefleet_api.status import Attempt, AttemptOutcome, ConditionType, Stage, Status
+from posefleet_api.status import Attempt, ConditionType, Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.observation import Observation
@@ -19,12 +19,12 @@ from posefleet_operator.reasons import Reason, reason_named
 REPORTING_CONTROLLER = "posefleet.io/operator"
 #: The API server accepts 1,024 bytes.
 _MAX_NOTE_BYTES = 1000
-_STAGES: dict[Stage, Reason] = {
+_STAGES: dict[str, Reason] = {
     "train": reasons.TRAINING,
     "predict": reasons.PREDICTING,
     "report": reasons.REPORTING,
 }
-_ATTEMPT_ENDED: dict[AttemptOutcome, Reason] = {
+_ATTEMPT_ENDED: dict[str | None, Reason] = {
     "Succeeded": reasons.ATTEMPT_SUCCEEDED,
     "Preempted": reasons.ATTEMPT_PREEMPTED,
     "InvalidInput": reasons.ATTEMPT_INVALID_INPUT,
@@ -114,7 +114,7 @@ def _attempts(old: Status, new: Status) -> Iterator[JobEvent]:
 
 def _ended(attempt: Attempt) -> JobEvent:
     text = f"attempt {attempt.number}: {attempt.reason}: {attempt.message}"
-    return JobEvent(_ATTEMPT_ENDED[attempt.outcome], text, f"ended-{attempt.number}")
+    return JobEvent(_ATTEMPT_ENDED.get(attempt.outcome, reasons.ATTEMPT_FAILED), text, f"ended-{attempt.number}")
 
 
 def _troubles(old: Status, new: Status) -> Iterator[JobEvent]:
@@ -122,14 +122,14 @@ def _troubles(old: Status, new: Status) -> Iterator[JobEvent]:
     if after is None or (before is not None and before.reason == after.reason):
         return
     if (reason := reason_named(after.reason)).needs_action:
-        yield JobEvent(reason, after.message, f"trouble-{new.attempt}-{reason}")
+        yield JobEvent(reason, after.message, f"trouble-{new.current_attempt}-{reason}")
 
 
 def _stages(old: Status, new: Status) -> Iterator[JobEvent]:
     stage = new.progress.stage if new.progress else None
     if stage in _STAGES and stage != (old.progress.stage if old.progress else None) and not new.completion_time:
-        text = f"attempt {new.attempt} has reached the stage {stage}"
-        yield JobEvent(_STAGES[stage], text, f"stage-{new.attempt}-{stage}")
+        text = f"attempt {new.current_attempt} has reached the stage {stage}"
+        yield JobEvent(_STAGES[stage], text, f"stage-{new.current_attempt}-{stage}")
 
 
 def _suspension(old: Status, new: Status) -> Iterator[JobEvent]:
@@ -150,4 +150,4 @@ def _finish(old: Status, new: Status) -> Iterator[JobEvent]:
     if condition is None:
         return
     reason = reasons.SUCCEEDED if succeeded else reason_named(condition.reason)
-    yield JobEvent(reason, condition.message, f"finished-{new.preparation.tries}-{new.attempt}")
+    yield JobEvent(reason, condition.message, f"finished-{new.preparation.tries}-{new.current_attempt}")

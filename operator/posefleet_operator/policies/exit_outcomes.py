@@ -45,6 +45,7 @@ class Ending:
     @classmethod
     def of(cls, reason: Reason, message: str) -> "Ending":
         """Return the ending with the outcome that the reason usually has."""
+        assert reason.outcome is not None
         return cls(reason.outcome, reason, message)
 
 

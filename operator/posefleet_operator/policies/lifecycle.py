@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from posefleet_api.status import Phase, Status
+from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import seconds_between
 from posefleet_operator.plan import find_condition, is_true
 
@@ -21,10 +22,14 @@ def phase_of(status: Status, attempt_exists: bool, suspend: bool) -> Phase:
     conditions = status.conditions
     if suspend and is_true(conditions, "Suspended"):
         return "Suspended"
+    running, prepared = find_condition(conditions, "Running"), find_condition(conditions, "Prepared")
     if attempt_exists:
-        return "Running" if is_true(conditions, "Running") else "Queued"
-    prepared = find_condition(conditions, "Prepared")
-    if prepared is not None and prepared.status != "True":
+        if is_true(conditions, "Running"):
+            return "Running"
+        return "Queued" if running is not None and running.reason == reasons.WAITING_FOR_QUEUE.name else "Starting"
+    if running is not None and running.reason == reasons.BACKING_OFF.name:
+        return "BackingOff"
+    if prepared is not None and prepared.status != "True" and prepared.reason != reasons.NOT_STARTED.name:
         return "Preparing"
     return "Pending"
 

@@ -32,13 +32,16 @@ def duration(seconds: int) -> str:
 
 
 def after_report(status: Status, report: ProgressReport) -> Status:
-    """Return the status after a report of rank 0. A report of any but the newest attempt changes nothing."""
-    if not status.attempts or status.attempt != report.attempt:
+    """Return the status after a report of rank 0. A report of any but the newest attempt changes nothing.
+
+    The attempt itself changes only with its first report and with a warning, so that most writes carry the progress
+    alone. Its last step is recorded when it ends.
+    """
+    if not status.attempts or status.current_attempt != report.attempt:
         return status
     attempt = status.attempts[-1].model_copy(
         update={
             "start_step": report.start_step,
-            "end_step": report.progress.step,
             "warnings": _merged(status.attempts[-1].warnings, report.warnings),
         }
     )
@@ -60,6 +63,21 @@ def after_termination(status: Status, said: TerminationMessage) -> Status:
         changes["progress"] = with_display(said.progress)
     attempt = _after_termination(status.attempts[-1], said)
     return status.model_copy(update={**changes, "attempts": [*status.attempts[:-1], attempt]})
+
+
+def last_step(status: Status) -> int | None:
+    """Return the last step that the newest attempt is known to have finished, or None if it has not reported any."""
+    attempt = status.attempts[-1]
+    if attempt.end_step is not None or attempt.start_step is None or status.progress is None:
+        return attempt.end_step
+    return status.progress.step
+
+
+def attempts_so_far(status: Status) -> list[Attempt]:
+    """Return the attempts of a status. The last step of one that runs is the one that it has reached so far."""
+    if not status.attempts:
+        return []
+    return [*status.attempts[:-1], status.attempts[-1].model_copy(update={"end_step": last_step(status)})]
 
 
 def newer(old: Checkpoint | None, new: Checkpoint | None) -> Checkpoint | None:

@@ -113,11 +113,11 @@ def _missing_volume(
     pod: ChildPod, storage: Storage | None, secrets: Mapping[str, str], now: datetime
 ) -> Waiting | None:
     """Return the wait for a pod whose volumes the node cannot mount, if that may be for lack of the CA's Secret."""
-    if storage is None or not storage.ca_secret or not _is_starting(pod) or not pod.node:
+    if storage is None or storage.ca_secret_ref is None or not _is_starting(pod) or not pod.node:
         return None
     if not _is_older(pod.unready_since, now, _SLOW_VOLUMES_SECONDS):
         return None
-    name, creation = pod.identity.name, _creation(storage.ca_secret, secrets, pod)
+    name, creation = pod.identity.name, _creation(storage.ca_secret_ref.name, secrets, pod)
     return Waiting(
         reasons.VOLUMES_MISSING,
         f"node {pod.node} cannot mount the volumes of pod {name}; if that Secret does not exist yet, {creation}, "
@@ -131,14 +131,15 @@ def _secrets(storage: Storage | None) -> dict[str, str]:
         return {}
     needs = (
         (
-            storage.credentials_secret,
-            f"the keys {ENV_ACCESS_KEY} and {ENV_SECRET_KEY} (spec.storage.credentialsSecret)",
+            storage.credentials_secret_ref,
+            f"the keys {ENV_ACCESS_KEY} and {ENV_SECRET_KEY} (spec.storage.credentialsSecretRef)",
         ),
-        (storage.ca_secret, "the key ca.crt (spec.storage.caSecret)"),
+        (storage.ca_secret_ref, "the key ca.crt (spec.storage.caSecretRef)"),
     )
     keys: dict[str, str] = {}
-    for name, text in needs:
-        if name:
+    for reference, text in needs:
+        if reference is not None:
+            name = reference.name
             keys[name] = f"{keys[name]} and {text}" if name in keys else text
     return keys
 

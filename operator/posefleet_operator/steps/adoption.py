@@ -18,7 +18,7 @@ def adopt(seen: Observation, plan: Plan) -> None:
         if job.identity.number > plan.status.preparation.tries:
             plan.update_preparation(tries=job.identity.number, end_time=None, fingerprint=job.fingerprint)
     for job in seen.own_jobs(COMPONENT_ATTEMPT):
-        if job.identity.number > (plan.status.attempt or 0):
+        if job.identity.number > (plan.status.current_attempt or 0):
             if job.fingerprint in {"", seen.fingerprint}:
                 _adopt_attempt(seen, plan, job)
             else:

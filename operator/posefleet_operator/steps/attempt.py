@@ -50,7 +50,7 @@ def run_attempts(seen: Observation, plan: Plan) -> None:
     elif (blocked := what_blocks_creation(seen)) is not None:
         plan.wait("Running", blocked)
     else:
-        _start(seen, plan, (plan.status.attempt or 0) + 1)
+        _start(seen, plan, (plan.status.current_attempt or 0) + 1)
 
 
 def _record_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size: int) -> None:
@@ -104,4 +104,4 @@ def _start(seen: Observation, plan: Plan, number: int) -> None:
 
 def _history_for_trainer(status: Status) -> Status:
     """Return the past that the trainer needs for its report. It is the same however often it is built."""
-    return Status(start_time=status.start_time, attempt=status.attempt, attempts=status.attempts[:-1])
+    return Status(start_time=status.start_time, current_attempt=status.current_attempt, attempts=status.attempts[:-1])

@@ -8,6 +8,7 @@ from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import MAX_MESSAGE, Plan, find_condition
 from posefleet_operator.policies.attempts import counts_against_budget, gpu_seconds, queue_seconds
 from posefleet_operator.policies.exit_outcomes import Ending, ending_of_gang, gang_has_ended
+from posefleet_operator.policies.progress import last_step
 from posefleet_operator.policies.stall import check_stall
 
 _REQUEUE_SECONDS = 2.0
@@ -63,6 +64,7 @@ def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
     """Write the outcome of the newest attempt and its costs, and finish the job if no other attempt follows."""
     plan.update_attempt(
         end_time=to_timestamp(seen.now),
+        end_step=last_step(plan.status),
         outcome=ending.outcome,
         reason=ending.reason.name,
         message=ending.message[:MAX_MESSAGE],
@@ -71,6 +73,7 @@ def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
     waited = 0.0 if attempt.running_time is not None else queue_seconds(attempt)
     plan.update(
         failed_attempts=plan.status.failed_attempts + counts_against_budget(attempt),
+        preempted_attempts=plan.status.preempted_attempts + (attempt.outcome == "Preempted"),
         gpu_seconds=plan.status.gpu_seconds + round(gpu_seconds(attempt)),
         queue_seconds=plan.status.queue_seconds + round(waited),
     )
@@ -95,6 +98,6 @@ def _finish_if_last(seen: Observation, plan: Plan, attempt: Attempt, ending: End
         plan.succeed(ending.message)
     elif ending.reason.final:
         plan.fail(ending.reason, ending.message)
-    elif counts_against_budget(attempt) and failed >= seen.spec.failure_policy.max_attempts:
+    elif counts_against_budget(attempt) and failed >= seen.spec.failure_policy.max_failures:
         message = f"{failed} attempts failed, the last with {ending.reason}: {ending.message}"
         plan.fail(reasons.ATTEMPTS_EXHAUSTED, message)

@@ -2,13 +2,14 @@
 
 from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
 from posefleet_api.job import InvalidManifest, PoseTrainingJob
-from posefleet_api.status import Preparation, Status
+from posefleet_api.status import ConditionType, Preparation, Resolved, Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import Plan, Reference, find_condition
 from posefleet_operator.policies.exit_outcomes import Ending
 from posefleet_operator.policies.lifecycle import phase_of, seconds_to_live, seconds_until_deadline
+from posefleet_operator.reasons import Reason
 from posefleet_operator.steps.attempt_end import end_attempt
 
 
@@ -76,8 +77,28 @@ def enforce_deadline(seen: Observation, plan: Plan) -> None:
     plan.skip_remaining_steps(0)
 
 
+#: The conditions that a job has before anything else is known of it.
+_FIRST_CONDITIONS: tuple[tuple[ConditionType, bool, Reason], ...] = (
+    ("Prepared", False, reasons.NOT_STARTED),
+    ("Running", False, reasons.NOT_STARTED),
+    ("Suspended", False, reasons.NOT_SUSPENDED),
+    ("UpToDate", True, reasons.UP_TO_DATE),
+    ("Succeeded", False, reasons.IN_PROGRESS),
+    ("Failed", False, reasons.IN_PROGRESS),
+    ("Finished", False, reasons.IN_PROGRESS),
+)
+
+
+def _complete_conditions(plan: Plan) -> None:
+    """Add the conditions that the status does not have yet, so that ``kubectl wait`` always finds what it waits for."""
+    for kind, status, reason in _FIRST_CONDITIONS:
+        if find_condition(plan.status.conditions, kind) is None:
+            plan.condition(kind, status, reason, reason.meaning)
+
+
 def summarize(seen: Observation, plan: Plan) -> None:
     """Set the phase and the number of GPUs from the rest of the status. This runs last in every reconcile."""
+    _complete_conditions(plan)
     status = plan.status
     attempt = running_attempt(status)
     if status.completion_time is None:
@@ -87,3 +108,5 @@ def summarize(seen: Observation, plan: Plan) -> None:
         plan.update(gpus=attempt.gpus)
     elif status.completion_time is None and isinstance(seen.job, PoseTrainingJob):
         plan.update(gpus=seen.spec.resources.gpus)
+    if isinstance(seen.job, PoseTrainingJob) and status.completion_time is None:
+        plan.update(resolved=Resolved(storage=seen.spec.storage, resources=seen.spec.resources))

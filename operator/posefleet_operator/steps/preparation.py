@@ -80,7 +80,7 @@ def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tup
 
 def _record_ending(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:
     plan.update(preparation=_after(plan.status.preparation, ending, pods, to_timestamp(seen.now)))
-    preparation, limit = plan.status.preparation, seen.spec.failure_policy.max_attempts
+    preparation, limit = plan.status.preparation, seen.spec.failure_policy.max_failures
     if ending.outcome == "Succeeded":
         plan.condition("Prepared", True, reasons.PREPARED, ending.message)
         return

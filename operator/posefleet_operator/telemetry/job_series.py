@@ -23,14 +23,14 @@ _SERIES = {
     "progress_ratio": ("Share of the current stage that is done", ["stage"]),
     "eta_seconds": ("Estimated time until the current stage is done", []),
     "attempts": ("Number of attempts so far", []),
-    "failed_attempts": ("Number of attempts that count against failurePolicy.maxAttempts", []),
+    "failed_attempts": ("Number of attempts that count against failurePolicy.maxFailures", []),
     "attempt_start_timestamp_seconds": ("When the current attempt was created", ["attempt"]),
     "attempt_running_timestamp_seconds": ("When all pods of the current attempt ran", []),
     "attempt_end_timestamp_seconds": ("When the last attempt to end ended", ["attempt", "outcome", "reason"]),
     "last_step_timestamp_seconds": ("When the current attempt last advanced, or began to run", []),
     "stall_timeout_seconds": ("failurePolicy.stallSeconds: an attempt without a step for this long is ended", []),
     "last_checkpoint_timestamp_seconds": ("When the newest checkpoint was complete in the store", []),
-    "checkpoint_interval_seconds": ("checkpoint.everyMinutes: how often a checkpoint is written", []),
+    "checkpoint_interval_seconds": ("checkpoint.intervalSeconds: how often a checkpoint is written", []),
 }
 #: The short name of a series, the values of its own labels, and its value.
 _Value = tuple[str, list[str], float]
@@ -68,7 +68,7 @@ class JobSeries(Collector):
         yield "phase", [phase], 1
         yield "requested_gpus", [], gpus if phase != "Suspended" else 0
         yield "allocated_gpus", [], gpus if phase == "Running" else 0
-        yield "attempts", [], status.get("attempt") or 0
+        yield "attempts", [], status.get("currentAttempt") or 0
         yield "failed_attempts", [], status.get("failedAttempts", 0)
         yield from _limits(manifest.get("spec") or {})
         yield from _progress(status.get("progress") or {})
@@ -105,11 +105,11 @@ def _phase(manifest: Manifest) -> str:
 
 def _limits(spec: dict[str, Any]) -> Iterator[_Value]:
     stall_seconds = (spec.get("failurePolicy") or {}).get("stallSeconds")
-    every_minutes = (spec.get("checkpoint") or {}).get("everyMinutes")
+    interval_seconds = (spec.get("checkpoint") or {}).get("intervalSeconds")
     if stall_seconds is not None:
         yield "stall_timeout_seconds", [], stall_seconds
-    if every_minutes is not None:
-        yield "checkpoint_interval_seconds", [], 60 * every_minutes
+    if interval_seconds is not None:
+        yield "checkpoint_interval_seconds", [], interval_seconds
 
 
 def _progress(progress: dict[str, Any]) -> Iterator[_Value]:

@@ -22,6 +22,7 @@ from posefleet_operator.cluster.progress_poller import ProgressPoller
 from posefleet_operator.executor import Refused
 from posefleet_operator.observation import Observation
 from posefleet_operator.policies.attempts import gpu_seconds, useful_share
+from posefleet_operator.policies.progress import attempts_so_far
 from posefleet_operator.reasons import reasons_by_outcome
 from posefleet_operator.telemetry.job_series import JobSeries
 
@@ -102,8 +103,8 @@ class Metrics:
     def status_written(self, seen: Observation, new: Status) -> None:
         """Count what happened to a job between its old status and its new one."""
         self._initialize(seen.key[0])
-        known = {attempt.number: attempt for attempt in seen.status.attempts}
-        for attempt in new.attempts:
+        known = {attempt.number: attempt for attempt in attempts_so_far(seen.status)}
+        for attempt in attempts_so_far(new):
             self._count(seen.key[0], known.get(attempt.number), attempt, seen.now)
         self._gpu_seconds.count(seen.key, seen.status, new, seen.now)
 
@@ -129,7 +130,7 @@ class Metrics:
         if old is not None and _has_stepped(attempt) and not _has_stepped(old):
             self._first_step.labels(namespace).observe(seconds_between(attempt.start_time, now))
         if attempt.outcome and not (old and old.outcome):
-            self._attempts.labels(namespace, attempt.outcome, known_reason(attempt.reason)).inc()
+            self._attempts.labels(namespace, attempt.outcome, known_reason(attempt.reason or "")).inc()
 
 
 def known_reason(reason: str) -> str:
@@ -170,8 +171,8 @@ class GpuSecondsCounter:
         Of an attempt that was running when this operator started to lead, only the time from now on is counted. The
         rest is in the counters of the operator that led before.
         """
-        known = {attempt.number: attempt for attempt in old.attempts}
-        for attempt in new.attempts:
+        known = {attempt.number: attempt for attempt in attempts_so_far(old)}
+        for attempt in attempts_so_far(new):
             before = known.get(attempt.number)
             if before is not None and before.outcome:
                 continue

@@ -96,7 +96,7 @@ def test_credentials_that_are_wrong(jobs: Jobs):
     secret = unique("wrong")
     jobs.create_secret(secret, Credentials("lab-nobody", "never-the-right-secret"))
     manifest = a_manifest(jobs.store, unique("bad"))
-    manifest["spec"]["storage"]["credentialsSecret"] = secret
+    manifest["spec"]["storage"]["credentialsSecretRef"] = {"name": secret}
     message = refused_in_prepare(jobs, manifest)
     assert "does not know the access key; correct AWS_ACCESS_KEY_ID in the Secret" in message
     assert "never-the-right-secret" not in message
@@ -106,10 +106,10 @@ def test_output_that_may_not_be_written(jobs: Jobs):
     secret = unique("reader")
     jobs.create_secret(secret, jobs.store.read_only_user(DATA_BUCKET))
     manifest = a_manifest(jobs.store, unique("bad"), output={"uri": f"s3://{DATA_BUCKET}/out/"})
-    manifest["spec"]["storage"]["credentialsSecret"] = secret
+    manifest["spec"]["storage"]["credentialsSecretRef"] = {"name": secret}
     message = refused_in_prepare(jobs, manifest)
     assert f"s3://{DATA_BUCKET}/out/" in message
-    assert "denied to write it; give the user of the Secret that storage.credentialsSecret names" in message
+    assert "denied to write it; give the user of the Secret that storage.credentialsSecretRef names" in message
 
 
 def replace_labels(change: Callable[[list[str]], list[str]]) -> Callable[[Path], None]:
@@ -192,7 +192,7 @@ def test_no_videos_for_an_unsupervised_loss(jobs: Jobs, damaged):
     project = damaged(lambda folder: (folder / _VIDEO).unlink())
     message = refused_in_prepare(jobs, a_manifest(jobs.store, unique("bad"), project))
     assert "dataset.videos" in message
-    assert "losses: {}" in message
+    assert "set the weight of losses.temporal and losses.pcaSingleView to 0" in message
 
 
 def test_fewer_labelled_rows_than_pca_needs(jobs: Jobs, damaged):

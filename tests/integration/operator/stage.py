@@ -39,11 +39,11 @@ class Stage:
             "metadata": {"name": name, "namespace": self.namespace},
             "spec": {
                 "dataset": {"uri": "s3://lab-data/mouse/"},
-                "storage": {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"},
+                "storage": {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}},
                 "output": {"uri": "s3://lab-results/reaching/"},
                 "resources": {"nodes": nodes, "gpusPerNode": 1, "cpusPerNode": 1, "memoryPerNode": "2Gi"},
                 "failurePolicy": {"backoffSeconds": 1, "stallSeconds": 600},
-                "podTemplate": {"env": [{"name": "ACT", "value": json.dumps(act or {})}]},
+                "pod": {"env": [{"name": "ACT", "value": json.dumps(act or {})}]},
                 **spec,
             },
         }

@@ -16,7 +16,7 @@ from support.waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
-STORE = {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"}
+STORE = {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_two_uris_are_a_job_where_the_cluster_knows_the_rest(
 ) -> None:
     start_with(
         storage=STORE, resources={"nodes": 2, "cpusPerNode": 1, "memoryPerNode": "1Gi"},
-        podTemplate=acting({"1": COMPLETED}) | {"labels": {"cost-centre": "42"}},
+        pod=acting({"1": COMPLETED}) | {"labels": {"cost-centre": "42"}},
     )  # fmt: skip
     apply_short(stage, "reaching")
     status = stage.wait_for_phase("reaching", "Succeeded")
@@ -69,7 +69,7 @@ def test_an_operator_with_other_defaults_leaves_a_gang_alone(
     pods = {pod.metadata.uid for pod in stage.pods("reaching", 1)}
     former.stop()
 
-    later = start_with(resources={"nodes": 3, "memoryPerNode": "2Gi"}, podTemplate={"labels": {"new": "yes"}})
+    later = start_with(resources={"nodes": 3, "memoryPerNode": "2Gi"}, pod={"labels": {"new": "yes"}})
     later.wait_until_leading()
     stage.patch("reaching", ttlSecondsAfterFinished=77)
     wait_for("the edit to be seen", lambda: stage.status("reaching")["observedGeneration"] == 2)
@@ -82,7 +82,7 @@ def test_a_job_without_any_store_is_told_so_and_starts_when_there_is_one(
     stage: Stage, start_with: Callable[..., OperatorProcess]
 ) -> None:
     former = start_with(resources={"nodes": 1})
-    apply_short(stage, "reaching", podTemplate=acting({"1": COMPLETED}))
+    apply_short(stage, "reaching", pod=acting({"1": COMPLETED}))
     status = stage.wait_for_phase("reaching", "Failed")
     (failed,) = [c for c in status["conditions"] if c["type"] == "Failed"]
     assert failed["reason"] == "InvalidInput"
@@ -98,7 +98,7 @@ def test_gpus_of_another_vendor_are_asked_for_and_counted(
 ) -> None:
     start_with(storage=STORE, resources={"gpuResource": "amd.com/gpu", "gpuModel": "MI300X"}, gpuModelLabel="lab/gpu")
     apply_short(stage, "reaching", resources={"nodes": 2, "gpusPerNode": 4, "extendedResources": {"rdma/hca": "1"}})
-    wait_for("the attempt", lambda: stage.status("reaching").get("attempt"))
+    wait_for("the attempt", lambda: stage.status("reaching").get("currentAttempt"))
 
     (container,) = stage.batch.read_namespaced_job("reaching-a1", stage.namespace).spec.template.spec.containers
     assert {"amd.com/gpu": "4", "rdma/hca": "1"}.items() <= container.resources.limits.items()

@@ -170,7 +170,7 @@ def test_a_queued_job_waits_for_kueue_and_keeps_what_kueue_sets(stage: Stage, op
 def test_a_missing_secret_is_explained_and_the_job_goes_on_when_it_is_there(
     stage: Stage, operator: OperatorProcess
 ) -> None:
-    storage = {"endpoint": "http://minio:9000", "credentialsSecret": "not-yet"}
+    storage = {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "not-yet"}}
     stage.apply("reaching", {"1": COMPLETED}, storage=storage)
     remedy = "create the Secret not-yet in namespace"
     wait_for("the remedy", lambda: remedy in str(stage.status("reaching").get("conditions")))

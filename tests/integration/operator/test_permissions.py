@@ -134,7 +134,7 @@ class Life:
     def _crash_and_succeed(self) -> None:
         crash = {"exit": 1, "after": 0.5}
         acts = {"1/1": crash, "2": crash, "3": crash, "4": COMPLETED}  # what is left of attempt 1 goes on the way
-        self._stage.apply("reaching", acts, nodes=2, failurePolicy={"maxAttempts": 9, "backoffSeconds": 0})
+        self._stage.apply("reaching", acts, nodes=2, failurePolicy={"maxFailures": 9, "backoffSeconds": 1})
         self._stage.wait_for_phase("reaching", "Succeeded")
 
     def _conflict(self) -> None:

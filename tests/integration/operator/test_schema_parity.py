@@ -44,7 +44,7 @@ def base() -> dict[str, Any]:
         "metadata": {"name": "reaching"},
         "spec": {
             "dataset": {"uri": "s3://lab-data/mouse/"},
-            "storage": {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"},
+            "storage": {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}},
             "output": {"uri": "s3://lab-results/reaching/"},
         },
     }
@@ -177,6 +177,6 @@ def test_what_resources_say_together_is_judged_alike(api: client.CustomObjectsAp
 )
 def test_keys_in_the_open_are_judged_alike(api: client.CustomObjectsApi, variable: dict[str, Any]) -> None:
     manifest = base()
-    manifest["spec"]["podTemplate"] = {"env": [variable]}
+    manifest["spec"]["pod"] = {"env": [variable]}
     check(api, manifest)
     assert "hunter2" not in refused_by_api_server(api, manifest) + refused_by_pydantic(manifest)

@@ -16,7 +16,7 @@ _MANIFEST: dict[str, Any] = {
     "metadata": {"name": "reaching"},
     "spec": {
         "dataset": {"uri": "s3://lab-data/mouse/"},
-        "storage": {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"},
+        "storage": {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}},
         "output": {"uri": "s3://lab-results/reaching/"},
     },
 }
@@ -40,13 +40,25 @@ def refusal(path: str, value: Any) -> str:
 
 def test_a_short_manifest_gets_a_scientists_defaults():
     spec = parse_job(_MANIFEST).spec
-    assert (spec.training.epochs, spec.model.backbone, spec.failure_policy.max_attempts) == (300, "resnet50", 3)
-    assert spec.losses.temporal is not None
-    assert spec.losses.pca_multi_view is None
+    assert (spec.training.epochs, spec.model.backbone, spec.failure_policy.max_failures) == (300, "resnet50", 3)
+    assert spec.losses.on == ("temporal", "pcaSingleView")
 
 
-def test_losses_given_empty_are_off():
-    assert parse_job(manifest_with("spec.losses", {})).spec.losses.temporal is None
+@pytest.mark.parametrize(
+    ("losses", "on"),
+    [
+        ({}, ("temporal", "pcaSingleView")),
+        ({"temporal": {"weight": 0}}, ("pcaSingleView",)),
+        ({"temporal": {"weight": 0}, "pcaSingleView": {"weight": 0}}, ()),
+        ({"unimodal": {}}, ("temporal", "pcaSingleView")),
+        ({"unimodal": {"weight": 0.5}}, ("temporal", "pcaSingleView", "unimodal")),
+        ({"pcaMultiView": {}}, ("temporal", "pcaSingleView")),
+        ({"pcaMultiView": {"views": [["a"], ["b"]]}}, ("temporal", "pcaSingleView", "pcaMultiView")),
+        ({"pcaMultiView": {"views": [["a"], ["b"]], "weight": 0}}, ("temporal", "pcaSingleView")),
+    ],
+)
+def test_a_loss_is_on_by_its_weight_and_not_by_which_others_are_named(losses, on):
+    assert parse_job(manifest_with("spec.losses", losses)).spec.losses.on == on
 
 
 @pytest.mark.parametrize(
@@ -61,7 +73,7 @@ def test_losses_given_empty_are_off():
         ("spec.dataset.labels", "/etc/passwd", "spec.dataset.labels: must be a path inside the project folder"),
         ("spec.storage.endpoint", "http://key:secret@minio", "without a path or credentials"),
         ("spec.model.imageSize", {"height": 100, "width": 128}, "multiples of 32"),
-        ("spec.dataset.split", {"validation": 0.5, "test": 0.5}, "must leave frames to train on"),
+        ("spec.dataset.split", {"validationPercent": 50, "testPercent": 50}, "must leave frames to train on"),
         ("spec.losses.pcaMultiView", {"views": [[0, 1], [2]]}, "every view must list the same number"),
         ("metadata.name", "m" * 49, "metadata.name: String should have at most 48 characters"),
         ("metadata.name", "2026-01-15", "metadata.name: must begin with a letter"),
@@ -108,18 +120,18 @@ def test_a_job_survives_the_way_through_json():
     assert parse_job(job.to_dict()) == job
 
 
-@given(number=st.integers(0, 4096), unit=st.sampled_from(["Ki", "Mi", "Gi", "Ti"]))
+@given(number=st.integers(1, 4096), unit=st.sampled_from(["Mi", "Gi", "Ti"]))
 def test_binary_quantities_are_powers_of_two(number, unit):
     power = ["Ki", "Mi", "Gi", "Ti"].index(unit) + 1
     assert quantity_bytes(f"{number}{unit}") == number * 1024**power
 
 
-@pytest.mark.parametrize(("text", "size"), [("5", 5), ("1.5k", 1500), ("2M", 2_000_000), ("0.5Gi", 2**29)])
+@pytest.mark.parametrize(("text", "size"), [("1.5G", 1_500_000_000), ("2M", 2_000_000), ("1.5Gi", 3 * 2**29)])
 def test_quantities_are_bytes(text, size):
     assert quantity_bytes(text) == size
 
 
 def test_a_stores_key_in_the_open_is_refused_without_being_told():
-    said = refusal("spec.podTemplate.env", [{"name": "AWS_SECRET_ACCESS_KEY", "value": "hunter2"}])
+    said = refusal("spec.pod.env", [{"name": "AWS_SECRET_ACCESS_KEY", "value": "hunter2"}])
     assert "put them into a Secret" in said
     assert "hunter2" not in said

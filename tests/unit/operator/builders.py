@@ -92,7 +92,7 @@ class JobBuilder:
             for number, outcome in enumerate(outcomes, 1)
         ]  # fmt: skip
         failed = sum(outcome in {"Failed", "Stalled"} for outcome in outcomes)
-        return self.prepared().with_status(attempt=len(attempts), attempts=attempts, failed_attempts=failed)
+        return self.prepared().with_status(current_attempt=len(attempts), attempts=attempts, failed_attempts=failed)
 
     def running_attempt(self, number: int, started: float = 50) -> Self:
         """Attempt ``number`` runs on all its nodes since so many seconds."""
@@ -100,7 +100,7 @@ class JobBuilder:
         attempt = Attempt(
             number=number, start_time=to_timestamp(ago(started + 5)), running_time=to_timestamp(ago(started)), gpus=1
         )
-        past = past.with_status(attempt=number, attempts=[*past.status.attempts, attempt])
+        past = past.with_status(current_attempt=number, attempts=[*past.status.attempts, attempt])
         nodes = parse_job(past.manifest()).spec.resources.nodes
         past = past.with_child(past.attempt_manifest(number))
         for rank in range(nodes):
@@ -129,7 +129,7 @@ class JobBuilder:
         """The job's manifest."""
         spec = {
             "dataset": {"uri": "s3://lab-data/mouse/"},
-            "storage": {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"},
+            "storage": {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}},
             "output": {"uri": "s3://lab-results/reaching/"},
             **self.spec,
         }

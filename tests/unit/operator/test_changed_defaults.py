@@ -9,7 +9,7 @@ from unit.operator.builders import JobBuilder, a_job
 from unit.operator.plans import kinds
 from unit.operator.world import World
 
-STORE = {"endpoint": "http://minio:9000", "credentialsSecret": "lab-s3"}
+STORE = {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}}
 
 
 def without_storage() -> JobBuilder:
@@ -29,7 +29,7 @@ def test_a_job_without_storage_lives_on_the_clusters() -> None:
     world.settle()
 
     assert spec_for_trainer(world, "reaching-prepare-1")["storage"]["endpoint"] == "http://minio:9000"
-    assert spec_for_trainer(world, "reaching-a1")["storage"]["credentialsSecret"] == "lab-s3"
+    assert spec_for_trainer(world, "reaching-a1")["storage"]["credentialsSecretRef"] == {"name": "lab-s3"}
 
 
 def test_a_gang_that_runs_keeps_what_it_was_started_with() -> None:
@@ -52,7 +52,7 @@ def test_a_gang_that_runs_keeps_what_it_was_started_with() -> None:
 
 
 def test_the_next_attempt_gets_the_new_defaults() -> None:
-    world = World.of(a_job().with_policy(backoffSeconds=0).on_a_cluster_with(resources={"nodes": 2}))
+    world = World.of(a_job().with_policy(backoffSeconds=1).on_a_cluster_with(resources={"nodes": 2}))
     world.settle()
     world.run_pods()
     world.end_all(0)
@@ -99,7 +99,7 @@ def test_a_job_on_s3_on_a_cluster_without_a_store_fails_with_the_remedy_and_star
 
 
 def test_a_job_whose_store_the_cluster_forgets_runs_on_and_starts_nothing_new() -> None:
-    world = World.of(without_storage().with_policy(backoffSeconds=0).on_a_cluster_with(storage=STORE))
+    world = World.of(without_storage().with_policy(backoffSeconds=1).on_a_cluster_with(storage=STORE))
     world.settle()
     world.run_pods()
     world.end_all(0)

@@ -32,9 +32,9 @@ def settle_deletions(world: World) -> None:
     "edit",
     [
         {"resources": {"nodes": 2}},
-        {"podTemplate": {"nodeSelector": {"rack": "b"}}},
+        {"pod": {"nodeSelector": {"rack": "b"}}},
         {"queue": "lab-queue"},
-        {"storage": {"endpoint": "http://minio:9000", "credentialsSecret": "other"}},
+        {"storage": {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "other"}}},
     ],
     ids=lambda edit: next(iter(edit)),
 )
@@ -76,7 +76,7 @@ def test_a_gang_that_runs_is_left_alone() -> None:
 
 def test_a_gang_that_waits_is_left_alone_when_nothing_of_its_pods_was_changed() -> None:
     world = with_waiting_gang()
-    world.edit(checkpoint={"everyMinutes": 3}, failurePolicy={"maxAttempts": 9})
+    world.edit(checkpoint={"intervalSeconds": 180}, failurePolicy={"maxFailures": 9})
     world.settle()
 
     assert len(world.status.attempts) == 1
@@ -84,7 +84,7 @@ def test_a_gang_that_waits_is_left_alone_when_nothing_of_its_pods_was_changed() 
 
 def test_other_defaults_of_the_cluster_replace_nothing() -> None:
     world = with_waiting_gang(resources={"nodes": 2})
-    world.restart_operator(resources={"nodes": 5}, podTemplate={"nodeSelector": {"rack": "b"}})
+    world.restart_operator(resources={"nodes": 5}, pod={"nodeSelector": {"rack": "b"}})
     world.settle()
 
     assert len(world.status.attempts) == 1
@@ -128,5 +128,5 @@ def test_a_default_of_the_cluster_that_the_author_says_too_is_the_authors_word()
     def of(**spec: Any) -> str:
         return pod_fingerprint(parse_job(a_job().with_spec(**spec).manifest()).spec)
 
-    assert of() == of(podTemplate={"labels": {}}) == of(suspend=True)
+    assert of() == of(pod={"labels": {}}) == of(suspend=True)
     assert of() != of(resources={"gpusPerNode": 1})

@@ -116,7 +116,7 @@ def test_a_full_cache_leaves_room_for_files_on_their_way_to_the_store() -> None:
 
 def test_pods_get_what_their_cluster_adds() -> None:
     defaults = {"tolerations": [{"key": "gpu", "operator": "Exists"}], "imagePullSecrets": [{"name": "registry"}]}
-    job = a_job().on_a_cluster_with(podTemplate=defaults)
+    job = a_job().on_a_cluster_with(pod=defaults)
 
     for manifest in (attempt(job), job.prepare_manifest(1)):
         assert pod_of(manifest)["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
@@ -179,7 +179,7 @@ def test_anonymous_and_local_jobs_have_no_credentials() -> None:
 
 
 def test_a_private_authority_is_mounted_beside_the_job() -> None:
-    storage = {"endpoint": "https://minio:9000", "caSecret": "lab-ca"}
+    storage = {"endpoint": "https://minio:9000", "caSecretRef": {"name": "lab-ca"}}
     manifest = attempt(a_job().with_spec(storage=storage))
 
     assert environment_of(manifest)["POSEFLEET_CA_FILE"] == "/etc/posefleet/ca/ca.crt"
@@ -203,7 +203,7 @@ def test_the_pod_template_is_added_and_cannot_take_away_what_a_trainer_needs() -
         "runtimeClassName": "nvidia",
         "imagePullSecrets": [{"name": "registry"}],
     }
-    manifest = attempt(a_job().with_spec(podTemplate=template, resources={"gpuModel": "T4"}))
+    manifest = attempt(a_job().with_spec(pod=template, resources={"gpuModel": "T4"}))
     metadata, pod = manifest["spec"]["template"]["metadata"], pod_of(manifest)
 
     assert metadata["labels"]["team"] == "neuro"

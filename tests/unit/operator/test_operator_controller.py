@@ -143,7 +143,7 @@ async def test_a_new_operator_gives_an_attempt_the_whole_time_once_more() -> Non
     await controller.stop()
 
     _, plan, _ = recorder.done[0]
-    assert plan.status.attempts[0].outcome == ""
+    assert plan.status.attempts[0].outcome is None
     assert plan.requeue_after == 60
 
 

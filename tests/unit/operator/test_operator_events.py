@@ -90,7 +90,7 @@ def test_what_holds_a_preparation_up_is_reported_when_it_changes(reason: str) ->
 
 def attempted(number: int, *given: tuple[str, str, str], progress: Progress | None = None, **changes: object) -> Status:
     attempt = Attempt(number=number, start_time="then", **changes)
-    return Status(attempt=number, attempts=[attempt], conditions=conditions(*given), progress=progress)
+    return Status(current_attempt=number, attempts=[attempt], conditions=conditions(*given), progress=progress)
 
 
 def test_an_attempt_is_reported_from_its_start_to_its_end() -> None:

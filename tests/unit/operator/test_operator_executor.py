@@ -55,7 +55,7 @@ async def test_a_job_reads_its_own_writes() -> None:
     bench = Bench(a_job().prepared())
     await bench.reconcile()
 
-    assert bench.seen().status.attempt == 1
+    assert bench.seen().status.current_attempt == 1
     assert [job.identity.name for job in bench.cache.child_jobs.of(KEY)] == ["reaching-a1"]
 
 
@@ -74,7 +74,7 @@ async def test_what_exists_already_is_no_error() -> None:
     bench.cluster.put(a_job().prepared().attempt_manifest(1))
     await bench.reconcile()
 
-    assert bench.seen().status.attempt == 1
+    assert bench.seen().status.current_attempt == 1
 
 
 async def test_a_namesakes_child_is_not_taken_for_ones_own() -> None:
@@ -83,7 +83,7 @@ async def test_a_namesakes_child_is_not_taken_for_ones_own() -> None:
     with pytest.raises(ApiError):
         await bench.reconcile()
 
-    assert bench.seen().status.attempt is None
+    assert bench.seen().status.current_attempt is None
 
 
 async def test_a_status_based_on_an_old_version_is_refused_and_looked_at_again() -> None:
@@ -130,7 +130,7 @@ async def test_events_that_cannot_be_written_hold_nothing_up(error: ApiError, ca
     bench.cluster.refuses = {"Event": error}
     await bench.reconcile()
 
-    assert bench.seen().status.attempt == 1
+    assert bench.seen().status.current_attempt == 1
     assert "AttemptStarted" in caplog.text
 
 
@@ -159,11 +159,11 @@ async def test_a_job_made_before_an_edit_is_not_taken_for_the_one_that_is_wanted
     with pytest.raises(ApiError):
         await bench.reconcile()
 
-    assert bench.seen().status.attempt is None
+    assert bench.seen().status.current_attempt is None
 
 
 async def test_jobs_are_deleted_with_their_pods_first_and_only_if_they_are_the_ones_that_were_seen() -> None:
-    job = a_job().with_policy(maxAttempts=9, backoffSeconds=0).after_attempts("Failed", "Failed", "Failed")
+    job = a_job().with_policy(maxFailures=9, backoffSeconds=1).after_attempts("Failed", "Failed", "Failed")
     bench = Bench(job)
     running = ChildJob.read(job.attempt_manifest(3))
     plan = Plan(bench.seen().status, NOW, 1)
@@ -195,5 +195,5 @@ async def test_a_status_is_written_only_when_that_is_asked_for() -> None:
     seen = bench.seen()
     await bench.executor.execute(seen, reconcile(seen), write_status=False)
 
-    assert bench.seen().status.attempt is None
+    assert bench.seen().status.current_attempt is None
     assert ("Job", "reaching-a1") in bench.cluster.objects

@@ -2,11 +2,11 @@
 
 import pytest
 
-from posefleet_api.status import Attempt, Condition, ConditionType, Progress, Status
+from posefleet_api.status import MAX_ATTEMPTS, Attempt, Condition, ConditionType, Progress, Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.objects import to_timestamp
-from posefleet_operator.plan import MAX_ATTEMPTS, Plan, Waiting, find_condition, is_true, with_condition
+from posefleet_operator.plan import Plan, Waiting, find_condition, is_true, with_condition
 from unit.operator.builders import NOW, a_job, deleted_object, finished_job
 
 
@@ -112,6 +112,6 @@ def test_the_newest_attempts_are_kept_and_the_nodes_of_the_last_of_them() -> Non
 
     attempts = plan.status.attempts
     assert [attempt.number for attempt in attempts] == list(range(11, MAX_ATTEMPTS + 11))
-    assert plan.status.attempt == MAX_ATTEMPTS + 10
-    assert [bool(attempt.nodes) for attempt in attempts] == [False] * (MAX_ATTEMPTS - 17) + [True] * 17
+    assert plan.status.current_attempt == MAX_ATTEMPTS + 10
+    assert [bool(attempt.nodes) for attempt in attempts] == [False] * (MAX_ATTEMPTS - 5) + [True] * 5
     assert attempts[-1].nodes == [f"node-{MAX_ATTEMPTS + 10}"]

@@ -68,7 +68,7 @@ def test_durations_change_their_units_at_full_minutes_hours_and_days(seconds: in
 
 def a_status(**attempt: object) -> Status:
     former = Attempt(number=1, start_time="", outcome="Failed", warnings=["of the former"])
-    return Status(attempt=2, attempts=[former, Attempt(number=2, start_time="", **attempt)])
+    return Status(current_attempt=2, attempts=[former, Attempt(number=2, start_time="", **attempt)])
 
 
 def a_checkpoint(step: int, time: str = "2026-01-31T11:00:00Z", uri: str = "") -> Checkpoint:
@@ -89,7 +89,7 @@ def test_a_report_changes_the_newest_attempt_alone() -> None:
     assert status.last_checkpoint == a_checkpoint(40)
 
 
-@pytest.mark.parametrize("status", [Status(), a_status().model_copy(update={"attempt": 3})])
+@pytest.mark.parametrize("status", [Status(), a_status().model_copy(update={"current_attempt": 3})])
 def test_a_report_of_another_attempt_changes_nothing(status: Status) -> None:
     assert after_report(status, ProgressReport(attempt=2, progress=Progress())) is status
 

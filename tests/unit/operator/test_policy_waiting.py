@@ -66,7 +66,7 @@ def test_an_image_that_cannot_be_had_is_explained_with_the_kubelets_reason(reaso
     assert waiting.reason.name == reason
     assert waiting.message == (
         "pod reaching-a1-0-x cannot get its image: no such image; "
-        "correct the operator's trainer image, or podTemplate.imagePullSecrets"
+        "correct the operator's trainer image, or pod.imagePullSecrets"
     )
 
 
@@ -87,10 +87,10 @@ def test_a_pod_that_no_node_takes_is_explained_in_the_schedulers_words() -> None
 
 
 def test_volumes_are_missing_only_where_an_authority_is_mounted_and_after_ten_seconds() -> None:
-    with_authority = {"caSecret": "lab-ca"}
+    with_authority = {"caSecretRef": {"name": "lab-ca"}}
     assert waits(a_pod().unready(10), **with_authority).reason == reasons.VOLUMES_MISSING
     assert waits(a_pod().unready(9), **with_authority).reason == reasons.PODS_STARTING
-    assert waits(a_pod().unready(10), credentialsSecret="lab-s3").reason == reasons.PODS_STARTING
+    assert waits(a_pod().unready(10), credentialsSecretRef={"name": "lab-s3"}).reason == reasons.PODS_STARTING
     assert waits(a_pod().unready(10)).reason == reasons.PODS_STARTING
     assert waits(a_pod().running(), **with_authority).reason == reasons.PODS_STARTING
 
@@ -124,8 +124,7 @@ def test_a_refusal_is_tried_again_and_missing_defaults_are_waited_for() -> None:
     assert refused is not None
     assert (refused.reason, refused.requeue_seconds) == (reasons.REFUSED, 30)
     assert refused.message == (
-        "the API server refuses Job x: quota; "
-        "correct spec.podTemplate or spec.resources, or ask your cluster administrator"
+        "the API server refuses Job x: quota; correct spec.pod or spec.resources, or ask your cluster administrator"
     )
     incomplete = blocked(a_job().with_spec(storage=None).prepared())
     assert incomplete is not None

@@ -13,7 +13,7 @@ def test_the_first_attempt_follows_preparation() -> None:
     plan = reconcile(a_job().with_gpus(4, nodes=2).prepared().seen())
 
     assert kinds(plan) == [("ConfigMap", "reaching-a1"), ("Service", "reaching-a1"), ("Job", "reaching-a1")]
-    assert plan.status.attempt == 1
+    assert plan.status.current_attempt == 1
     assert plan.status.attempts[0].gpus == 8
     assert plan.status.attempts[0].logs == "s3://lab-results/reaching/attempts/1/"
     assert plan.status.phase == "Queued"
@@ -94,7 +94,7 @@ def test_a_failed_attempt_waits_before_the_next() -> None:
 
 
 def test_the_budget_ends_the_job() -> None:
-    job = a_job().with_policy(maxAttempts=2).after_attempts("Failed")
+    job = a_job().with_policy(maxFailures=2).after_attempts("Failed")
     job = job.with_status(attempts=[*job.status.attempts, *a_job().running_attempt(2).status.attempts[-1:]], attempt=2)
     job = job.with_child(finished_job(job.attempt_manifest(2), "Failed")).with_pod(a_pod(job, 2).ended(1).manifest)
     plan = reconcile(job.seen())
@@ -104,7 +104,7 @@ def test_the_budget_ends_the_job() -> None:
 
 
 def test_a_preempted_attempt_does_not_use_up_the_budget() -> None:
-    job = a_job().with_policy(maxAttempts=1).running_attempt(1)
+    job = a_job().with_policy(maxFailures=1).running_attempt(1)
     job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(75).manifest)
     plan = reconcile(job.seen())
 
@@ -135,8 +135,8 @@ def test_a_reason_that_would_come_again_ends_the_job_at_once() -> None:
 
 
 def test_deleting_the_job_of_an_attempt_neither_counts_nor_resets_the_budget() -> None:
-    job = a_job().with_policy(maxAttempts=2).running_attempt(2).with_status(failed_attempts=1).without_children()
-    assert reconcile(job.seen()).status.attempts[-1].outcome == ""  # its pods still run
+    job = a_job().with_policy(maxFailures=2).running_attempt(2).with_status(failed_attempts=1).without_children()
+    assert reconcile(job.seen()).status.attempts[-1].outcome is None  # its pods still run
 
     plan = reconcile(job.with_pod(a_pod(job, 2).ended(75).deleted().manifest).seen())
     assert plan.status.attempts[-1].outcome == "Preempted"
@@ -144,7 +144,7 @@ def test_deleting_the_job_of_an_attempt_neither_counts_nor_resets_the_budget() -
 
 
 def test_children_of_old_attempts_go_when_a_new_one_starts() -> None:
-    job = a_job().with_policy(maxAttempts=9, backoffSeconds=0).after_attempts("Failed", "Failed", "Failed")
+    job = a_job().with_policy(maxFailures=9, backoffSeconds=1).after_attempts("Failed", "Failed", "Failed")
     plan = reconcile(job.seen())
 
     assert deletions(plan) == [("ConfigMap", "reaching-a1"), ("Service", "reaching-a1"), ("Job", "reaching-a1")]
@@ -155,7 +155,7 @@ def test_an_attempt_job_without_a_status_entry_is_adopted() -> None:
     plan = reconcile(job.with_child(job.attempt_manifest(1)).seen())
 
     assert plan.apply == []
-    assert plan.status.attempt == 1
+    assert plan.status.current_attempt == 1
     assert plan.status.attempts[0].gpus == 2
     assert plan.status.attempts[0].logs == "s3://lab-results/reaching/attempts/1/"
 

@@ -104,27 +104,27 @@ def starting(**storage: str) -> JobBuilder:
 
 
 def test_a_missing_secret_with_credentials_is_named_with_its_keys() -> None:
-    job = starting(credentialsSecret="lab-s3")
+    job = starting(credentialsSecretRef={"name": "lab-s3"})
     said = ('secret "lab-s3" not found', "couldn't find key AWS_SECRET_ACCESS_KEY in Secret lab/lab-s3")
     for text in said:
         plan = reconcile(job.with_pod(a_pod(job).waiting("CreateContainerConfigError", text).manifest).seen())
         assert message_of(plan, "Running") == (
             f"pod reaching-a1-0-x cannot start: {text}; create the Secret lab-s3 in namespace lab with the keys "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (spec.storage.credentialsSecret), and it starts by itself"
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (spec.storage.credentialsSecretRef), and it starts by itself"
         )
 
 
 def test_a_secret_that_should_hold_all_is_named_with_all_its_keys() -> None:
-    job = starting(credentialsSecret="lab", caSecret="lab")
+    job = starting(credentialsSecretRef={"name": "lab"}, caSecretRef={"name": "lab"})
     plan = reconcile(
         job.with_pod(a_pod(job).waiting("CreateContainerConfigError", 'secret "lab" not found').manifest).seen()
     )
 
-    assert "AWS_SECRET_ACCESS_KEY (spec.storage.credentialsSecret) and the key ca.crt" in message_of(plan, "Running")
+    assert "AWS_SECRET_ACCESS_KEY (spec.storage.credentialsSecretRef) and the key ca.crt" in message_of(plan, "Running")
 
 
 def test_another_missing_secret_is_not_taken_for_the_stores() -> None:
-    job = starting(credentialsSecret="s3")
+    job = starting(credentialsSecretRef={"name": "s3"})
     pod = a_pod(job).waiting("CreateContainerConfigError", 'secret "lab-s3" not found')
     plan = reconcile(job.with_pod(pod.manifest).seen())
 
@@ -132,7 +132,7 @@ def test_another_missing_secret_is_not_taken_for_the_stores() -> None:
 
 
 def test_a_node_that_cannot_mount_a_missing_authority_is_explained_within_15_seconds() -> None:
-    job = starting(caSecret="lab-ca")
+    job = starting(caSecretRef={"name": "lab-ca"})
     fresh = reconcile(job.with_pod(a_pod(job).unready(1).manifest).seen())
     assert find_condition(fresh.status.conditions, "Running").reason == "PodsStarting"
     assert fresh.requeue_after is not None
@@ -140,20 +140,20 @@ def test_a_node_that_cannot_mount_a_missing_authority_is_explained_within_15_sec
 
     plan = reconcile(job.with_pod(a_pod(job).unready(10).manifest).seen())
     assert reasons(plan) == ["VolumesMissing"]
-    assert "create the Secret lab-ca in namespace lab with the key ca.crt (spec.storage.caSecret)" in (
+    assert "create the Secret lab-ca in namespace lab with the key ca.crt (spec.storage.caSecretRef)" in (
         message_of(plan, "Running")
     )
 
 
 def test_a_slow_volume_of_a_job_without_an_authority_is_not_blamed_on_a_secret() -> None:
-    job = starting(credentialsSecret="lab-s3")
+    job = starting(credentialsSecretRef={"name": "lab-s3"})
     plan = reconcile(job.with_pod(a_pod(job).unready(60).manifest).seen())
 
     assert find_condition(plan.status.conditions, "Running").reason == "PodsStarting"
 
 
 def test_a_missing_authority_of_a_prepare_pod_is_explained_too() -> None:
-    job = reconciled(a_job().with_spec(storage={"endpoint": "https://minio:9000", "caSecret": "lab-ca"}))
+    job = reconciled(a_job().with_spec(storage={"endpoint": "https://minio:9000", "caSecretRef": {"name": "lab-ca"}}))
     pod = a_pod(job, 1, component=COMPONENT_PREPARE).unready(11)
     plan = reconcile(job.with_child(job.prepare_manifest(1)).with_pod(pod.manifest).seen())
 
@@ -176,7 +176,7 @@ def test_a_gang_whose_pods_still_end_is_not_yet_preempted_by_its_queue() -> None
     job = a_job().with_spec(queue="lab-queue").running_attempt(1)
     plan = reconcile(job.with_child(suspended_job(job.attempt_manifest(1))).seen())
 
-    assert plan.status.attempts[0].outcome == ""
+    assert plan.status.attempts[0].outcome is None
     assert plan.status.phase == "Running"
 
 
@@ -184,7 +184,7 @@ def test_a_gang_that_its_queue_has_not_admitted_yet_was_not_preempted() -> None:
     job = reconciled(a_job().with_spec(queue="lab-queue").prepared())
     plan = reconcile(job.with_child(suspended_job(job.attempt_manifest(1))).seen())
 
-    assert plan.status.attempts[0].outcome == ""
+    assert plan.status.attempts[0].outcome is None
     assert condition_of(plan, "Running") == ("False", "WaitingForQueue")
 
 
@@ -192,5 +192,5 @@ def test_a_finished_job_whose_pods_are_not_seen_yet_is_looked_at_again_soon() ->
     job = a_job().running_attempt(1)
     plan = reconcile(replace(job, pods=()).with_child(finished_job(job.attempt_manifest(1), "Failed")).seen())
 
-    assert plan.status.attempts[0].outcome == ""
+    assert plan.status.attempts[0].outcome is None
     assert plan.requeue_after == 2

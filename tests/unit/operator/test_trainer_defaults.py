@@ -11,7 +11,11 @@ from posefleet_operator.settings import parse_settings
 from posefleet_operator.trainer_defaults import InvalidDefaults, TrainerDefaults, read_defaults, resolved
 from unit.operator.builders import JobBuilder, a_job
 
-STORE = {"endpoint": "https://minio.lab:9000", "credentialsSecret": "lab-store", "caSecret": "lab-ca"}
+STORE = {
+    "endpoint": "https://minio.lab:9000",
+    "credentialsSecretRef": {"name": "lab-store"},
+    "caSecretRef": {"name": "lab-ca"},
+}
 
 
 def without_storage(job: JobBuilder) -> PoseTrainingJob:
@@ -45,7 +49,11 @@ def test_a_job_without_storage_gets_the_clusters() -> None:
 def test_a_jobs_own_storage_is_taken_whole() -> None:
     storage = on(a_job(), storage=STORE).spec.storage
     assert storage is not None
-    assert (storage.endpoint, storage.credentials_secret, storage.ca_secret) == ("http://minio:9000", "lab-s3", "")
+    assert (storage.endpoint, storage.credentials_secret_ref, storage.ca_secret_ref) == (
+        "http://minio:9000",
+        "lab-s3",
+        "",
+    )
 
 
 def test_a_job_in_folders_gets_no_store_and_so_needs_no_secret() -> None:
@@ -77,7 +85,7 @@ def test_a_gpu_model_on_a_cluster_without_gpus_is_refused() -> None:
 
 def test_pod_templates_are_joined_and_the_jobs_entry_of_a_name_wins() -> None:
     job = a_job().with_spec(
-        podTemplate={
+        pod={
             "labels": {"team": "mouse"},
             "env": [{"name": "NCCL_DEBUG", "value": "INFO"}],
             "tolerations": [{"key": "gpu", "operator": "Exists"}, {"key": "night", "operator": "Exists"}],
@@ -88,7 +96,7 @@ def test_pod_templates_are_joined_and_the_jobs_entry_of_a_name_wins() -> None:
     )
     template = on(
         job,
-        podTemplate={
+        pod={
             "labels": {"team": "lab", "cost": "42"},
             "env": [{"name": "NCCL_DEBUG", "value": "WARN"}, {"name": "NCCL_SOCKET_IFNAME", "value": "eth0"}],
             "tolerations": [{"operator": "Exists", "key": "gpu"}],
@@ -100,7 +108,7 @@ def test_pod_templates_are_joined_and_the_jobs_entry_of_a_name_wins() -> None:
             "runtimeClassName": "nvidia",
             "affinity": {"nodeAffinity": {}},
         },
-    ).spec.pod_template.to_dict()
+    ).spec.pod.to_dict()
 
     assert template == {
         "labels": {"team": "mouse", "cost": "42"},
@@ -119,15 +127,15 @@ def test_pod_templates_are_joined_and_the_jobs_entry_of_a_name_wins() -> None:
 
 
 def test_a_field_given_empty_is_given() -> None:
-    job = a_job().with_spec(podTemplate={"priorityClassName": ""}, resources={"gpuModel": ""})
-    spec = on(job, podTemplate={"priorityClassName": "low"}, resources={"gpuModel": "T4"}).spec
-    assert (spec.pod_template.priority_class_name, spec.resources.gpu_model) == ("", "")
+    job = a_job().with_spec(pod={"priorityClassName": ""}, resources={"gpuModel": ""})
+    spec = on(job, pod={"priorityClassName": "low"}, resources={"gpuModel": "T4"}).spec
+    assert (spec.pod.priority_class_name, spec.resources.gpu_model) == ("", "")
 
 
 def test_more_than_a_pod_may_have_is_refused() -> None:
-    job = a_job().with_spec(podTemplate={"tolerations": [{"key": f"a{n}"} for n in range(20)]})
-    with pytest.raises(InvalidManifest, match=r"spec\.podTemplate\.tolerations: List should have at most 32 items"):
-        on(job, podTemplate={"tolerations": [{"key": f"b{n}"} for n in range(20)]})
+    job = a_job().with_spec(pod={"tolerations": [{"key": f"a{n}"} for n in range(20)]})
+    with pytest.raises(InvalidManifest, match=r"spec\.pod\.tolerations: List should have at most 32 items"):
+        on(job, pod={"tolerations": [{"key": f"b{n}"} for n in range(20)]})
 
 
 def test_what_is_resolved_is_what_a_trainer_that_knows_no_cluster_reads() -> None:
@@ -157,7 +165,7 @@ def test_an_empty_file_is_no_mistake(tmp_path: Path) -> None:
         ("store: {}", "store: no such key"),
         ("resources: {nodes: two}", "resources.nodes: Input should be a valid integer"),
         ("resources: {gpuModel: T4, gpusPerNode: 0}", "resources: to ask for a gpuModel set gpusPerNode"),
-        ("storage: {credentialsSecret: x}", "storage.endpoint: Field required"),
+        ("storage: {credentialsSecretRef: {name: x}}", "storage.endpoint: Field required"),
         ("[1, 2]", "must be a mapping, not list"),
         ("storage: {", "are not valid YAML"),
     ],

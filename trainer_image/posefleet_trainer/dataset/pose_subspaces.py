@@ -66,10 +66,11 @@ def fit_pose_spaces(spec: Spec, prepared: Prepared) -> PoseSpaces:
     points = label_points(training, len(prepared.keypoints))
     single, multi = spec.losses.pca_single_view, spec.losses.pca_multi_view
     single_space = multi_space = None
-    if single is not None:
+    if "pcaSingleView" in spec.losses.on:
         chosen = keypoint_numbers(single.keypoints, prepared.keypoints, "losses.pcaSingleView.keypoints")
-        single_space = fit_single_view(points, single.components, chosen or range(len(prepared.keypoints)))
-    if multi is not None:
+        kept = single.components or single.explained_variance_percent / 100
+        single_space = fit_single_view(points, kept, chosen or range(len(prepared.keypoints)))
+    if "pcaMultiView" in spec.losses.on:
         views = [keypoint_numbers(view, prepared.keypoints, "losses.pcaMultiView.views") for view in multi.views]
         multi_space = fit_multi_view(points, views, multi.components)
     return PoseSpaces(single_space, multi_space)
@@ -85,12 +86,13 @@ def label_points(frames: Sequence[LabelledFrame], keypoints: int) -> Floats:
     return points
 
 
-def fit_single_view(points: NDArray[np.floating], components: float, keypoints: Sequence[int]) -> PoseSubspace:
+def fit_single_view(points: NDArray[np.floating], components: int | float, keypoints: Sequence[int]) -> PoseSubspace:
     """Fit the subspace of whole poses.
 
     Args:
         points: (frame, keypoint, xy) in pixels, NaN where unlabelled.
-        components: below 1, the share of the labels' variance to explain; from 1 on, the number of components.
+        components: an int is the number of components to keep; a float is the share, from 0 to 1, of the labels'
+            variance that the kept ones explain.
         keypoints: the keypoints that a pose consists of.
 
     Raises:
@@ -124,7 +126,7 @@ def _vectors(points: NDArray[np.floating], keypoints: NDArray[np.int64]) -> Floa
 
 
 def _fit(
-    points: NDArray[np.floating], keypoints: NDArray[np.int64], components: float, loss: str, counted: str
+    points: NDArray[np.floating], keypoints: NDArray[np.int64], components: int | float, loss: str, counted: str
 ) -> PoseSubspace:
     vectors = _vectors(points, keypoints).reshape(-1, 2 * keypoints.shape[1])
     whole = vectors[~np.isnan(vectors).any(axis=1)]
@@ -137,25 +139,25 @@ def _fit(
     return PoseSubspace(keypoints, mean, kept, epsilon)
 
 
-def _check_counts(rows: int, coordinates: int, components: float, loss: str, counted: str) -> None:
+def _check_counts(rows: int, coordinates: int, components: int | float, loss: str, counted: str) -> None:
     if rows < coordinates:
         raise InvalidInput(
             f"losses.{loss} needs at least {coordinates} {counted} among the training frames, and there are {rows}; "
-            f"label more frames, leave out keypoints that are seldom labelled, or remove losses.{loss}"
+            f"label more frames, leave out keypoints that are seldom labelled, or set losses.{loss}.weight to 0"
         )
-    if components >= 1 and components >= coordinates:
+    if isinstance(components, int) and components >= coordinates:
         raise InvalidInput(
-            f"losses.{loss}.components is {components:g}, and a pose has {coordinates} coordinates, so that nothing "
+            f"losses.{loss}.components is {components}, and a pose has {coordinates} coordinates, so that nothing "
             "would be penalised; keep fewer components"
         )
 
 
-def _kept_components(singular: Floats, components: float) -> int:
+def _kept_components(singular: Floats, components: int | float) -> int:
     """Return how many components to keep: ``components`` itself, or enough to explain that share of the variance."""
-    if components >= 1:
-        return int(components)
+    if isinstance(components, int):
+        return components
     variance = singular**2
     total = variance.sum()
     if total == 0:
         return 1
-    return int(np.searchsorted(np.cumsum(variance) / total, components) + 1)
+    return min(len(variance), int(np.searchsorted(np.cumsum(variance) / total, components) + 1))

@@ -93,9 +93,7 @@ class Prepared(ApiModel):
 
 def wants_clips(spec: Spec) -> bool:
     """Return whether an unsupervised loss is on, so that training reads clips of unlabelled video."""
-    losses = spec.losses
-    unsupervised = (losses.temporal, losses.pca_single_view, losses.pca_multi_view, losses.unimodal)
-    return any(loss is not None for loss in unsupervised)
+    return bool(spec.losses.on)
 
 
 def keypoint_numbers(references: Sequence[str | int], names: Sequence[str], field: str) -> list[int]:

@@ -19,13 +19,13 @@ def split_frames(frames: Sequence[LabelledFrame], split: Split, seed: int) -> li
     """Return the set of each frame.
 
     The set depends on the path of the frame, the seed, and the number of labelled frames, not on the order of
-    ``frames``. Frames of the out-of-distribution labels file keep a set of their own. A share above 0 gives its set
+    ``frames``. Frames of the out-of-distribution labels file keep a set of their own. A percentage above 0 gives its set
     at least one frame, as long as one frame is left to train on; validation comes before test.
     """
     labelled = [place for place, frame in enumerate(frames) if frame.set == "labelled"]
     drawn = sorted(labelled, key=lambda place: _draw(frames[place].path, seed))
-    validation = _count(split.validation, len(labelled), len(labelled) - 1)
-    test = _count(split.test, len(labelled), len(labelled) - 1 - validation)
+    validation = _count(split.validation_percent, len(labelled), len(labelled) - 1)
+    test = _count(split.test_percent, len(labelled), len(labelled) - 1 - validation)
     sets: list[SetName] = ["outOfDistribution"] * len(frames)
     for rank, place in enumerate(drawn):
         sets[place] = "validation" if rank < validation else "test" if rank < validation + test else "train"
@@ -42,7 +42,7 @@ def _draw(path: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{path}".encode()).digest()
 
 
-def _count(share: float, frames: int, most: int) -> int:
-    """Return how many of ``frames`` frames a set with this share gets, at most ``most``."""
-    wanted = max(1, round(share * frames)) if share > 0 else 0
+def _count(percent: int, frames: int, most: int) -> int:
+    """Return how many of ``frames`` frames a set with this percentage gets, at most ``most``."""
+    wanted = max(1, round(percent * frames / 100)) if percent > 0 else 0
     return max(0, min(wanted, most))

@@ -44,7 +44,7 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
     progress, timeline, facts = ProgressTracker(attempt=0), Timeline(), FactsFile(_facts_path())
     try:
         job = read_job(job_file)
-        progress = ProgressTracker(attempt=(job.status.attempt if job.status else None) or 0)
+        progress = ProgressTracker(attempt=(job.status.current_attempt if job.status else None) or 0)
         if rank.local_index == 0:
             serve_telemetry(progress, os.environ.get(ENV_POD_IP) or "127.0.0.1", TRAINER_PORT)
         timeline.mark("start")

@@ -102,7 +102,7 @@ class ClipSampler:
             longest = max(frames_of_videos, default=0)
             raise InvalidInput(
                 f"no video of dataset.videos has {clip_length} frames (the longest has {longest}): "
-                "lower training.clipLength, add longer videos, or set losses: {}"
+                "lower training.clipLength, add longer videos, or set the weight of every loss of spec.losses to 0"
             )
 
     def clip(self, sample: int) -> ClipPlace:

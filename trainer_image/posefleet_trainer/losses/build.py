@@ -37,16 +37,16 @@ def unsupervised_losses(losses: Losses, spaces: PoseSpaces) -> dict[str, Weighte
         The losses by their names in the manifest.
     """
     built: dict[str, WeightedLoss] = {}
-    if losses.temporal:
+    if "temporal" in losses.on:
         weight = TemporalLoss.strength * losses.temporal.weight
         built["temporal"] = WeightedLoss(TemporalLoss(losses.temporal.epsilon_pixels), weight)
-    if losses.pca_single_view and spaces.single_view:
+    if "pcaSingleView" in losses.on and spaces.single_view:
         weight = SingleViewPcaLoss.strength * losses.pca_single_view.weight
         built["pcaSingleView"] = WeightedLoss(SingleViewPcaLoss(spaces.single_view), weight)
-    if losses.pca_multi_view and spaces.multi_view:
+    if "pcaMultiView" in losses.on and spaces.multi_view:
         weight = MultiViewPcaLoss.strength * losses.pca_multi_view.weight
         built["pcaMultiView"] = WeightedLoss(MultiViewPcaLoss(spaces.multi_view), weight)
-    if losses.unimodal:
+    if "unimodal" in losses.on:
         built["unimodal"] = WeightedLoss(UnimodalLoss(), UnimodalLoss.strength * losses.unimodal.weight)
     return built
 

@@ -139,7 +139,7 @@ def probe_space(directory: Path, limit_bytes: int, spec: Spec, prepared: Prepare
     if needed > free:
         raise PreflightFailed(
             f"the disk under {directory} has {free:,} bytes for the cache and {needed:,} are needed; free some on this "
-            "node, or keep pods off it by podTemplate.nodeSelector"
+            "node, or keep pods off it by pod.nodeSelector"
         )
     return SpaceFinding(free_bytes=free, limit_bytes=limit_bytes, needed_bytes=needed)
 

@@ -41,12 +41,11 @@ def _check_sizes(spec: Spec, prepared: Prepared) -> list[str]:
     if other is None:
         return []
     differ = f"{one} has {width}x{height} pixels and {other} {'{}x{}'.format(*sizes[other])}"
-    pca_losses = {"pcaSingleView": spec.losses.pca_single_view, "pcaMultiView": spec.losses.pca_multi_view}
-    chosen = " and ".join(f"losses.{name}" for name, loss in pca_losses.items() if loss is not None)
+    chosen = " and ".join(f"losses.{name}" for name in spec.losses.on if name.startswith("pca"))
     if chosen:
         raise InvalidInput(
             f"{differ}, and {chosen} would compare poses of both in pixels; scale the pictures (with their labels) and "
-            f"the videos to one size, leave out those of another size, or remove {chosen}"
+            f"the videos to one size, leave out those of another size, or set the weight of {chosen} to 0"
         )
     return [
         f"{differ}: each is scaled to model.imageSize by itself, so that the network may see one animal in two sizes"

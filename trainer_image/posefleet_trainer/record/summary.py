@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -47,7 +47,9 @@ class AttemptSummary(ApiModel):
     job: str
     namespace: str
     attempt: int
-    outcome: Annotated[AttemptOutcome, Field(description="Empty while it runs; the operator may know better.")] = ""
+    outcome: Annotated[
+        AttemptOutcome | Literal[""], Field(description="Empty while it runs; the operator may know better.")
+    ] = ""
     reason: str = ""
     message: str = ""
     exit_code: int | None = None

@@ -165,12 +165,12 @@ def _video_section(
     on_video = video_results(video_files.read_poses(predicted), predictions.spaces)
     with project_files.video(predicted.video) as (path, index):
         samples = sample_frames(path, index, on_video.poses, style, _SAMPLE_FRAMES)
-    temporal = spec.losses.temporal
+    epsilon_pixels = spec.losses.temporal.epsilon_pixels if "temporal" in spec.losses.on else None
     return VideoSection(
         predicted=predicted,
         link=f"../{quote(labelled_video_key(predicted))}" if spec.predict.labelled_video else None,
         frames=samples,
-        charts=error_charts(on_video, None if temporal is None else temporal.epsilon_pixels),
+        charts=error_charts(on_video, epsilon_pixels),
         traces=keypoint_traces(keypoints, colours, on_video.poses),
         table=keypoints_on_video(keypoints, colours, on_video),
         subspaces=[name for name, _ in subspaces(on_video)],
@@ -198,6 +198,6 @@ def manifest_of(job: PoseTrainingJob) -> str:
     """Return the job as YAML, without status and without the values of environment variables, which may be secrets."""
     manifest: dict[str, Any] = job.to_dict()
     manifest.pop("status", None)
-    for variable in manifest["spec"].get("podTemplate", {}).get("env", []):
+    for variable in manifest["spec"].get("pod", {}).get("env", []):
         variable.update({"value": "(left out)"} if variable.get("value") else {})
     return yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100)

@@ -34,7 +34,7 @@ def open_store(
     if scheme == "file":
         return FolderStore(Path("/" + unquote(rest).strip("/")))
     if storage is None:
-        raise InvalidInput(f"{uri} needs storage: add storage.endpoint and storage.credentialsSecret")
+        raise InvalidInput(f"{uri} needs storage: add storage.endpoint and storage.credentialsSecretRef")
     # The S3 client takes half a second to import, and a job on file:// URIs does not need it.
     from posefleet_trainer.store.s3 import S3Store
     from posefleet_trainer.store.s3_connection import S3Connection

@@ -9,7 +9,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from posefleet_trainer.errors import InvalidInput, StoreUnreachable, TrainerError
 from posefleet_trainer.store.s3_http import CertificateRefused, NoAnswer, SpeaksPlainHttp
 
-_CREDENTIALS = "the Secret that storage.credentialsSecret names"
+_CREDENTIALS = "the Secret that storage.credentialsSecretRef names"
 
 _REMEDIES = {
     "NoSuchBucket": "{uri}: the bucket {bucket} does not exist at {endpoint}; create it or correct the URI",
@@ -76,7 +76,7 @@ def explain(error: Exception, request: Request) -> TrainerError:
     if isinstance(error, CertificateRefused):
         return InvalidInput(
             f"{request.uri}: the certificate of {request.endpoint} is not trusted ({error}); put the store's "
-            "certificate authority as ca.crt into a Secret and name it in storage.caSecret"
+            "certificate authority as ca.crt into a Secret and name it in storage.caSecretRef"
         )
     if isinstance(error, SpeaksPlainHttp):
         return InvalidInput(

@@ -105,7 +105,7 @@ def _train_remaining_steps(
                     history=history,
                     measure=_measurement(network, data.validation, rank, module),
                     writer=writer,
-                    clock=CheckpointClock(60.0 * spec.checkpoint.every_minutes),
+                    clock=CheckpointClock(float(spec.checkpoint.interval_seconds)),
                     request=request,
                     reporter=reporter,
                 )

@@ -137,7 +137,7 @@ def test_a_store_that_is_away_neither_fails_nor_delays_the_end(bucket: Bucket, t
 
 
 def test_a_gang_that_is_struck_while_it_trains_leaves_what_it_knew(bucket: Bucket, tmp_path: Path):
-    project = TinyProject(training={"epochs": 2000}, checkpoint={"everyMinutes": 0.0005})
+    project = TinyProject(training={"epochs": 2000}, checkpoint={"intervalSeconds": 0})
     project.write(tmp_path)
     for path in (tmp_path / "project").rglob("*.*"):
         bucket.open("project").upload(path, str(path.relative_to(tmp_path / "project")))

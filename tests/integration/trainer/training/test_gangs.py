@@ -15,7 +15,7 @@ from posefleet_trainer.preparation.prepare import prepare
 from unit.trainer.training.tiny import TinyProject, context_of
 
 #: A checkpoint after almost every step.
-OFTEN: dict[str, Any] = {"training": {"epochs": 12}, "checkpoint": {"everyMinutes": 0.0005}}
+OFTEN: dict[str, Any] = {"training": {"epochs": 12}, "checkpoint": {"intervalSeconds": 0}}
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_ranks_that_are_killed_at_random_leave_the_weights_of_an_undisturbed_tra
 
 def test_sigterm_to_any_rank_stops_all_with_one_checkpoint_and_exit_75(root: Path):
     whole = train_undisturbed(root, "whole", 2)
-    seldom = {**OFTEN, "checkpoint": {"everyMinutes": 60.0}}
+    seldom = {**OFTEN, "checkpoint": {"intervalSeconds": 3600}}
     prepared(root, "stopped", **seldom)
 
     assert run_gang(root, "stopped", 2, Blow(1, 5, signal.SIGTERM), **seldom) == [ExitCode.PREEMPTED] * 2
@@ -74,7 +74,7 @@ def test_sigterm_to_any_rank_after_the_last_step_stops_all_with_the_model_and_ex
 
 
 def test_weights_that_the_loss_of_any_rank_has_spoilt_are_not_saved(root: Path):
-    seldom = {**OFTEN, "checkpoint": {"everyMinutes": 60.0}}
+    seldom = {**OFTEN, "checkpoint": {"intervalSeconds": 3600}}
     prepared(root, "spoilt", **seldom)
 
     assert run_gang(root, "spoilt", 2, SpoiltLoss(1, 5), **seldom) == [NonFiniteLoss.exit_code] * 2

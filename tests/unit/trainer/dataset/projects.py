@@ -71,6 +71,10 @@ class ProjectFolder:
         return self
 
 
+#: ``spec.losses`` that turn off the losses on clips.
+NO_LOSSES_ON_CLIPS = {"temporal": {"weight": 0}, "pcaSingleView": {"weight": 0}}
+
+
 def a_context(root: Path, name: str = "job", cache_bytes: int = 10**9, **spec: Any) -> Context:
     """A job on ``root``/project that writes to ``root``/out/``name`` and prepares in ``root``/prepared."""
     size = {"height": 64, "width": 96}
@@ -78,7 +82,7 @@ def a_context(root: Path, name: str = "job", cache_bytes: int = 10**9, **spec: A
         "dataset": {"uri": f"file://{root}/project/"},
         "output": {"uri": f"file://{root}/out/{name}/", "cacheUri": f"file://{root}/prepared/"},
         "model": {"backbone": "resnet18", "imageSize": size, "weights": "none"},
-        "losses": {"temporal": {}},
+        "losses": {"pcaSingleView": {"weight": 0}},
     }
     merged = {key: {**defaults.get(key, {}), **spec.get(key, {})} for key in {*defaults, *spec}}
     if "losses" in spec:

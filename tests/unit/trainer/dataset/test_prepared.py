@@ -4,7 +4,7 @@ import pytest
 
 from posefleet_trainer.dataset.prepared import Prepared, SourceFile, StoredFile, Video, keypoint_numbers, wants_clips
 from posefleet_trainer.errors import InvalidInput
-from unit.trainer.dataset.projects import a_context
+from unit.trainer.dataset.projects import NO_LOSSES_ON_CLIPS, a_context
 
 
 def test_names_and_numbers_mean_the_same():
@@ -24,11 +24,12 @@ def test_number_beyond_the_last_is_refused():
 @pytest.mark.parametrize(
     ("losses", "expected"),
     [
-        ({}, False),
-        ({"temporal": {}}, True),
-        ({"pcaSingleView": {}}, True),
-        ({"pcaMultiView": {"views": [["a"], ["b"]]}}, True),
-        ({"unimodal": {}}, True),
+        (NO_LOSSES_ON_CLIPS, False),
+        ({}, True),
+        ({**NO_LOSSES_ON_CLIPS, "temporal": {"weight": 1}}, True),
+        ({**NO_LOSSES_ON_CLIPS, "pcaSingleView": {"weight": 1}}, True),
+        ({**NO_LOSSES_ON_CLIPS, "pcaMultiView": {"views": [["a"], ["b"]]}}, True),
+        ({**NO_LOSSES_ON_CLIPS, "unimodal": {"weight": 1}}, True),
     ],
 )
 def test_any_unsupervised_loss_wants_clips(losses: dict[str, object], expected: bool, tmp_path: Path):

@@ -107,7 +107,7 @@ def test_labelled_frame_without_its_picture(folder: ProjectFolder, tmp_path: Pat
 def test_no_video_though_an_unsupervised_loss_asks_for_some(folder: ProjectFolder, tmp_path: Path):
     said = refusal(tmp_path, dataset={"videos": ["films/*.mp4"]})
     assert said.startswith("no file in s3://lab/project/ matches dataset.videos (films/*.mp4)")
-    assert said.endswith("write losses: {}")
+    assert said.endswith("or set the weight of losses.temporal and losses.pcaSingleView to 0")
 
 
 def test_pattern_of_predict_videos_without_a_match_is_a_warning(folder: ProjectFolder, tmp_path: Path):

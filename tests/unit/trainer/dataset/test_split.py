@@ -32,31 +32,31 @@ def test_split_depends_on_paths_and_seed_alone(count: int, new: int, seed: int, 
 @pytest.mark.parametrize(
     ("count", "validation", "test", "sizes"),
     [
-        (10, 0.2, 0.1, (7, 2, 1)),
-        (10, 0.1, 0.3, (6, 1, 3)),
-        # A share above 0 gives one frame, and training keeps one.
-        (10, 0.01, 0.01, (8, 1, 1)),
-        (3, 0.01, 0.01, (1, 1, 1)),
-        (2, 0.01, 0.01, (1, 1, 0)),
-        (1, 0.5, 0.4, (1, 0, 0)),
-        (2, 0.9, 0.09, (1, 1, 0)),
-        (4, 0.6, 0.39, (1, 2, 1)),
-        (5, 0.6, 0.39, (1, 3, 1)),
-        # A share of 0 gives none.
-        (10, 0.0, 0.0, (10, 0, 0)),
-        (10, 0.0, 0.3, (7, 0, 3)),
-        (10, 0.3, 0.0, (7, 3, 0)),
+        (10, 20, 10, (7, 2, 1)),
+        (10, 10, 30, (6, 1, 3)),
+        # A percentage above 0 gives one frame, and training keeps one.
+        (10, 1, 1, (8, 1, 1)),
+        (3, 1, 1, (1, 1, 1)),
+        (2, 1, 1, (1, 1, 0)),
+        (1, 50, 40, (1, 0, 0)),
+        (2, 90, 9, (1, 1, 0)),
+        (4, 60, 39, (1, 2, 1)),
+        (5, 60, 39, (1, 3, 1)),
+        # A percentage of 0 gives none.
+        (10, 0, 0, (10, 0, 0)),
+        (10, 0, 30, (7, 0, 3)),
+        (10, 30, 0, (7, 3, 0)),
     ],
 )
-def test_sets_have_these_sizes(count: int, validation: float, test: float, sizes: tuple[int, int, int]):
-    sets = Counter(split_frames(frames(count, new=1), Split(validation=validation, test=test), 0))
+def test_sets_have_these_sizes(count: int, validation: int, test: int, sizes: tuple[int, int, int]):
+    sets = Counter(split_frames(frames(count, new=1), Split(validation_percent=validation, test_percent=test), 0))
     assert (sets["train"], sets["validation"], sets["test"]) == sizes
     assert sets["outOfDistribution"] == 1
 
 
 def test_the_split_of_a_data_set_never_changes():
     """Attempts of one job, perhaps with different images, must agree on what is trained on."""
-    sets = split_frames(frames(8), Split(validation=0.25, test=0.25), seed=7)
+    sets = split_frames(frames(8), Split(validation_percent=25, test_percent=25), seed=7)
     assert [n for n in range(8) if sets[n] == "validation"] == [3, 5]
     assert [n for n in range(8) if sets[n] == "test"] == [6, 7]
 
@@ -70,13 +70,13 @@ def test_frames_of_a_set_are_those_that_the_split_names():
         assert paths
 
 
-@given(count=st.integers(1, 200), validation=st.floats(0, 0.6), test=st.floats(0, 0.39))
-def test_shares_are_kept_and_something_is_left_to_train_on(count: int, validation: float, test: float):
-    sets = Counter(split_frames(frames(count), Split(validation=validation, test=test), 0))
+@given(count=st.integers(1, 200), validation=st.integers(0, 60), test=st.integers(0, 39))
+def test_shares_are_kept_and_something_is_left_to_train_on(count: int, validation: int, test: int):
+    sets = Counter(split_frames(frames(count), Split(validation_percent=validation, test_percent=test), 0))
     assert sets["train"] >= 1
-    assert abs(sets["validation"] - validation * count) <= 1
+    assert abs(sets["validation"] - validation * count / 100) <= 1
     assert (sets["validation"] >= 1) == (validation > 0 and count > 1)
-    assert sets["test"] <= test * count + 1
+    assert sets["test"] <= test * count / 100 + 1
 
 
 def test_frames_out_of_distribution_are_a_set_of_their_own():

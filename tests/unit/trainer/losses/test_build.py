@@ -8,7 +8,11 @@ from posefleet_trainer.losses.build import BEGINS, FULL, annealed, unsupervised_
 
 
 def test_only_what_the_manifest_turns_on_is_built_with_its_weight():
-    losses = Losses(temporal=TemporalLoss(weight=2.0, epsilon_pixels=7.0), unimodal=UnimodalLoss())
+    losses = Losses(
+        temporal=TemporalLoss(weight=2.0, epsilon_pixels=7),
+        pca_single_view=SingleViewPcaLoss(weight=0.0),
+        unimodal=UnimodalLoss(weight=1.0),
+    )
 
     built = unsupervised_losses(losses, PoseSpaces(None, None))
 
@@ -46,13 +50,14 @@ def test_the_weights_of_all_losses_are_those_of_the_manifest_times_their_strengt
     assert built["pcaSingleView"].loss.epsilon_pixels == built["pcaMultiView"].loss.epsilon_pixels == 1.5
 
 
-def test_a_manifest_without_losses_builds_none():
+def test_a_manifest_that_turns_all_losses_off_builds_none():
+    off = Losses(temporal=TemporalLoss(weight=0.0), pca_single_view=SingleViewPcaLoss(weight=0.0))
     subspace = PoseSubspace(np.array([[0, 1]]), np.zeros(4), np.eye(4)[:2], 1.5)
-    assert unsupervised_losses(Losses(), PoseSpaces(subspace, subspace)) == {}
+    assert unsupervised_losses(off, PoseSpaces(subspace, subspace)) == {}
 
 
 def test_a_pca_loss_without_a_subspace_is_left_out():
-    losses = Losses(pca_single_view=SingleViewPcaLoss(), pca_multi_view=MultiViewPcaLoss(views=[[0], [1]]))
+    losses = Losses(temporal=TemporalLoss(weight=0.0), pca_multi_view=MultiViewPcaLoss(views=[[0], [1]]))
     assert unsupervised_losses(losses, PoseSpaces(None, None)) == {}
 
 

@@ -20,7 +20,9 @@ def test_no_video_as_long_as_a_clip(folder: ProjectFolder, tmp_path: Path):
 
 def test_fewer_labelled_rows_than_pca_needs(tmp_path: Path):
     ProjectFolder(tmp_path / "project").with_frames(4).with_video()
-    said = refusal(tmp_path, losses={"pcaSingleView": {}}, dataset={"split": {"validation": 0.25, "test": 0}})
+    said = refusal(
+        tmp_path, losses={"pcaSingleView": {}}, dataset={"split": {"validationPercent": 25, "testPercent": 0}}
+    )
     assert said.startswith(
         "losses.pcaSingleView needs at least 4 frames with all its keypoints labelled among the training frames, "
         "and there are 3; label more frames"
@@ -30,10 +32,11 @@ def test_fewer_labelled_rows_than_pca_needs(tmp_path: Path):
 @pytest.mark.parametrize("loss", ["pcaSingleView", "pcaMultiView"])
 def test_videos_of_another_size_than_the_frames_that_pca_was_fitted_on(loss: str, tmp_path: Path):
     ProjectFolder(tmp_path / "project").with_frames(6, size=(48, 64)).with_video()
-    losses = {loss: {"views": [["nose"], ["tail"]]} if loss == "pcaMultiView" else {}}
+    losses = {"pcaMultiView": {"views": [["nose"], ["tail"]]}} if loss == "pcaMultiView" else {}
+    losses = {"pcaSingleView": {"weight": float(loss == "pcaSingleView")}, **losses}
     said = refusal(tmp_path, losses=losses)
     assert said.startswith(f"labeled-data/img00.png has 64x48 pixels and videos/a.mp4 128x96, and losses.{loss} would")
-    assert said.endswith(f"leave out those of another size, or remove losses.{loss}")
+    assert said.endswith(f"leave out those of another size, or set the weight of losses.{loss} to 0")
 
 
 def test_frames_of_several_sizes_that_pca_would_be_fitted_on(folder: ProjectFolder, tmp_path: Path):

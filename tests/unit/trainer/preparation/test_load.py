@@ -11,7 +11,7 @@ from posefleet_trainer.preparation.load import fetch_training_files, load_prepar
 from posefleet_trainer.preparation.prepare import prepare
 from posefleet_trainer.telemetry.metrics import CACHE_HITS
 from posefleet_trainer.telemetry.progress import ProgressTracker
-from unit.trainer.dataset.projects import ProjectFolder, a_context
+from unit.trainer.dataset.projects import NO_LOSSES_ON_CLIPS, ProjectFolder, a_context
 from unit.trainer.video.recordings import Recording
 
 
@@ -55,7 +55,7 @@ def test_loading_before_preparing_says_so(folder: ProjectFolder, tmp_path: Path)
 def test_prepared_data_of_another_manifest_are_not_loaded(folder: ProjectFolder, tmp_path: Path):
     prepare(a_context(tmp_path))
     with pytest.raises(InvalidInput, match="belongs to another manifest"):
-        loaded(a_context(tmp_path, losses={}))
+        loaded(a_context(tmp_path, losses=NO_LOSSES_ON_CLIPS))
 
 
 def test_job_keeps_its_prepared_data_when_the_folder_changes(folder: ProjectFolder, tmp_path: Path):

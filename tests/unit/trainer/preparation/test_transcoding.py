@@ -10,7 +10,7 @@ from posefleet_trainer.preparation.prepare import prepare
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.video.decode import read_clip
 from posefleet_trainer.video.index import VideoIndex
-from unit.trainer.dataset.projects import ProjectFolder, a_context, refusal
+from unit.trainer.dataset.projects import NO_LOSSES_ON_CLIPS, ProjectFolder, a_context, refusal
 from unit.trainer.video.recordings import KINDS, Recording
 
 
@@ -70,7 +70,7 @@ def test_other_image_size_makes_other_proxies_of_the_same_frames(folder: Project
 
 
 def test_without_unsupervised_losses_no_proxy_is_made(folder: ProjectFolder, tmp_path: Path):
-    prepared = prepare(a_context(tmp_path, losses={}))
+    prepared = prepare(a_context(tmp_path, losses=NO_LOSSES_ON_CLIPS))
     assert prepared.clip_videos == []
     assert [video.proxy for video in prepared.predict_videos] == [None]
 

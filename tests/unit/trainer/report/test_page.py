@@ -109,7 +109,7 @@ def test_many_videos_do_not_make_a_huge_page(made):
 def test_the_present_attempt_completes_those_that_the_operator_knows(made):
     first = Attempt(number=1, start_time="2026-01-01T00:00:00Z", outcome="Preempted", end_step=70)
     second = Attempt(number=2, start_time="2026-01-01T01:00:00Z")
-    job = made.context.job.model_copy(update={"status": Status(attempt=2, attempts=[first, second])})
+    job = made.context.job.model_copy(update={"status": Status(current_attempt=2, attempts=[first, second])})
     report = made.context.progress.report().model_copy(update={"attempt": 2, "start_step": 64})
     shown = attempts_of(job, report)
     assert [attempt.number for attempt in shown] == [1, 2]
@@ -119,7 +119,7 @@ def test_the_present_attempt_completes_those_that_the_operator_knows(made):
 
 def test_the_manifest_is_shown_without_the_values_of_environment_variables(made):
     manifest = made.context.job.to_dict()
-    manifest["spec"]["podTemplate"] = {"env": [{"name": "TOKEN", "value": "hunter2"}]}
+    manifest["spec"]["pod"] = {"env": [{"name": "TOKEN", "value": "hunter2"}]}
     shown = manifest_of(parse_job(manifest))
     assert "TOKEN" in shown
     assert "hunter2" not in shown

@@ -42,7 +42,7 @@ def message(answer: Answer, kind: type[Exception] = InvalidInput) -> str:
     [
         (404, "NoSuchBucket", ["s3://lab/mouse/a.csv", "bucket lab does not exist", "create it"]),
         (404, "NoSuchKey", ["s3://lab/mouse/a.csv does not exist", "upload it"]),
-        (403, "AccessDenied", ["s3://lab/mouse/a.csv", "denied to read", "storage.credentialsSecret"]),
+        (403, "AccessDenied", ["s3://lab/mouse/a.csv", "denied to read", "storage.credentialsSecretRef"]),
         (403, "InvalidAccessKeyId", ["does not know the access key", "AWS_ACCESS_KEY_ID"]),
         (403, "SignatureDoesNotMatch", ["refused the signature", "AWS_SECRET_ACCESS_KEY"]),
         (400, "ExpiredToken", ["session token", "AWS_SESSION_TOKEN"]),
@@ -252,6 +252,6 @@ def test_wrong_certificate_is_refused_at_once_with_the_remedy(tmp_path: Path):
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
         store = a_store(f"https://127.0.0.1:{server.getsockname()[1]}", seconds=0.1)
-        with pytest.raises(InvalidInput, match=r"is not trusted .*storage\.caSecret"):
+        with pytest.raises(InvalidInput, match=r"is not trusted .*storage\.caSecretRef"):
             store.read("a")
         thread.join(5)

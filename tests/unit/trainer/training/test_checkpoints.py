@@ -130,5 +130,5 @@ def test_the_start_of_a_training_changes_its_fingerprint():
 
 
 def test_the_interval_of_checkpoints_does_not_change_the_fingerprint():
-    seldom = a_spec(checkpoint={"everyMinutes": 60})
+    seldom = a_spec(checkpoint={"intervalSeconds": 3600})
     assert training_fingerprint(seldom, PREPARED) == training_fingerprint(a_spec(), PREPARED)

@@ -26,7 +26,13 @@ class TinyProject:
     labelled: int = 14
     video_frames: int = 40
     training: dict[str, Any] = field(default_factory=dict)
-    losses: dict[str, Any] = field(default_factory=lambda: {"temporal": {"epsilonPixels": 2}, "unimodal": {}})
+    losses: dict[str, Any] = field(
+        default_factory=lambda: {
+            "temporal": {"epsilonPixels": 2},
+            "pcaSingleView": {"weight": 0},
+            "unimodal": {"weight": 1},
+        }
+    )
     checkpoint: dict[str, Any] = field(default_factory=dict)
 
     def write(self, root: Path) -> Path:
