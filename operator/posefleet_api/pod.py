@@ -360,5 +360,5 @@ class PodOptions(ApiModel):
     """Name of the pods' runtime class. It is often nvidia where NVIDIA's container runtime is not the default."""
 
     def part(self, name: str) -> Any:
-        """Return a field as a plain value for a pod spec, or None if it is empty."""
-        return self.to_dict().get(name) or None
+        """Return a field as a plain value for a pod spec, without its defaults, or None if it is empty."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True).get(name)

@@ -195,7 +195,7 @@ DEADLINE_EXCEEDED = Reason(
 
 NOT_STARTED = Reason("NotStarted", "The job has not come this far yet.")
 IN_PROGRESS = Reason("InProgress", "The job has not finished.")
-NOT_SUSPENDED = Reason("NotSuspended", "spec.suspend is false.")
+NOT_SUSPENDED = Reason("NotSuspended", "The field spec.suspend is false.")
 UP_TO_DATE = Reason("UpToDate", "What runs of the job follows the manifest as it is now.")
 PREPARING = Reason("Preparing", "The data are being checked and prepared.")
 PREPARED = Reason("Prepared", "The data are prepared.")

@@ -34,7 +34,7 @@ def suspend(seen: Observation, plan: Plan) -> None:
 def _resume(plan: Plan) -> None:
     """Report that the job goes on, unless its gang is still ending, whose outcome depends on the condition."""
     condition = find_condition(plan.status.conditions, "Suspended")
-    if condition is None or condition.reason == reasons.RESUMED.name:
+    if condition is None or condition.reason in {reasons.RESUMED.name, reasons.NOT_SUSPENDED.name}:
         return
     if condition.reason == reasons.SUSPENDING.name and running_attempt(plan.status) is not None:
         return

@@ -61,7 +61,8 @@ def test_the_next_attempt_gets_the_new_defaults() -> None:
     world.settle()
     world.restart_operator(resources={"nodes": 3})
     world.end_all(1)
-    world.settle(1)
+    world.settle()
+    world.settle(2)
 
     assert world.objects["Job", "reaching-a2"]["spec"]["completions"] == 3
     assert spec_for_trainer(world, "reaching-a2")["resources"]["nodes"] == 3
@@ -110,7 +111,8 @@ def test_a_job_whose_store_the_cluster_forgets_runs_on_and_starts_nothing_new() 
     assert world.settle(10).phase == "Running"
 
     world.end_all(1)
-    status = world.settle(1)
+    world.settle()
+    status = world.settle(2)
     running = find_condition(status.conditions, "Running")
     assert running is not None
     assert (running.reason, len(status.attempts)) == ("Incomplete", 1)

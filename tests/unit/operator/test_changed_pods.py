@@ -18,7 +18,7 @@ def with_waiting_gang(**defaults: Any) -> World:
     world.run_pods()
     world.end_all(0)
     world.settle()
-    assert world.status.phase == "Queued"
+    assert world.status.phase == "Starting"
     return world
 
 
@@ -45,7 +45,7 @@ def test_a_gang_that_waits_is_replaced_at_once_and_for_nothing_when_its_author_c
 
     first, second = world.status.attempts
     assert (first.outcome, first.reason) == ("Preempted", "Replaced")
-    assert (second.number, second.outcome) == (2, "")
+    assert (second.number, second.outcome) == (2, None)
     assert world.status.failed_attempts == 0
     assert world.most_gangs == 1
     assert ("Job", "reaching-a1") not in world.objects
@@ -57,7 +57,7 @@ def test_a_gang_of_which_some_pods_run_follows_too() -> None:
     world.pods["reaching-a1-1"]["status"]["phase"] = "Unschedulable"  # it alone is passed over by the kubelets
     world.run_pods()
     world.settle()
-    assert world.status.phase == "Queued"
+    assert world.status.phase == "Starting"
 
     world.edit(resources={"nodes": 1})
     world.settle()

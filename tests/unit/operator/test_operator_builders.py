@@ -191,12 +191,12 @@ def test_a_private_authority_is_mounted_beside_the_job() -> None:
 
 def test_the_pod_template_is_added_and_cannot_take_away_what_a_trainer_needs() -> None:
     template = {
-        "labels": {"team": "neuro", "posefleet.io/job": "other"},
+        "labels": {"team": "neuro", "app.kubernetes.io/name": "other"},
         "annotations": {"note": "x"},
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"operator": "Exists"}],
         "env": [{"name": "NCCL_DEBUG", "value": "INFO"}],
-        "volumes": [{"name": "data", "hostPath": {"path": "/data"}}],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "lab"}}],
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
         "serviceAccountName": "trainer",
         "priorityClassName": "low",
@@ -207,7 +207,7 @@ def test_the_pod_template_is_added_and_cannot_take_away_what_a_trainer_needs() -
     metadata, pod = manifest["spec"]["template"]["metadata"], pod_of(manifest)
 
     assert metadata["labels"]["team"] == "neuro"
-    assert metadata["labels"]["posefleet.io/job"] == "reaching"
+    assert metadata["labels"]["app.kubernetes.io/name"] == "posefleet"
     assert pod["nodeSelector"] == {"disk": "ssd", "nvidia.com/gpu.product": "T4"}
     assert pod["tolerations"] == [{"operator": "Exists"}]
     assert environment_of(manifest)["NCCL_DEBUG"] == "INFO"

@@ -17,6 +17,7 @@ from posefleet_operator.plan import Plan
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.telemetry.metrics import Metrics
 from unit.operator.builders import NOW, SETTINGS, JobBuilder, a_job, a_report
+from unit.operator.plans import message_of
 
 KEY = ("lab", "reaching")
 
@@ -95,7 +96,7 @@ async def test_a_refusal_is_shown_in_the_next_status() -> None:
 
     _, plan, _ = recorder.done[1]
     assert plan.apply == []
-    assert "quota" in plan.status.conditions[-1].message
+    assert "quota" in message_of(plan, "Running")
 
 
 async def test_the_task_of_a_deleted_job_ends() -> None:

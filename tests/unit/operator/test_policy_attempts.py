@@ -25,7 +25,7 @@ def attempts(*outcomes: str, reason: str = "", steps: int = 9) -> list[Attempt]:
 
 
 def test_failures_and_stalls_count_and_nothing_else_does() -> None:
-    outcomes = ("Failed", "Stalled", "Preempted", "Succeeded", "InvalidInput", "DeadlineExceeded", "")
+    outcomes = ("Failed", "Stalled", "Preempted", "Succeeded", "InvalidInput", "DeadlineExceeded", None)
     assert [counts_against_budget(attempt) for attempt in attempts(*outcomes)] == [
         True,
         True,

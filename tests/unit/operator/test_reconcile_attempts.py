@@ -16,14 +16,14 @@ def test_the_first_attempt_follows_preparation() -> None:
     assert plan.status.current_attempt == 1
     assert plan.status.attempts[0].gpus == 8
     assert plan.status.attempts[0].logs == "s3://lab-results/reaching/attempts/1/"
-    assert plan.status.phase == "Queued"
+    assert plan.status.phase == "Starting"
     assert reasons(plan) == ["AttemptStarted"]
 
 
 def test_an_attempt_runs_when_all_its_pods_run() -> None:
     job = reconciled(a_job().with_gpus(1, nodes=2).prepared())
     job = job.with_child(job.attempt_manifest(1)).with_pod(a_pod(job, 1, 0).running().manifest)
-    assert reconcile(job.seen()).status.phase == "Queued"
+    assert reconcile(job.seen()).status.phase == "Starting"
 
     plan = reconcile(job.with_pod(a_pod(job, 1, 1).running().manifest).seen())
     assert plan.status.phase == "Running"
@@ -37,7 +37,16 @@ def test_a_running_job_shows_what_rank_0_says() -> None:
     assert plan.status.progress is not None
     assert plan.status.progress.display == "train 42%"
     assert plan.status.progress.eta == "2m10s"
-    assert (plan.status.attempts[-1].start_step, plan.status.attempts[-1].end_step) == (30, 42)
+    assert plan.status.attempts[-1].start_step == 30
+    assert plan.status.progress.step == 42
+
+
+def test_the_last_step_of_an_attempt_is_recorded_when_it_ends() -> None:
+    job = reconciled(a_job().running_attempt(2).saying(a_report(2, 42, start_step=30)))
+    assert job.status.attempts[-1].end_step is None
+
+    ended = reconcile(job.with_pod(a_pod(job, 2).ended(1).manifest).without_children().seen()).status
+    assert (ended.attempts[-1].start_step, ended.attempts[-1].end_step) == (30, 42)
 
 
 def test_a_report_of_a_former_attempt_is_not_believed() -> None:

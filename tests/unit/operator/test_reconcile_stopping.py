@@ -62,7 +62,7 @@ def test_silence_is_told_but_ends_nothing() -> None:
     job = replace(a_job().with_policy(stallSeconds=60).running_attempt(1, started=300), polled_since=ago(61))
     plan = reconcile(job.seen())
 
-    assert (plan.status.attempts[0].outcome, plan.status.phase) == ("", "Running")
+    assert (plan.status.attempts[0].outcome, plan.status.phase) == (None, "Running")
     assert condition_of(plan, "Running") == ("True", "ProgressUnknown")
     assert "port 9400 of pod reaching-a1-0-x (10.0.0.9)" in message_of(plan, "Running")
     assert [(event.reason.severity, event.reason.name) for event in plan.events] == [("Warning", "ProgressUnknown")]
@@ -161,10 +161,11 @@ def test_a_resume_while_the_gang_still_ends_does_not_hide_why_it_ended() -> None
     assert message_of(plan, "Suspended") == "spec.suspend is false"
 
 
-def test_a_job_that_was_never_suspended_has_no_such_condition() -> None:
+def test_a_job_that_was_never_suspended_says_so() -> None:
     plan = reconcile(a_job().running_attempt(1).seen())
 
-    assert find_condition(plan.status.conditions, "Suspended") is None
+    assert condition_of(plan, "Suspended") == ("False", "NotSuspended")
+    assert "Resumed" not in reasons(plan)
 
 
 def test_a_resume_is_reported_once() -> None:

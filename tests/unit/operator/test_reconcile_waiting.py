@@ -62,7 +62,7 @@ def test_pods_of_an_earlier_admission_have_no_part_in_the_present_one() -> None:
     gone = ChildPod.read({**taken.manifest, "metadata": {**taken.manifest["metadata"], **old}}).tombstone()
 
     waits = job.with_child(admitted).with_pod(a_pod(job, 1, 0).running().manifest).seen()
-    assert reconcile(replace(waits, pods=(*waits.pods, gone))).status.phase == "Queued"
+    assert reconcile(replace(waits, pods=(*waits.pods, gone))).status.phase == "Starting"
 
     running = [a_pod(job, 1, rank).running().manifest for rank in (0, 1)]
     job = reconciled(job.with_child(admitted).with_pod(running[0]).with_pod(running[1]))
@@ -84,7 +84,7 @@ def test_pods_that_cannot_start_are_explained_and_do_not_fail_the_job() -> None:
         (a_pod(job).waiting("CreateContainerConfigError", 'secret "lab-s3" not found'), 'secret "lab-s3" not found'),
     ):
         plan = reconcile(job.with_pod(pod.manifest).seen())
-        assert plan.status.phase == "Queued"
+        assert plan.status.phase == "Starting"
         assert word in message_of(plan, "Running")
         assert [event.reason.severity for event in plan.events] == ["Warning"]
 

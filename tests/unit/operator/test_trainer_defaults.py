@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, parse_job
+from posefleet_api.pod import LocalReference
 from posefleet_operator.main import main
 from posefleet_operator.settings import parse_settings
 from posefleet_operator.trainer_defaults import InvalidDefaults, TrainerDefaults, read_defaults, resolved
@@ -51,8 +52,8 @@ def test_a_jobs_own_storage_is_taken_whole() -> None:
     assert storage is not None
     assert (storage.endpoint, storage.credentials_secret_ref, storage.ca_secret_ref) == (
         "http://minio:9000",
-        "lab-s3",
-        "",
+        LocalReference(name="lab-s3"),
+        None,
     )
 
 
@@ -89,7 +90,7 @@ def test_pod_templates_are_joined_and_the_jobs_entry_of_a_name_wins() -> None:
             "labels": {"team": "mouse"},
             "env": [{"name": "NCCL_DEBUG", "value": "INFO"}],
             "tolerations": [{"key": "gpu", "operator": "Exists"}, {"key": "night", "operator": "Exists"}],
-            "volumes": [{"name": "data", "hostPath": {"path": "/mine"}}],
+            "volumes": [{"name": "data", "nfs": {"server": "nas", "path": "/mine", "readOnly": False}}],
             "imagePullSecrets": [{"name": "own"}],
             "priorityClassName": "high",
         }
@@ -106,7 +107,7 @@ def test_pod_templates_are_joined_and_the_jobs_entry_of_a_name_wins() -> None:
             "priorityClassName": "low",
             "serviceAccountName": "trainer",
             "runtimeClassName": "nvidia",
-            "affinity": {"nodeAffinity": {}},
+            "nodeAffinity": [{"key": "disk", "operator": "In", "values": ["ssd"]}],
         },
     ).spec.pod.to_dict()
 
@@ -116,14 +117,26 @@ def test_pod_templates_are_joined_and_the_jobs_entry_of_a_name_wins() -> None:
         "nodeSelector": {},
         "env": [{"name": "NCCL_SOCKET_IFNAME", "value": "eth0"}, {"name": "NCCL_DEBUG", "value": "INFO"}],
         "tolerations": [{"key": "gpu", "operator": "Exists"}, {"key": "night", "operator": "Exists"}],
-        "volumes": [{"name": "cuda", "emptyDir": {}}, {"name": "data", "hostPath": {"path": "/mine"}}],
-        "volumeMounts": [{"name": "cuda", "mountPath": "/cuda"}],
+        "volumes": [
+            {"name": "cuda", "emptyDir": {}},
+            {"name": "data", "nfs": {"server": "nas", "path": "/mine", "readOnly": False}},
+        ],
+        "volumeMounts": [{"name": "cuda", "mountPath": "/cuda", "subPath": "", "readOnly": False}],
         "imagePullSecrets": [{"name": "registry"}, {"name": "own"}],
         "priorityClassName": "high",
         "serviceAccountName": "trainer",
         "runtimeClassName": "nvidia",
-        "affinity": {"nodeAffinity": {}},
+        "nodeAffinity": [{"key": "disk", "operator": "In", "values": ["ssd"]}],
     }
+
+
+def test_folders_of_nodes_are_mounted_only_where_the_administrator_allows_it() -> None:
+    job = a_job().with_spec(pod={"volumes": [{"name": "data", "hostPath": {"path": "/mine"}}]})
+    with pytest.raises(InvalidManifest, match=r"spec\.pod\.volumes\.0\.hostPath: .*trainer\.allowHostPath"):
+        on(job)
+    assert on(job, allowHostPath=True).spec.pod.volumes[0].host_path is not None
+    mine = {"volumes": [{"name": "cuda", "hostPath": {"path": "/usr/lib/cuda"}}]}
+    assert on(a_job(), pod=mine).spec.pod.volumes[0].host_path is not None
 
 
 def test_a_field_given_empty_is_given() -> None:
@@ -133,9 +146,9 @@ def test_a_field_given_empty_is_given() -> None:
 
 
 def test_more_than_a_pod_may_have_is_refused() -> None:
-    job = a_job().with_spec(pod={"tolerations": [{"key": f"a{n}"} for n in range(20)]})
+    job = a_job().with_spec(pod={"tolerations": [{"key": f"a{n}", "operator": "Exists"} for n in range(20)]})
     with pytest.raises(InvalidManifest, match=r"spec\.pod\.tolerations: List should have at most 32 items"):
-        on(job, pod={"tolerations": [{"key": f"b{n}"} for n in range(20)]})
+        on(job, pod={"tolerations": [{"key": f"b{n}", "operator": "Exists"} for n in range(20)]})
 
 
 def test_what_is_resolved_is_what_a_trainer_that_knows_no_cluster_reads() -> None:
