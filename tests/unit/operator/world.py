@@ -145,10 +145,10 @@ class World:
                 self.end_pod(name, 75)
         for name, pod in list(self.pods.items()):
             if "deletionTimestamp" in pod["metadata"]:
-                self.cache.pods.apply("DELETED", self.pods.pop(name))
+                self._tell("pods", "DELETED", self.pods.pop(name))
         for key, manifest in list(self.objects.items()):
             if "deletionTimestamp" in manifest["metadata"]:
-                self.cache.child_jobs.apply("DELETED", self._stored(self.objects.pop(key)))
+                self._tell("child_jobs", "DELETED", self._stored(self.objects.pop(key)))
 
     def delete_job_of_attempt(self, number: int) -> None:
         """Somebody deletes the Job of an attempt."""
@@ -163,6 +163,10 @@ class World:
             now=self.now, settings=self.settings, report=self.report, polled_since=NOW,
             advanced_at=from_timestamp(self.report.last_step_time) if self.report is not None else None,
         )  # fmt: skip
+
+    def _tell(self, kind: str, event: str, manifest: Manifest) -> None:
+        """A watch tells the operator of a change that it has not made itself."""
+        getattr(self.cache, kind).apply(event, manifest)
 
     def _write(self) -> None:
         if self.writes_left <= 0:
@@ -194,11 +198,11 @@ class World:
             del self.objects[kind, name]
             return
         self.objects[kind, name] = self._marked(manifest)
-        self.cache.child_jobs.apply("MODIFIED", self.objects[kind, name])
+        self._tell("child_jobs", "MODIFIED", self.objects[kind, name])
         for pod_name, pod in list(self.pods.items()):
             if pod_name.startswith(f"{name}-"):
                 self.pods[pod_name] = self._marked(pod)
-                self.cache.pods.apply("MODIFIED", self.pods[pod_name])
+                self._tell("pods", "MODIFIED", self.pods[pod_name])
 
     def _marked(self, manifest: Manifest) -> Manifest:
         return self._stored(
@@ -228,7 +232,7 @@ class World:
     def _finish(self, name: str, job: Manifest, condition: str, pods: int) -> None:
         ending = {"type": condition, "status": "True", "lastTransitionTime": to_timestamp(self.now)}
         self.objects["Job", name] = self._stored({**job, "status": {"conditions": [ending], "failed": pods}})
-        self.cache.child_jobs.apply("MODIFIED", self.objects["Job", name])
+        self._tell("child_jobs", "MODIFIED", self.objects["Job", name])
 
     def _create_pods(self, name: str, job: Manifest) -> None:
         for rank in range(job["spec"]["completions"]):
@@ -246,7 +250,7 @@ class World:
     def _set_pod(self, pod: Manifest, **status: Any) -> None:
         name = pod["metadata"]["name"]
         self.pods[name] = self._stored({**pod, "status": {**pod["status"], **status}})
-        self.cache.pods.apply("MODIFIED", self.pods[name])
+        self._tell("pods", "MODIFIED", self.pods[name])
 
     def _stored(self, manifest: Manifest) -> Manifest:
         self.version += 1
