@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posefleet_trainer.dataset.project import matches, select_paths
+from posefleet_trainer.dataset.project import matches, select_paths, wants_clips
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.preparation.prepare import prepare
 from unit.trainer.dataset.projects import ProjectFolder, a_context, refusal
@@ -102,6 +102,20 @@ def test_labelled_frame_without_its_picture(folder: ProjectFolder, tmp_path: Pat
         "CollectedData.csv row 7: labeled-data/img03.png does not exist in s3://lab/project/ (and 1 more rows); "
         "upload it or remove the row"
     )
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ({}, False),
+        ({"temporal": {}}, True),
+        ({"pcaSingleView": {}}, True),
+        ({"pcaMultiView": {"views": [["a"], ["b"]]}}, True),
+        ({"unimodal": {}}, True),
+    ],
+)
+def test_any_unsupervised_loss_wants_clips(losses: dict[str, object], expected: bool, tmp_path: Path):
+    assert wants_clips(a_context(tmp_path, losses=losses).job.spec) is expected
 
 
 def test_no_video_though_an_unsupervised_loss_asks_for_some(folder: ProjectFolder, tmp_path: Path):
