@@ -1,5 +1,7 @@
 """The space of the cache: which files are evicted for others, and how much is in use."""
 
+import contextlib
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,6 +59,20 @@ def test_a_released_file_may_be_evicted_and_one_fetched_twice_is_in_use_until_bo
     with pytest.raises(CacheFull):
         fetch(cache, store, "c.bin")
     cache.release(path)
+    assert fetch(cache, store, "c.bin").read_bytes() == b"c" * 100
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("error", [None, ValueError("damaged")])
+def test_a_file_is_in_use_until_its_block_ends(cache: NodeCache, store: CountingStore, error: ValueError | None):
+    fetch(cache, store, "a.bin")
+    digest = hashlib.sha256(b"b" * 100).hexdigest()
+    with contextlib.suppress(ValueError), cache.using(store, "b.bin", 100, digest) as path:
+        assert path.read_bytes() == b"b" * 100
+        with pytest.raises(CacheFull):
+            fetch(cache, store, "c.bin")
+        if error:
+            raise error
     assert fetch(cache, store, "c.bin").read_bytes() == b"c" * 100
     assert not path.exists()
 
