@@ -224,6 +224,23 @@ def test_the_later_use_of_a_file_under_two_names_counts_and_both_are_evicted(
     assert (path.exists(), part.exists()) == (False, False)
 
 
+def test_a_file_that_is_removed_while_it_is_evicted_is_not_missed(
+    cache: NodeCache, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+):
+    use_in_order(cache, store, "a.bin", "b.bin")
+    found = Path.glob
+
+    def removing(folder: Path, pattern: str) -> list[Path]:
+        paths = list(found(folder, pattern))
+        for path in paths:
+            path.unlink()
+        return paths
+
+    monkeypatch.setattr(Path, "glob", removing)
+    assert fetch(cache, store, "c.bin").read_bytes() == b"c" * 100
+    assert counted(CACHE_BYTES) == 200
+
+
 def test_files_are_listed_again_when_one_is_renamed_meanwhile(
     cache: NodeCache, store: CountingStore, monkeypatch: pytest.MonkeyPatch
 ):
