@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -11,6 +11,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     JsonValue,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic.alias_generators import to_camel, to_snake
@@ -37,11 +38,14 @@ class ApiModel(BaseModel):
         use_attribute_docstrings=True,
     )
 
+    #: Integers that a CEL rule of the model computes with. The API server refuses ``1.0`` in them.
+    computed_with: ClassVar[frozenset[str]] = frozenset()
+
     @field_validator("*", mode="before")
     @classmethod
-    def _whole(cls, value: object) -> object:
+    def _whole(cls, value: object, info: ValidationInfo) -> object:
         """Accept ``1.0`` as an integer, since the API server stores it as ``1``."""
-        return int(value) if isinstance(value, float) and value.is_integer() else value
+        return value if info.field_name in cls.computed_with else _as_integers(value)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as a part of a Kubernetes object: camelCase, without fields that are None."""
@@ -57,6 +61,12 @@ class ApiModel(BaseModel):
         It does not change when a later version adds fields with defaults.
         """
         return self.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True)
+
+
+def _as_integers(value: object) -> object:
+    if isinstance(value, list):
+        return [_as_integers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def rules(*pairs: tuple[str, str]) -> dict[str, Any]:

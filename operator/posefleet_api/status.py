@@ -22,6 +22,8 @@ Stage = Literal["prepare", "train", "predict", "report"]
 AttemptOutcome = Literal["Succeeded", "Preempted", "InvalidInput", "Failed", "Stalled", "DeadlineExceeded"]
 #: The status lists this many of the newest attempts, and counts the others.
 MAX_ATTEMPTS: Final = 20
+#: The status lists this many labelled videos. All of them are in the output.
+MAX_LABELLED_VIDEOS: Final = 128
 
 #: A number that the API server, JSON and a graph can all represent exactly.
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -138,8 +140,8 @@ class Artifacts(ApiModel):
     """URI of the folder with the predictions."""
     model: ResultUri | None = None
     """URI of the trained weights."""
-    labelled_videos: Annotated[list[ResultUri], Field(max_length=128)] = []
-    """URIs of the videos with keypoints drawn in."""
+    labelled_videos: Annotated[list[ResultUri], Field(max_length=MAX_LABELLED_VIDEOS)] = []
+    """URIs of videos with keypoints drawn in. Of more than 128 videos, only the first are listed."""
 
 
 class Preparation(ApiModel):
@@ -174,9 +176,9 @@ class Status(ApiModel):
     observed_generation: int = 0
     """Most recent generation of the spec that the operator has seen."""
     phase: Word = "Pending"
-    """Summary of where the job is in its life: Pending, Preparing, Queued (Kueue has not admitted it yet), Starting (not
-    all pods run yet), Running, BackingOff (before the next attempt), Suspended, Succeeded or Failed. Programs should
-    read the conditions."""
+    """Summary of where the job is in its life: Pending, Preparing, Queued (Kueue has not admitted it yet), Starting
+    (not all pods run yet), Running, BackingOff (before the next attempt), Suspended, Succeeded or Failed. Programs
+    should read the conditions."""
     conditions: Annotated[list[Condition], Field(max_length=16), UniqueBy("type")] = []
     """Conditions of the job. Finished becomes True however the job ends, and then Succeeded or Failed is True as well.
     UpToDate is False while a running attempt was started before the latest change of the spec."""

@@ -179,8 +179,8 @@ def _select_videos(
     if needs_clips and not clips:
         raise InvalidInput(
             f"no file in {store.uri} matches dataset.videos ({', '.join(spec.dataset.videos) or 'empty'}), and the "
-            "unsupervised losses need videos; upload some, correct dataset.videos, or set the weight of losses.temporal and "
-            "losses.pcaSingleView to 0"
+            "unsupervised losses need videos; upload some, correct dataset.videos, or set the weight of "
+            "losses.temporal and losses.pcaSingleView to 0"
         )
     missing = [("dataset.videos", pattern) for pattern in unmatched]
     missing += [("predict.videos", pattern) for pattern in unmatched_predicted]
