@@ -27,7 +27,7 @@ MAX_LABELLED_VIDEOS: Final = 128
 
 #: A number that the API server, JSON and a graph can all represent exactly.
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Number = Annotated[float, Field(strict=False)]
+Number = float
 Text = Annotated[str, Field(max_length=1024)]
 ResultUri = Annotated[str, Field(max_length=2048)]
 Word = Annotated[
@@ -35,13 +35,13 @@ Word = Annotated[
     StringConstraints(max_length=128),
     Matches("[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", "must be one CamelCase word"),
 ]
+#: A time of RFC 3339. With the format date-time instead, the API server would accept an empty list as a time.
 Timestamp = Annotated[
     str,
     Field(
         max_length=40,
         pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
         r"(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$",
-        json_schema_extra={"format": "date-time"},
     ),
 ]
 
