@@ -108,8 +108,8 @@ class Matches:
 
 
 @dataclass(frozen=True)
-class KeysMatch:
-    """A pattern for the keys of a map. The map must have a ``max_length``, which bounds the cost of the CEL rule."""
+class DoesNotMatch:
+    """A pattern that a text may not match. It is checked as ``Matches`` is."""
 
     pattern: str
     message: str
@@ -117,8 +117,8 @@ class KeysMatch:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         compiled = re.compile(self.pattern, re.ASCII)
 
-        def check(value: dict[str, Any]) -> dict[str, Any]:
-            if not all(compiled.fullmatch(key) for key in value):
+        def check(value: str) -> str:
+            if compiled.fullmatch(value):
                 raise ValueError(self.message)
             return value
 
@@ -126,7 +126,33 @@ class KeysMatch:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         result = handler(schema)
-        rule = f"self.all(key, key.matches({_cel_pattern(self.pattern)}))"
+        rule = f"!self.matches({_cel_pattern(self.pattern)})"
+        result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
+        return result
+
+
+@dataclass(frozen=True)
+class KeysMatch:
+    """A pattern for the keys of a map. The map must have a ``max_length``, which bounds the cost of the CEL rule."""
+
+    pattern: str
+    message: str
+    #: Greatest length of a key.
+    longest: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        compiled = re.compile(self.pattern, re.ASCII)
+
+        def check(value: dict[str, Any]) -> dict[str, Any]:
+            if not all(len(key) <= self.longest and compiled.fullmatch(key) for key in value):
+                raise ValueError(self.message)
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        result = handler(schema)
+        rule = f"self.all(key, size(key) <= {self.longest} && key.matches({_cel_pattern(self.pattern)}))"
         result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
         return result
 
