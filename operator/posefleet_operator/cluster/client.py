@@ -1,6 +1,7 @@
 """The client of the Kubernetes API: the kinds that the operator uses, requests, and errors.
 
-Objects are plain dicts. The connections are those of ``kubernetes.aio``.
+Objects are plain dicts. Credentials and certificates are those of ``kubernetes.aio``, whose own requests write text
+in a form that the API server does not always accept; see ``text.py``.
 """
 
 import json
@@ -12,9 +13,11 @@ import aiohttp
 import kopf
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client.rest import RESTClientObject
 
 from posefleet_api.constants import API_VERSION, KIND, PLURAL
 from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.text import encoded
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def kind_of(manifest: Manifest) -> Kind:
 FIELD_MANAGER = "posefleet-operator"
 REQUEST_SECONDS = 10.0
 _PAGE = 500
+_CONNECTIONS = 100
 
 
 class ApiError(Exception):
@@ -71,8 +75,14 @@ class Cluster:
     """A connection to an API server."""
 
     def __init__(self, configuration: Any) -> None:
+        """Open no connection yet. This must be called in the event loop that will use it."""
         self._configuration = configuration
-        self._client = kubernetes_client.ApiClient(configuration)
+        tls = RESTClientObject(configuration).ssl_context
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=_CONNECTIONS),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+            trust_env=True,
+        )
 
     @classmethod
     async def connect(cls, kubeconfig: str) -> "Cluster":
@@ -91,7 +101,7 @@ class Cluster:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.close()  # type: ignore[no-untyped-call]
+        await self._session.close()
 
     async def credentials(self) -> kopf.ConnectionInfo:
         """Return the same connection for kopf, which asks again when the API server no longer accepts the last one."""
@@ -159,14 +169,18 @@ class Cluster:
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        prepared = await self._client.param_serialize(
-            method, path, query_params=list((query or {}).items()), header_params=headers, body=body,
-            auth_settings=["BearerToken"],
-        )  # fmt: skip
+        headers = {"Accept": "application/json", "Content-Type": content_type, **await self._authorization()}
         try:
-            response = await self._client.call_api(*prepared, _request_timeout=REQUEST_SECONDS)
-            text: bytes = await response.read()  # type: ignore[no-untyped-call]
+            async with self._session.request(
+                method,
+                self._configuration.host + path,
+                params=query,
+                headers=headers,
+                data=encoded(body) if body is not None else None,
+                proxy=self._configuration.proxy,
+                server_hostname=self._configuration.tls_server_name,
+            ) as response:
+                text = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ApiError(0, "Unreachable", f"the API server does not answer: {error!r}") from error
         answer = _decoded(text)
@@ -175,6 +189,10 @@ class Cluster:
                 response.status, answer.get("reason", ""), answer.get("message", text[:200].decode(errors="replace"))
             )
         return answer
+
+    async def _authorization(self) -> dict[str, str]:
+        bearer = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return {"Authorization": bearer} if bearer else {}
 
 
 def _decoded(text: bytes) -> Manifest:

@@ -12,6 +12,7 @@ from posefleet_api.constants import API_VERSION, KIND
 from posefleet_api.status import Attempt, AttemptOutcome, ConditionType, Stage, Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.text import cut_to_bytes
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import JobEvent, find_condition
 from posefleet_operator.reasons import Reason, reason_named
@@ -57,7 +58,7 @@ def event_manifest(seen: Observation, event: JobEvent, instance: str, order: int
     """
     namespace, name = seen.key
     digest = hashlib.sha256(f"{seen.uid}/{event.identity}".encode()).hexdigest()[:16]
-    note = event.message.encode()[:_MAX_NOTE_BYTES].decode(errors="ignore")
+    note = cut_to_bytes(event.message, _MAX_NOTE_BYTES)
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
