@@ -67,12 +67,12 @@ class Cluster:
             settings=SETTINGS, polled_since=NOW,
         )  # fmt: skip
         plan = reconcile(seen)
-        for manifest in plan.apply:
+        for manifest in plan.create:
             if manifest["kind"] == "Job":
                 self.cache.child_jobs.apply("ADDED", self.versioned(manifest))
         if plan.status != seen.status:
             self.store({**job, "status": plan.status.to_dict()})
-        return len(plan.apply) + len(plan.events)
+        return len(plan.create) + len(plan.events)
 
     def end_preparations(self) -> None:
         """Complete every prepare Job."""

@@ -18,7 +18,7 @@ from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.objects import Key
 from posefleet_operator.cluster.progress_poller import ProgressPoller
 from posefleet_operator.executor import Executor, Refused
-from posefleet_operator.observation import Observation, UnreadableManifest, UnreadableStatus, running_attempt
+from posefleet_operator.observation import Observation, Refusal, UnreadableManifest, UnreadableStatus, running_attempt
 from posefleet_operator.plan import Plan
 from posefleet_operator.policies.progress import only_progress_differs
 from posefleet_operator.reconcile import reconcile
@@ -41,8 +41,9 @@ class _Worker:
     queued: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     failures: int = 0
-    refusal: str = ""
+    refusal: Refusal | None = None
     refused_until: float = 0.0
+    refused_generation: int = 0
     progress_written: float = float("-inf")
 
 
@@ -109,8 +110,9 @@ class Controller:
                 with self._metrics.reconcile_timer():
                     seconds = await self._reconcile(key, worker)
         except Refused as refusal:
-            worker.refusal = str(refusal)
+            worker.refusal = refusal.refusal
             worker.refused_until = asyncio.get_running_loop().time() + _REFUSAL_SECONDS
+            worker.refused_generation = self._generation(key)
             self._metrics.reconcile_failed(refusal)
             logger.warning("%s", refusal)
             return 0.0
@@ -151,8 +153,9 @@ class Controller:
         manifest = self.cache.training_jobs.get(key)
         if manifest is None:
             return None
-        if worker.refused_until <= asyncio.get_running_loop().time():
-            worker.refusal = ""
+        edited = worker.refused_generation != self._generation(key)
+        if edited or worker.refused_until <= asyncio.get_running_loop().time():
+            worker.refusal = None
         target = self.poller.target(key)
         return Observation(
             manifest=manifest,
@@ -165,6 +168,10 @@ class Controller:
             advanced_at=target.advanced_at if target is not None else None,
             refusal=worker.refusal,
         )
+
+    def _generation(self, key: Key) -> int:
+        manifest = self.cache.training_jobs.get(key)
+        return int(manifest["metadata"].get("generation", 0)) if manifest is not None else 0
 
     def _pause_before_progress(self, old: Status, new: Status, worker: _Worker) -> float:
         """Return how many seconds a write that changes only progress has to wait, to spare the API server."""

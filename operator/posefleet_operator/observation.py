@@ -14,6 +14,7 @@ from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import Key, Manifest
 from posefleet_operator.fingerprints import data_fingerprint, pod_fingerprint
+from posefleet_operator.reasons import Reason
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import resolved
 
@@ -27,6 +28,14 @@ class UnreadableManifest(ValueError):
 
     A newer CRD has filled in a field. What runs of the job goes on, and the operator leaves it alone.
     """
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the API server refused a child object of a job."""
+
+    reason: Reason
+    message: str
 
 
 @dataclass(frozen=True)
@@ -44,8 +53,8 @@ class Observation:
     polled_since: datetime | None = None
     #: When this operator last saw the newest attempt advance, by its own clock.
     advanced_at: datetime | None = None
-    #: What the API server said when it refused a child object of the job. Empty when it is time to try again.
-    refusal: str = ""
+    #: Why the API server refused a child object of the job. None when it is time to try again.
+    refusal: Refusal | None = None
 
     @property
     def key(self) -> Key:
@@ -170,20 +179,26 @@ class Observation:
         """Return the pods of one attempt, or of one try of the preparation, ordered by rank.
 
         Pods of a former Job of that number are left out, and so are pods that a queue removed before it admitted the
-        Job again.
+        Job again. If the Job is gone, all pods that it can have left are returned.
         """
         mine = (pod for pod in self.pods if pod.identity.owner_uid == self.uid)
-        chosen = [p for p in mine if p.identity.component == component and p.identity.number == number]
-        job = _numbered(self.own_jobs(component), number)
+        job = self._child_job(component, number)
+        chosen = [
+            pod
+            for pod in mine
+            if (pod.identity.component, pod.identity.number) == (component, number)
+            and (job is None or pod.identity.controller_uid == job.identity.uid)
+        ]
         present = [
             p for p in chosen if not (p.gone and job is not None and _before(p.created, job.started or job.created))
         ]
         return tuple(sorted(present, key=lambda pod: (pod.rank, pod.identity.version)))
 
     def leftovers_of_namesake(self) -> tuple[str, ...]:
-        """Return the Jobs and pods that are left of a deleted job of the same name."""
-        jobs = (f"Job {job.identity.name}" for job in self.child_jobs if job.identity.owner_uid != self.uid)
-        pods = (p for p in self.pods if p.identity.owner_uid != self.uid and p.active)
+        """Return the Jobs and pods that still run of a deleted job of the same name."""
+        theirs = (job for job in self.child_jobs if job.identity.owner_uid not in {"", self.uid})
+        jobs = (f"Job {job.identity.name}" for job in theirs if not job.finished)
+        pods = (p for p in self.pods if p.identity.owner_uid not in {"", self.uid} and p.active)
         return (*jobs, *(f"pod {pod.identity.name}" for pod in pods))
 
     def gang_size(self, attempt: Attempt) -> int:
@@ -193,11 +208,18 @@ class Observation:
 
     def attempt_job(self, number: int) -> ChildJob | None:
         """Return the child Job of an attempt, or None."""
-        return _numbered(self.own_jobs(COMPONENT_ATTEMPT), number)
+        return self._child_job(COMPONENT_ATTEMPT, number)
 
     def prepare_job(self, number: int) -> ChildJob | None:
         """Return the child Job of a try of the preparation, or None."""
-        return _numbered(self.own_jobs(COMPONENT_PREPARE), number)
+        return self._child_job(COMPONENT_PREPARE, number)
+
+    def _child_job(self, component: str, number: int) -> ChildJob | None:
+        """Return the Job of that number. For an attempt it must be the one that the status names, once it does."""
+        recorded = {attempt.number: attempt.job_uid for attempt in self.status.attempts}
+        named = recorded.get(number) if component == COMPONENT_ATTEMPT else None
+        jobs = (job for job in self.own_jobs(component) if job.identity.number == number)
+        return next((job for job in jobs if named in {None, job.identity.uid}), None)
 
 
 def newest(status: Status) -> Attempt | None:
@@ -213,7 +235,3 @@ def running_attempt(status: Status) -> Attempt | None:
 
 def _before(created: datetime | None, started: datetime | None) -> bool:
     return created is not None and started is not None and created < started
-
-
-def _numbered(jobs: tuple[ChildJob, ...], number: int) -> ChildJob | None:
-    return next((job for job in jobs if job.identity.number == number), None)

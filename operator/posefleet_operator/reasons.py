@@ -215,12 +215,6 @@ STOPPING_OLD_PODS = Reason(
     "the next ones start when these have ended",
     severity="Warning",
 )
-REFUSED = Reason(
-    "Refused",
-    "The API server refuses an object that the job needs.",
-    "correct spec.podTemplate or spec.resources, or ask your cluster administrator",
-    severity="Warning",
-)
 ATTEMPTS_EXHAUSTED = Reason(
     "AttemptsExhausted",
     "As many attempts failed as failurePolicy.maxAttempts allows.",
@@ -250,6 +244,16 @@ INCOMPLETE = _trouble(
     "Incomplete",
     "The trainer defaults of the operator have changed and no longer complete the job.",
     "add to the manifest what the message names, or ask your cluster administrator to set it",
+)
+REFUSED = _trouble(
+    "Refused",
+    "The API server refuses an object that the job needs.",
+    "correct spec.podTemplate or spec.resources, or ask your cluster administrator",
+)
+NAME_CONFLICT = _trouble(
+    "NameConflict",
+    "An object that does not belong to the job has the name of one that the job needs.",
+    "rename or delete that object, or apply the job under another name",
 )
 VOLUMES_MISSING = _trouble(
     "VolumesMissing",

@@ -5,8 +5,10 @@ in a form that the API server does not always accept; see ``text.py``.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -80,9 +82,10 @@ class Cluster:
         tls = RESTClientObject(configuration).ssl_context
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, limit=_CONNECTIONS),
-            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+            trace_configs=[_check_before_sending()],
             trust_env=True,
         )
+        self._seconds_left: Callable[[], float] | None = None
 
     @classmethod
     async def connect(cls, kubeconfig: str) -> "Cluster":
@@ -98,6 +101,16 @@ class Cluster:
             config_file=kubeconfig or None, client_configuration=configuration
         )
         return cls(configuration)
+
+    def while_leading(self, seconds_left: Callable[[], float]) -> "Cluster":
+        """Return the same connection for requests of a leader.
+
+        ``seconds_left`` returns how long it still leads, and raises an exception if it does not. It is asked again at
+        the moment when a request is sent, and no request takes longer.
+        """
+        fenced = copy(self)
+        fenced._seconds_left = seconds_left
+        return fenced
 
     async def close(self) -> None:
         """Close all connections."""
@@ -129,18 +142,21 @@ class Cluster:
         metadata = manifest["metadata"]
         return await self._request("PUT", kind.path(metadata["namespace"], metadata["name"]), {}, manifest)
 
-    async def apply(self, kind: Kind, manifest: Manifest, subresource: str = "") -> Manifest:
-        """Apply an object server-side. With a resourceVersion this fails with status 409 if the object has changed."""
-        metadata = manifest["metadata"]
-        path = kind.path(metadata["namespace"], metadata["name"], subresource)
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        return await self._request("PATCH", path, query, manifest, "application/apply-patch+yaml")
+    async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest, subresource: str = "") -> Manifest:
+        """Change an object by a JSON merge patch.
 
-    async def delete(self, kind: Kind, namespace: str, name: str, uid: str = "", foreground: bool = False) -> None:
-        """Delete an object, and its children before it (``foreground``) or after it."""
-        body: Manifest = {"propagationPolicy": "Foreground" if foreground else "Background"}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        If the patch contains the resourceVersion, this fails with status 409 if the object has changed since.
+        """
+        path, query = kind.path(namespace, name, subresource), {"fieldManager": FIELD_MANAGER}
+        return await self._request("PATCH", path, query, patch, "application/merge-patch+json")
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str, foreground: bool = False) -> None:
+        """Delete the object with this uid, and its children before it (``foreground``) or after it.
+
+        This fails with status 409 if another object has the name.
+        """
+        propagation = "Foreground" if foreground else "Background"
+        body: Manifest = {"propagationPolicy": propagation, "preconditions": {"uid": uid}}
         await self._request("DELETE", kind.path(namespace, name), {}, body)
 
     async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[list[Manifest], int]:
@@ -170,6 +186,7 @@ class Cluster:
         content_type: str = "application/json",
     ) -> Manifest:
         headers = {"Accept": "application/json", "Content-Type": content_type, **await self._authorization()}
+        left = self._seconds_left() if self._seconds_left is not None else REQUEST_SECONDS
         try:
             async with self._session.request(
                 method,
@@ -179,6 +196,8 @@ class Cluster:
                 data=encoded(body) if body is not None else None,
                 proxy=self._configuration.proxy,
                 server_hostname=self._configuration.tls_server_name,
+                timeout=aiohttp.ClientTimeout(total=min(left, REQUEST_SECONDS)),
+                trace_request_ctx=self._seconds_left,
             ) as response:
                 text = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
@@ -193,6 +212,18 @@ class Cluster:
     async def _authorization(self) -> dict[str, str]:
         bearer = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         return {"Authorization": bearer} if bearer else {}
+
+
+def _check_before_sending() -> aiohttp.TraceConfig:
+    """Return a hook that asks ``seconds_left`` of a request once more when its connection is ready."""
+
+    async def check(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx()
+
+    hook = aiohttp.TraceConfig()
+    hook.on_request_headers_sent.append(check)
+    return hook
 
 
 def _decoded(text: bytes) -> Manifest:

@@ -101,7 +101,7 @@ def _attempts(old: Status, new: Status) -> Iterator[JobEvent]:
     known = {attempt.number: attempt for attempt in old.attempts}
     for attempt in new.attempts:
         before, number = known.get(attempt.number), attempt.number
-        if before is None:
+        if attempt.job_uid is not None and (before is None or before.job_uid is None):
             yield JobEvent(reasons.ATTEMPT_STARTED, f"attempt {number} started", f"started-{number}")
         if attempt.running_time and not (before and before.running_time):
             yield JobEvent(reasons.ATTEMPT_RUNNING, f"all pods of attempt {number} run", f"running-{number}")

@@ -65,8 +65,8 @@ def what_blocks_creation(seen: Observation) -> Waiting | None:
     Two gangs must never write to the same output, so whatever may still run of a former one is waited for, even if it
     is on a lost node.
     """
-    if seen.refusal:
-        return Waiting(reasons.REFUSED, f"{seen.refusal}; {reasons.REFUSED.remedy}", _REFUSED_SECONDS)
+    if seen.refusal is not None:
+        return Waiting(seen.refusal.reason, seen.refusal.message, _REFUSED_SECONDS)
     if seen.incomplete:
         message = f"{seen.incomplete} (the operator's trainer defaults have changed)"
         return Waiting(reasons.INCOMPLETE, message, requeue_seconds=None)

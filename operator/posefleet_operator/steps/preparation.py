@@ -4,12 +4,11 @@ from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.status import Preparation, Status
 from posefleet_operator import reasons
-from posefleet_operator.builders.names import prepare_name
 from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import seconds_between, to_timestamp
+from posefleet_operator.cluster.objects import prepare_name, seconds_between, to_timestamp
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan, Reference, is_true
 from posefleet_operator.policies.attempts import seconds_before_next_try
@@ -136,11 +135,12 @@ def _start_try(seen: Observation, plan: Plan) -> None:
 
 def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
-    plan.apply.append(job_config(seen.job, COMPONENT_PREPARE, number))
-    plan.apply.append(prepare_job(seen.job, number, wanted, seen.pod_fingerprint, seen.settings))
+    plan.create.append(job_config(seen.job, COMPONENT_PREPARE, number))
+    plan.create.append(prepare_job(seen.job, number, wanted, seen.pod_fingerprint, seen.settings))
     if (old := number_to_delete(number)) is not None:
-        name = prepare_name(seen.name, old)
-        plan.delete += [Reference("ConfigMap", name), Reference("Job", name)]
+        plan.delete.append(Reference("ConfigMap", prepare_name(seen.name, old)))
+        if (job := seen.prepare_job(old)) is not None:
+            plan.delete_job(job)
     plan.update_preparation(tries=number, end_time=None, fingerprint=wanted)
     if not plan.status.preparation.unreachable:
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)

@@ -40,7 +40,7 @@ def test_a_job_refused_for_its_data_stays_refused_when_a_version_takes_fingerpri
     of_old = refused.status.preparation.model_copy(update={"fingerprint": "of an older version"})
     refused = refused.with_status(preparation=of_old)
 
-    assert reconcile(refused.seen()).apply == []
+    assert reconcile(refused.seen()).create == []
     assert kinds(reconcile(refused.edited().seen()))[-1] == ("Job", "reaching-prepare-2")
 
 
