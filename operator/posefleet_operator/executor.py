@@ -15,6 +15,7 @@ from typing import Any
 from posefleet_api.constants import ANNOTATION_FINGERPRINT, GROUP, KIND
 from posefleet_api.crd import structural_schema
 from posefleet_api.job import PoseTrainingJob
+from posefleet_api.status import Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.client import (
@@ -51,6 +52,10 @@ class NameConflict(Refused):
     """An object that the job does not own has the name of one of its children."""
 
 
+class StatusRefused(Exception):
+    """The API server refuses to store the status of a job, whatever it contains."""
+
+
 class Executor:
     """Writes to the cluster, and puts the results into the cache, so that the next reconcile sees them."""
 
@@ -67,6 +72,7 @@ class Executor:
         Raises:
             Refused: if the API server refuses a child object because of its content.
             NameConflict: if the name of a child object belongs to another one.
+            StatusRefused: if the API server refuses the status because of its content.
             ApiError: if a request fails otherwise. The plan can be carried out again.
         """
         for reference in plan.delete:
@@ -167,8 +173,8 @@ class Executor:
     async def _write_status(self, seen: Observation, plan: Plan) -> None:
         """Write what has changed in the status, unless somebody has changed the job since it was seen."""
         stored = seen.manifest.get("status") or {}
-        wanted = cut_to_schema(plan.status.to_dict(), _status_schema())
-        changes = difference(stored, carried_over(stored, seen.status.to_dict(), wanted))
+        known, wanted = (_readable(seen, status) for status in (seen.status, plan.status))
+        changes = difference(stored, carried_over(stored, known, cut_to_schema(wanted, _status_schema())))
         if not changes:
             return
         self._may_write()
@@ -179,7 +185,14 @@ class Executor:
             written = await self._cluster.patch(TRAINING_JOB, namespace, name, patch, "status")
         except ApiError as error:
             await self._refresh_cached_job(seen, error)
-            raise
+            if error.status == 404:
+                return
+            if not error.refused:
+                raise
+            if not seen.not_understood:
+                raise StatusRefused(error.message) from error
+            logger.debug("the notice that the job is not understood is refused as well: %s", error)
+            return
         self._cache.training_jobs.apply("MODIFIED", written)
 
     async def _refresh_cached_job(self, seen: Observation, error: ApiError) -> None:
@@ -192,6 +205,11 @@ class Executor:
         except ApiError as missing:
             if missing.status == 404:
                 self._cache.training_jobs.forget(seen.key)
+
+
+def _readable(seen: Observation, status: Status) -> Manifest:
+    """Return a status without the fields that could not be read, so that they stay as they are."""
+    return {name: value for name, value in status.to_dict().items() if name not in seen.unreadable}
 
 
 @cache

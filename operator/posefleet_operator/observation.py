@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,17 +18,6 @@ from posefleet_operator.fingerprints import data_fingerprint, pod_fingerprint
 from posefleet_operator.reasons import Reason
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import resolved
-
-
-class UnreadableStatus(ValueError):
-    """This version of the operator does not understand the status, and must not write another one."""
-
-
-class UnreadableManifest(ValueError):
-    """This version of the operator does not understand the manifest of a job that has started.
-
-    A newer CRD has filled in a field. What runs of the job goes on, and the operator leaves it alone.
-    """
 
 
 @dataclass(frozen=True)
@@ -55,6 +45,8 @@ class Observation:
     advanced_at: datetime | None = None
     #: Why the API server refused a child object of the job. None when it is time to try again.
     refusal: Refusal | None = None
+    #: What the API server said when it refused to store the status. Empty when it is time to try again.
+    status_refusal: str = ""
 
     @property
     def key(self) -> Key:
@@ -83,31 +75,47 @@ class Observation:
 
     @cached_property
     def status(self) -> Status:
-        """The status as it is in the API server.
+        """The status as it is in the API server, without the fields that this version cannot read."""
+        stored = self.manifest.get("status") or {}
+        return Status.model_validate({name: value for name, value in stored.items() if name not in self.unreadable})
 
-        Raises:
-            UnreadableStatus: if a newer operator has written it.
-        """
+    @cached_property
+    def unreadable(self) -> dict[str, str]:
+        """The fields of the status that this version cannot read, with what is wrong with each."""
         try:
-            return Status.model_validate(self.manifest.get("status") or {})
+            Status.model_validate(self.manifest.get("status") or {})
         except ValidationError as error:
-            raise UnreadableStatus(str(error)) from error
+            return {str(found["loc"][0]): _where_and_why(found) for found in error.errors(include_url=False)}
+        return {}
+
+    @property
+    def not_understood(self) -> str:
+        """Why this version can neither read the status nor write one. Empty if it can."""
+        if self.unreadable:
+            fields = "; ".join(self.unreadable.values())
+            return f"this version of the operator cannot read the status of the job: {fields}"
+        return self.status_refusal and f"the API server refuses the status of the job: {self.status_refusal}"
 
     @cached_property
     def job(self) -> PoseTrainingJob | InvalidManifest:
         """The job with this cluster's defaults and without its status, or what is wrong with its manifest.
 
         A job that has started is not ended because the defaults have changed and no longer complete it. It is
-        returned as its author wrote it, and ``incomplete`` says what is missing.
-
-        Raises:
-            UnreadableManifest: if the job has started, and its manifest was valid then and is not valid now.
+        returned as its author wrote it, and ``incomplete`` says what is missing. Nor is it ended because a newer CRD
+        has filled in a field, which is left out then; see ``unknown_fields``.
         """
         if isinstance(self._completed, InvalidManifest) and self._started:
-            if isinstance(self._written, InvalidManifest):
-                raise UnreadableManifest(str(self._written)) from self._written
             return self._written
         return self._completed
+
+    @cached_property
+    def unknown_fields(self) -> str:
+        """What this version does not understand in the manifest of a job that has started. Empty if nothing."""
+        try:
+            parse_job(self._manifest_without_status)
+        except InvalidManifest as refusal:
+            return str(refusal) if self._started and not isinstance(self._written, InvalidManifest) else ""
+        return ""
 
     @property
     def incomplete(self) -> str:
@@ -130,8 +138,11 @@ class Observation:
         """Hash of what the preparation depends on in the author's manifest.
 
         It does not include the cluster's defaults, so data that are prepared stay prepared when the defaults change.
-        It may be used only after the step that refuses invalid manifests.
+        It may be used only after the step that refuses invalid manifests. If this version does not understand the
+        whole manifest, the data are taken to be as they were.
         """
+        if self.unknown_fields:
+            return self.status.preparation.fingerprint
         assert isinstance(self._written, PoseTrainingJob)
         return data_fingerprint(self._written.spec)
 
@@ -143,14 +154,25 @@ class Observation:
 
     def pods_changed(self, job: ChildJob | None) -> bool:
         """Return whether the author has edited the pods since an unfinished child Job was created."""
+        if self.unknown_fields:
+            return False
         return job is not None and job.unfinished and job.pod_fingerprint not in {"", self.pod_fingerprint}
 
     @cached_property
     def _written(self) -> PoseTrainingJob | InvalidManifest:
         try:
-            return parse_job({name: part for name, part in self.manifest.items() if name != "status"})
+            return parse_job(self._manifest_without_status)
         except InvalidManifest as refusal:
-            return refusal
+            if not self._started:
+                return refusal
+        try:
+            return PoseTrainingJob.model_validate(self._manifest_without_status, extra="ignore")
+        except ValidationError as error:
+            return InvalidManifest(str(error))
+
+    @property
+    def _manifest_without_status(self) -> Manifest:
+        return {name: part for name, part in self.manifest.items() if name != "status"}
 
     @cached_property
     def _completed(self) -> PoseTrainingJob | InvalidManifest:
@@ -220,6 +242,10 @@ class Observation:
         named = recorded.get(number) if component == COMPONENT_ATTEMPT else None
         jobs = (job for job in self.own_jobs(component) if job.identity.number == number)
         return next((job for job in jobs if named in {None, job.identity.uid}), None)
+
+
+def _where_and_why(found: Any) -> str:
+    return f"{'.'.join(map(str, ('status', *found['loc'])))}: {found['msg']}"
 
 
 def newest(status: Status) -> Attempt | None:

@@ -255,6 +255,12 @@ NAME_CONFLICT = _trouble(
     "An object that does not belong to the job has the name of one that the job needs.",
     "rename or delete that object, or apply the job under another name",
 )
+NOT_UNDERSTOOD = _trouble(
+    "NotUnderstood",
+    "This version of the operator cannot read the manifest or the status of the job, or cannot write the status. "
+    "Suspending and deleting the job and its deadline work all the same.",
+    "run the version of the operator that belongs to the CustomResourceDefinition, or delete the job",
+)
 VOLUMES_MISSING = _trouble(
     "VolumesMissing",
     "A node cannot mount the volumes of a pod, most often because the Secret of spec.storage.caSecret is missing.",

@@ -18,7 +18,7 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client.rest import RESTClientObject
 
 from posefleet_api.constants import API_VERSION, KIND, PLURAL
-from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.objects import Manifest, parse_number
 from posefleet_operator.cluster.text import encoded
 
 
@@ -56,16 +56,19 @@ FIELD_MANAGER = "posefleet-operator"
 REQUEST_SECONDS = 10.0
 _PAGE = 500
 _CONNECTIONS = 100
+_LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
 class ApiError(Exception):
     """The API server answered with an error, or did not answer, in which case the status is 0."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
+        #: How long the API server asks to wait before the request is repeated.
+        self.retry_after_seconds = retry_after_seconds
 
     @property
     def refused(self) -> bool:
@@ -205,7 +208,10 @@ class Cluster:
         answer = _decoded(text)
         if response.status >= 400:
             raise ApiError(
-                response.status, answer.get("reason", ""), answer.get("message", text[:200].decode(errors="replace"))
+                response.status,
+                answer.get("reason", ""),
+                answer.get("message", text[:200].decode(errors="replace")),
+                min(parse_number(response.headers.get("Retry-After")), _LONGEST_RETRY_AFTER_SECONDS),
             )
         return answer
 

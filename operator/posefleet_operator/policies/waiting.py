@@ -67,12 +67,20 @@ def what_blocks_creation(seen: Observation) -> Waiting | None:
     """
     if seen.refusal is not None:
         return Waiting(seen.refusal.reason, seen.refusal.message, _REFUSED_SECONDS)
+    if seen.unknown_fields:
+        return Waiting(reasons.NOT_UNDERSTOOD, not_understood_message(seen), requeue_seconds=None)
     if seen.incomplete:
         message = f"{seen.incomplete} (the operator's trainer defaults have changed)"
         return Waiting(reasons.INCOMPLETE, message, requeue_seconds=None)
     if blockers := (*seen.leftovers_of_namesake(), *_former_gang(seen)):
         return waiting_for_pods(blockers, overdue_pods(seen.pods, seen.now))
     return None
+
+
+def not_understood_message(seen: Observation) -> str:
+    """Return what this version does not understand in the manifest, with the remedy."""
+    message = f"this version of the operator does not understand the manifest: {seen.unknown_fields}"
+    return f"{message}; {reasons.NOT_UNDERSTOOD.remedy}"
 
 
 def overdue_pods(pods: Sequence[ChildPod], now: datetime) -> tuple[ChildPod, ...]:

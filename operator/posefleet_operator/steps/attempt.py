@@ -21,7 +21,7 @@ from posefleet_operator.policies.attempts import queue_seconds, seconds_before_n
 from posefleet_operator.policies.exit_outcomes import termination_message
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.progress import after_report, after_termination
-from posefleet_operator.policies.waiting import what_blocks_creation, why_waiting
+from posefleet_operator.policies.waiting import not_understood_message, what_blocks_creation, why_waiting
 
 _REQUEUE_SECONDS = 30.0
 
@@ -83,7 +83,10 @@ def _record_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size:
 
 def _watch(seen: Observation, plan: Plan, attempt: Attempt, job: ChildJob | None) -> None:
     if attempt.running_time is not None:
-        plan.condition("Running", True, reasons.ALL_PODS_RUN, f"attempt {attempt.number} runs")
+        if seen.unknown_fields:
+            plan.condition("Running", True, reasons.NOT_UNDERSTOOD, not_understood_message(seen))
+        else:
+            plan.condition("Running", True, reasons.ALL_PODS_RUN, f"attempt {attempt.number} runs")
         return
     if job is not None and job.held:
         _release(seen, plan, job)

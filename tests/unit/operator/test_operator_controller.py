@@ -9,6 +9,7 @@ import pytest
 
 from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.client import ApiError
+from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.controller import Controller
 from posefleet_operator.executor import Refused
@@ -18,6 +19,7 @@ from posefleet_operator.reasons import REFUSED
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.telemetry.metrics import Metrics
 from unit.operator.builders import NOW, SETTINGS, JobBuilder, a_job, a_report
+from unit.operator.plans import reconciled
 
 KEY = ("lab", "reaching")
 
@@ -182,3 +184,54 @@ async def test_what_goes_well_with_finished_jobs_says_nothing_of_the_operator(
         bool(metrics.registry.get_sample_value("posefleet_reconcile_last_success_timestamp_seconds"))
         is counts_against_budget
     )
+
+
+async def test_a_refusal_ends_with_an_edit_of_the_manifest() -> None:
+    controller, recorder = a_controller(reconciled(a_job().prepared()))
+    recorder.failures = [Refused(Refusal(REFUSED, "the API server refuses Job reaching-a1: quota"))]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 2)
+    assert recorder.done[1][1].create == []
+    controller.cache.training_jobs.apply("MODIFIED", edited_manifest(reconciled(a_job().prepared())))
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) >= 3)
+    await controller.stop()
+
+    assert [manifest["kind"] for manifest in recorder.done[2][1].create] == ["ConfigMap", "Service", "Job"]
+
+
+def edited_manifest(job: JobBuilder) -> dict[str, Any]:
+    manifest = job.edited(resources={"nodes": 2}).manifest()
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": "8"}}
+
+
+async def test_the_same_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    controller, recorder = a_controller(a_job())
+    recorder.failures = [ApiError(500, "InternalError", "no etcd")] * 3
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 4)
+    await controller.stop()
+
+    assert len([record for record in caplog.records if "no etcd" in record.message]) == 1
+
+
+async def test_a_lost_lease_is_not_logged_for_every_job(caplog: pytest.LogCaptureFixture) -> None:
+    controller, recorder = a_controller(a_job())
+    recorder.failures = [NotLeading("lost")]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 2)
+    await controller.stop()
+
+    assert caplog.records == []
+
+
+async def test_the_api_server_says_how_long_to_wait() -> None:
+    controller, recorder = a_controller(a_job())
+    recorder.failures = [ApiError(429, "TooManyRequests", "slow down", retry_after_seconds=0.4)]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 1)
+    begun = asyncio.get_running_loop().time()
+    await until(lambda: len(recorder.done) == 2)
+    await controller.stop()
+
+    assert asyncio.get_running_loop().time() - begun >= 0.4

@@ -9,7 +9,7 @@ from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.client import ApiError
 from posefleet_operator.cluster.election import NotLeading
-from posefleet_operator.executor import Executor, NameConflict, Refused
+from posefleet_operator.executor import Executor, NameConflict, Refused, StatusRefused
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan, Reference
 from posefleet_operator.reconcile import reconcile
@@ -121,13 +121,34 @@ async def test_a_status_based_on_an_old_version_is_refused_and_looked_at_again()
     assert bench.seen().status.failed_attempts == 2
 
 
-async def test_a_job_that_is_gone_is_forgotten() -> None:
+async def test_a_job_that_is_gone_is_forgotten_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(a_job().prepared())
     del bench.cluster.objects["PoseTrainingJob", "reaching"]
-    with pytest.raises(ApiError):
-        await bench.reconcile()
+    await bench.reconcile()
 
     assert bench.cache.training_jobs.get(KEY) is None
+    assert caplog.text == ""
+
+
+async def test_a_status_that_is_refused_is_told_apart_from_an_outage() -> None:
+    bench = Bench(a_job().prepared())
+    bench.cluster.failures = [ApiError(422, "Invalid", "status.gpus: Required value")]
+    with pytest.raises(StatusRefused, match="Required value"):
+        await bench.reconcile()
+
+    bench.cluster.failures = [ApiError(422, "Invalid", "status.gpus: Required value")]
+    seen = replace(bench.seen(), status_refusal="status.gpus: Required value")
+    await bench.executor.execute(seen, reconcile(seen), write_status=True)
+
+
+async def test_the_fields_that_cannot_be_read_stay_as_they_are() -> None:
+    bench = Bench(a_job().running_attempt(1))
+    stored = bench.cluster.objects["PoseTrainingJob", "reaching"]
+    stored["status"] = {**stored["status"], "attempts": {"newest": 2}, "preparation": "done"}
+    seen = replace(bench.seen(), manifest=stored)
+    await bench.executor.execute(seen, reconcile(seen), write_status=True)
+
+    assert bench.cluster.patches[-1]["status"].keys() == {"conditions"}
 
 
 async def test_a_refused_child_is_told_apart_from_an_outage() -> None:
@@ -253,7 +274,7 @@ async def test_what_a_newer_operator_has_written_stays_in_the_status() -> None:
     stored["status"] = {**stored["status"], "attempts": [attempt]}
     seen = replace(bench.seen(), manifest={**stored, "status": {**stored["status"], "fieldOfTomorrow": 7}})
     # This version ignores what it does not know.
-    vars(seen)["status"] = recorded().status
+    vars(seen).update(status=recorded().status, unreadable={})
     plan = Plan(seen.status, NOW, 1)
     plan.update_attempt(job_uid="uid-2")
     plan.update(gpus=3)
