@@ -6,7 +6,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from posefleet_api.constants import COMPONENT_ATTEMPT
@@ -21,6 +21,7 @@ from posefleet_operator.executor import Executor, Refused, StatusRefused
 from posefleet_operator.observation import Observation, Refusal, running_attempt
 from posefleet_operator.plan import Plan
 from posefleet_operator.policies.progress import only_progress_differs
+from posefleet_operator.policies.waiting import may_lack_pods
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.settings import Settings
 from posefleet_operator.telemetry.logs import job_context
@@ -168,6 +169,8 @@ class Controller:
         seen = self._observe(key, worker)
         if seen is None:
             return 0.0
+        if (job := seen.newest_job) is not None and may_lack_pods(job, seen.pods_of(job), seen.now):
+            seen = replace(seen, pod_refusal=await self._executor.why_no_pods(key[0], job))
         plan = reconcile(seen)
         pause = self._pause_before_progress(seen.status, plan.status, worker)
         with job_context(key, plan.status.attempt):

@@ -18,6 +18,7 @@ from posefleet_api.job import PoseTrainingJob
 from posefleet_api.status import Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.client import (
     CONFIG_MAP,
     EVENT,
@@ -38,6 +39,9 @@ from posefleet_operator.policies.events import event_manifest
 from posefleet_operator.policies.refusals import remedy_for
 
 logger = logging.getLogger(__name__)
+
+#: How the Job controller reports that it could not create a pod.
+_POD_REFUSED, _POD_REFUSED_PREFIX = "FailedCreate", "Error creating: "
 
 
 class Refused(Exception):
@@ -88,6 +92,17 @@ class Executor:
         for event in unrecorded:
             if not await self._record_event(event):
                 logger.warning("an event could not be recorded: %s: %s", event["reason"], event["note"])
+
+    async def why_no_pods(self, namespace: str, job: ChildJob) -> str:
+        """Return what the Job controller was told when it tried to create the pods of a Job, or an empty text."""
+        fields = f"regarding.uid={job.identity.uid},reason={_POD_REFUSED}"
+        try:
+            events, _ = await self._cluster.list(EVENT, namespace, fields=fields)
+        except ApiError as error:
+            logger.debug("cannot read why Job %s has no pods: %s", job.identity.name, error)
+            return ""
+        notes = [str(event.get("note", "")) for event in events]
+        return notes[-1].removeprefix(_POD_REFUSED_PREFIX) if notes else ""
 
     async def _delete(self, seen: Observation, reference: Reference) -> None:
         """Delete an object. Jobs are deleted in the foreground, so that a Job that is gone has no pods left."""

@@ -45,6 +45,8 @@ class Observation:
     advanced_at: datetime | None = None
     #: Why the API server refused a child object of the job. None when it is time to try again.
     refusal: Refusal | None = None
+    #: What the API server said when it refused a pod of the newest Job. Empty if it refused none.
+    pod_refusal: str = ""
     #: What the API server said when it refused to store the status. Empty when it is time to try again.
     status_refusal: str = ""
 
@@ -231,6 +233,18 @@ class Observation:
     def attempt_job(self, number: int) -> ChildJob | None:
         """Return the child Job of an attempt, or None."""
         return self._child_job(COMPONENT_ATTEMPT, number)
+
+    @property
+    def newest_job(self) -> ChildJob | None:
+        """The child Job of the newest attempt, or before the first one that of the newest try, or None."""
+        attempt = running_attempt(self.status)
+        if attempt is not None:
+            return self.attempt_job(attempt.number)
+        return None if self.status.attempts else self.prepare_job(self.status.preparation.tries)
+
+    def pods_of(self, job: ChildJob) -> tuple[ChildPod, ...]:
+        """Return the pods of a child Job."""
+        return self.own_pods(job.identity.component, job.identity.number)
 
     def prepare_job(self, number: int) -> ChildJob | None:
         """Return the child Job of a try of the preparation, or None."""

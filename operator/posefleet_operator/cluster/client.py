@@ -162,17 +162,23 @@ class Cluster:
         body: Manifest = {"propagationPolicy": propagation, "preconditions": {"uid": uid}}
         await self._request("DELETE", kind.path(namespace, name), {}, body)
 
-    async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[list[Manifest], int]:
-        """Return all objects of a kind in a namespace (empty for the cluster), and the version of the list."""
+    async def list(
+        self, kind: Kind, namespace: str, selector: str = "", fields: str = ""
+    ) -> tuple[list[Manifest], int]:
+        """Return the objects of a kind in a namespace (empty for the cluster), and the version of the list.
+
+        ``selector`` selects by labels and ``fields`` by fields. If they are empty, all objects are returned.
+        """
         items: list[Manifest] = []
         version = 0
-        async for page in self._pages(kind, namespace, selector):
+        selectors = {"labelSelector": selector, "fieldSelector": fields}
+        async for page in self._pages(kind, namespace, {name: text for name, text in selectors.items() if text}):
             items += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page["items"]]
             version = int(page["metadata"].get("resourceVersion") or 0)
         return items, version
 
-    async def _pages(self, kind: Kind, namespace: str, selector: str) -> AsyncIterator[Manifest]:
-        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+    async def _pages(self, kind: Kind, namespace: str, selectors: dict[str, str]) -> AsyncIterator[Manifest]:
+        query = {"limit": str(_PAGE)} | selectors
         while True:
             page = await self._request("GET", kind.path(namespace), query)
             yield page

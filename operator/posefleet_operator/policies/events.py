@@ -20,6 +20,7 @@ from posefleet_operator.reasons import Reason, reason_named
 REPORTING_CONTROLLER = "posefleet.io/operator"
 #: The API server accepts 1,024 bytes.
 _MAX_NOTE_BYTES = 1000
+_ENDED_BY_AN_EDIT = frozenset({reasons.REFUSED, reasons.NAME_CONFLICT, reasons.NOT_UNDERSTOOD})
 _STAGES: dict[Stage, Reason] = {
     "train": reasons.TRAINING,
     "predict": reasons.PREDICTING,
@@ -120,10 +121,16 @@ def _ended(attempt: Attempt) -> JobEvent:
 
 def _troubles(old: Status, new: Status) -> Iterator[JobEvent]:
     before, after = find_condition(old.conditions, "Running"), find_condition(new.conditions, "Running")
-    if after is None or (before is not None and before.reason == after.reason):
+    if after is None:
         return
-    if (reason := reason_named(after.reason)).needs_action:
-        yield JobEvent(reason, after.message, f"trouble-{new.attempt}-{reason}")
+    reason = reason_named(after.reason)
+    edited = before is not None and before.observed_generation != after.observed_generation
+    if before is not None and before.reason == after.reason and not (edited and reason in _ENDED_BY_AN_EDIT):
+        return
+    if reason.needs_action:
+        # An edit can end a refusal, and the same reason after it is another one.
+        again = f"-{after.observed_generation}" if reason in _ENDED_BY_AN_EDIT else ""
+        yield JobEvent(reason, after.message, f"trouble-{new.attempt}-{reason}{again}")
 
 
 def _stages(old: Status, new: Status) -> Iterator[JobEvent]:

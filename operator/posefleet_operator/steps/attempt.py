@@ -21,7 +21,7 @@ from posefleet_operator.policies.attempts import queue_seconds, seconds_before_n
 from posefleet_operator.policies.exit_outcomes import termination_message
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.progress import after_report, after_termination
-from posefleet_operator.policies.waiting import not_understood_message, what_blocks_creation, why_waiting
+from posefleet_operator.policies.waiting import not_understood_message, pods_refused, what_blocks_creation, why_waiting
 
 _REQUEUE_SECONDS = 30.0
 
@@ -92,7 +92,10 @@ def _watch(seen: Observation, plan: Plan, attempt: Attempt, job: ChildJob | None
         _release(seen, plan, job)
         return
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
-    plan.wait("Running", why_waiting(job, pods, seen.gang_size(attempt), seen.spec.storage, seen.now))
+    waiting = pods_refused(seen, job, pods) or why_waiting(
+        job, pods, seen.gang_size(attempt), seen.spec.storage, seen.now
+    )
+    plan.wait("Running", waiting)
 
 
 def _back_off(plan: Plan, seconds: float) -> None:

@@ -20,7 +20,7 @@ from posefleet_operator.policies.exit_outcomes import (
     termination_message,
 )
 from posefleet_operator.policies.lifecycle import number_to_delete
-from posefleet_operator.policies.waiting import overdue_pods, what_blocks_creation, why_waiting
+from posefleet_operator.policies.waiting import overdue_pods, pods_refused, what_blocks_creation, why_waiting
 from posefleet_operator.reasons import Reason
 
 _REQUEUE_SECONDS = 30.0
@@ -74,7 +74,8 @@ def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tup
     if any(pod.running for pod in pods):
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
     else:
-        plan.wait("Prepared", why_waiting(job, pods, 1, seen.spec.storage, seen.now))
+        waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, 1, seen.spec.storage, seen.now)
+        plan.wait("Prepared", waiting)
 
 
 def _record_ending(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.client import ApiError
 from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.objects import to_timestamp
@@ -18,8 +19,8 @@ from posefleet_operator.plan import Plan
 from posefleet_operator.reasons import REFUSED
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.telemetry.metrics import Metrics
-from unit.operator.builders import NOW, SETTINGS, JobBuilder, a_job, a_report
-from unit.operator.plans import reconciled
+from unit.operator.builders import NOW, SETTINGS, JobBuilder, a_job, a_report, ago
+from unit.operator.plans import message_of, reconciled
 
 KEY = ("lab", "reaching")
 
@@ -30,6 +31,9 @@ class Recorder:
     def __init__(self) -> None:
         self.done: list[tuple[Observation, Plan, bool]] = []
         self.failures: list[Exception] = []
+
+    async def why_no_pods(self, namespace: str, job: ChildJob) -> str:
+        return f"pods of {namespace}/{job.identity.name}: exceeded quota"
 
     async def execute(self, seen: Observation, plan: Plan, write_status: bool) -> None:
         self.done.append((seen, plan, write_status))
@@ -235,3 +239,18 @@ async def test_the_api_server_says_how_long_to_wait() -> None:
     await controller.stop()
 
     assert asyncio.get_running_loop().time() - begun >= 0.4
+
+
+async def test_a_job_whose_pods_are_refused_says_why() -> None:
+    job = reconciled(a_job().prepared())
+    started = {**job.attempt_manifest(1), "status": {"startTime": to_timestamp(ago(3))}}
+    controller, recorder = a_controller(reconciled(job.with_child(started)))
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) >= 1)
+    await controller.stop()
+
+    assert message_of(recorder.done[0][1], "Running") == (
+        "the API server refuses pods of Job reaching-a1: pods of lab/reaching-a1: exceeded quota; "
+        "lower spec.resources, or ask for more quota in the namespace"
+    )
+    assert [event.reason.name for event in recorder.done[0][1].events] == ["Refused"]
