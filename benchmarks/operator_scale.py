@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from posefleet_api.constants import (
-    ANNOTATION_FINGERPRINT,
     API_VERSION,
     KIND,
     LABEL_ATTEMPT,
@@ -22,6 +21,7 @@ from posefleet_api.constants import (
 )
 from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.merge_patch import patched
 from posefleet_operator.cluster.objects import Key, Manifest, to_timestamp
 from posefleet_operator.observation import Observation
 from posefleet_operator.reconcile import reconcile
@@ -41,6 +41,8 @@ class Cluster:
 
     cache: Cache = field(default_factory=Cache)
     version: int = 0
+    #: The child Jobs by name, as the API server has them.
+    jobs: dict[str, Manifest] = field(default_factory=dict)
 
     def create(self, number: int) -> None:
         """Create job number ``number``."""
@@ -68,12 +70,16 @@ class Cluster:
             settings=SETTINGS, polled_since=NOW,
         )  # fmt: skip
         plan = reconcile(seen)
-        for manifest in plan.apply:
+        for manifest in plan.create:
             if manifest["kind"] == "Job":
-                self.cache.child_jobs.apply("ADDED", self.versioned(manifest))
+                self.jobs[manifest["metadata"]["name"]] = self.versioned(manifest)
+                self.cache.child_jobs.apply("ADDED", self.jobs[manifest["metadata"]["name"]])
+        for release in plan.release:
+            self.jobs[release.name] = self.versioned(patched(self.jobs[release.name], release.patch))
+            self.cache.child_jobs.apply("MODIFIED", self.jobs[release.name])
         if plan.status != seen.status:
             self.store({**job, "status": plan.status.to_dict()})
-        return len(plan.apply) + len(plan.events)
+        return len(plan.create) + len(plan.release) + len(plan.events)
 
     def end_preparations(self) -> None:
         """Complete every prepare Job."""
@@ -82,7 +88,7 @@ class Cluster:
         for key in self.cache.training_jobs:
             self._add_pods(key, 1, {"phase": "Succeeded", **_container({"terminated": ended})})
             (job,) = self.cache.child_jobs.of(key)
-            finished = {"metadata": _metadata(job, job.identity.name), "status": {"conditions": [complete]}}
+            finished = {**self.jobs[job.identity.name], "status": {"conditions": [complete]}}
             self.cache.child_jobs.apply("MODIFIED", self.versioned(finished))
 
     def run_gangs(self) -> None:
@@ -95,13 +101,12 @@ class Cluster:
         # Children are sorted by name, so the Job of an attempt precedes that of a preparation.
         job = self.cache.child_jobs.of(key)[0]
         for rank in range(count):
-            metadata = _metadata(job, f"{job.identity.name}-{rank}")
-            metadata["annotations"]["batch.kubernetes.io/job-completion-index"] = str(rank)
+            metadata = _pod_metadata(job, rank)
             pod = {"metadata": metadata, "spec": {"nodeName": f"node-{rank}"}, "status": status}
             self.cache.pods.apply("MODIFIED", self.versioned(pod))
 
 
-def _metadata(job: ChildJob, name: str) -> Manifest:
+def _pod_metadata(job: ChildJob, rank: int) -> Manifest:
     identity = job.identity
     labels = {
         LABEL_JOB: identity.owner[1],
@@ -109,8 +114,14 @@ def _metadata(job: ChildJob, name: str) -> Manifest:
         LABEL_COMPONENT: identity.component,
         LABEL_ATTEMPT: str(identity.number),
     }
-    annotations = {ANNOTATION_FINGERPRINT: job.fingerprint}
-    return {"name": name, "namespace": identity.owner[0], "labels": labels, "annotations": annotations}
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": identity.name, "uid": identity.uid, "controller": True}
+    return {
+        "name": f"{identity.name}-{rank}",
+        "namespace": identity.owner[0],
+        "labels": labels,
+        "annotations": {"batch.kubernetes.io/job-completion-index": str(rank)},
+        "ownerReferences": [owner],
+    }
 
 
 def _container(state: Manifest) -> Manifest:
@@ -139,8 +150,11 @@ def main() -> None:
     timed(cluster, "jobs created")
     timed(cluster, "preparations run")
     cluster.end_preparations()
-    timed(cluster, "preparations end")
-    timed(cluster, "attempts start")
+    timed(cluster, "preparation ends")
+    timed(cluster, "attempt is recorded")
+    timed(cluster, "gang is created")
+    timed(cluster, "gang is known")
+    timed(cluster, "gang is released")
     cluster.run_gangs()
     timed(cluster, "gangs run")
     timed(cluster, "nothing has changed")

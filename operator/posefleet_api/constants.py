@@ -18,6 +18,8 @@ LABEL_COMPONENT: Final = f"{GROUP}/component"
 ANNOTATION_FINGERPRINT: Final = f"{GROUP}/fingerprint"
 #: Hash of what the author says about the pods; see ``fingerprints.py`` of the operator.
 ANNOTATION_POD_FINGERPRINT: Final = f"{GROUP}/pod-fingerprint"
+#: Marks the Job of an attempt that has been created and not yet released; its pods may not start.
+ANNOTATION_HELD: Final = f"{GROUP}/held"
 #: Number of GPUs of a whole gang, by whichever resource they are requested.
 ANNOTATION_GPUS: Final = f"{GROUP}/gpus"
 #: Set to a new value by the job's author, it asks for a checkpoint now.

@@ -111,8 +111,10 @@ class Attempt(ApiModel):
 
     number: Count
     """Number of the attempt, starting at 1."""
+    job_uid: Annotated[str, Field(max_length=64)] | None = None
+    """Uid of the Job of the attempt. Absent until the operator has seen that Job."""
     start_time: Timestamp
-    """Time at which the Job of the attempt was created."""
+    """Time at which the operator decided to start the attempt."""
     running_time: Timestamp | None = None
     """Time from which all pods of the attempt ran."""
     end_time: Timestamp | None = None

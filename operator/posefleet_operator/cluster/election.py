@@ -27,7 +27,7 @@ class Election:
     """A candidate for the Lease."""
 
     def __init__(self, cluster: Cluster, settings: Settings, clock: Callable[[], float]) -> None:
-        """``clock`` returns seconds of a monotonic clock."""
+        """``clock`` returns seconds of a monotonic clock that goes on while the machine is suspended."""
         self._cluster = cluster
         self._settings = settings
         self._clock = clock
@@ -40,14 +40,16 @@ class Election:
         """Whether this candidate may write now."""
         return self._clock() < self._held_until
 
-    def require(self) -> None:
-        """Check that this candidate leads.
+    def seconds_left(self) -> float:
+        """Return how long this candidate may still write if it does not renew the Lease.
 
         Raises:
-            NotLeading: if it does not.
+            NotLeading: if it may not write now.
         """
-        if not self.leading:
+        left = self._held_until - self._clock()
+        if left <= 0:
             raise NotLeading(f"{self._settings.identity} does not hold the lease")
+        return left
 
     async def acquire(self) -> None:
         """Wait until the Lease is held."""

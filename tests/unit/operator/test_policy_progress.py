@@ -68,8 +68,8 @@ def test_durations_change_their_units_at_full_minutes_hours_and_days(seconds: in
 
 
 def a_status(**attempt: object) -> Status:
-    former = Attempt(number=1, start_time="", outcome="Failed", warnings=["of the former"])
-    return Status(current_attempt=2, attempts=[former, Attempt(number=2, start_time="", **attempt)])
+    former = Attempt(number=1, start_time="2026-01-31T12:00:00Z", outcome="Failed", warnings=["of the former"])
+    return Status(current_attempt=2, attempts=[former, Attempt(number=2, start_time="2026-01-31T12:00:00Z", **attempt)])
 
 
 def a_checkpoint(step: int, time: str = "2026-01-31T11:00:00Z", uri: str = "") -> Checkpoint:

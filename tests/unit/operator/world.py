@@ -12,14 +12,15 @@ from posefleet_api.constants import LABEL_JOB_UID
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import Status
 from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.merge_patch import patched
 from posefleet_operator.cluster.objects import Manifest, from_timestamp, to_timestamp
 from posefleet_operator.observation import Observation
-from posefleet_operator.plan import Plan
+from posefleet_operator.plan import Plan, Release
 from posefleet_operator.policies.events import event_manifest
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import TrainerDefaults
-from unit.operator.builders import NOW, SETTINGS, JobBuilder
+from unit.operator.builders import NOW, SETTINGS, JobBuilder, controlled_by
 
 
 class Killed(Exception):
@@ -86,9 +87,12 @@ class World:
         for reference in plan.delete:
             self._write()
             self._delete(reference.kind, reference.name)
-        for manifest in plan.apply:
+        for manifest in plan.create:
             self._write()
-            self._apply(manifest)
+            self._create(manifest)
+        for release in plan.release:
+            self._write()
+            self._release(release)
         for event in plan.events:
             self._write()
             recorded = event_manifest(seen, event, "operator")
@@ -173,15 +177,21 @@ class World:
             raise Killed
         self.writes_left -= 1
 
-    def _apply(self, manifest: Manifest) -> None:
+    def _create(self, manifest: Manifest) -> None:
         key = (manifest["kind"], manifest["metadata"]["name"])
-        if key[0] == "Job" and key not in self.objects:
+        if key not in self.objects:
             self.objects[key] = self._stored({**manifest, "status": {}})
+        if key[0] == "Job":
             self.cache.child_jobs.apply("ADDED", self.objects[key])
-            gangs = {n for _, n in self._live_jobs()} | {pod.rpartition("-")[0] for pod in self.running_pods()}
-            self.most_gangs = max(self.most_gangs, len({name for name in gangs if "-prepare-" not in name}))
-        elif key[0] != "Job":
-            self.objects[key] = self._stored(manifest)
+
+    def _release(self, release: Release) -> None:
+        key = ("Job", release.name)
+        held = self.objects[key]["metadata"]
+        assert (held["uid"], held["resourceVersion"]) == (release.uid, str(release.version))
+        self.objects[key] = self._stored(patched(self.objects[key], release.patch))
+        self.cache.child_jobs.apply("MODIFIED", self.objects[key])
+        gangs = {n for _, n in self._live_jobs()} | {pod.rpartition("-")[0] for pod in self.running_pods()}
+        self.most_gangs = max(self.most_gangs, len({name for name in gangs if "-prepare-" not in name}))
 
     def _live_jobs(self) -> list[tuple[str, str]]:
         return [
@@ -241,6 +251,7 @@ class World:
                 "name": pod_name, "namespace": "lab", "uid": f"{pod_name}-{self.version}",
                 "creationTimestamp": to_timestamp(self.now),
                 "labels": job["spec"]["template"]["metadata"]["labels"],
+                "ownerReferences": [controlled_by(job)],
                 "annotations": {"batch.kubernetes.io/job-completion-index": str(rank)},
             }  # fmt: skip
             assert metadata["labels"][LABEL_JOB_UID] == self.job["metadata"]["uid"]
