@@ -293,7 +293,7 @@ async def test_a_text_that_is_too_long_for_its_field_is_cut() -> None:
     await bench.executor.execute(bench.seen(), plan, write_status=True)
 
     (attempt,) = bench.cluster.objects["PoseTrainingJob", "reaching"]["status"]["attempts"]
-    assert (len(attempt["reason"]), len(attempt["message"])) == (128, 4096)
+    assert (len(attempt["reason"]), len(attempt["message"])) == (128, 1024)
 
 
 @pytest.mark.parametrize(("status", "raised"), [(404, False), (409, False), (403, True), (500, True), (0, True)])

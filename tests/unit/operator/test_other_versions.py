@@ -70,7 +70,12 @@ def test_an_attempt_whose_manifest_is_not_understood_still_ends_as_it_ends() -> 
 
 
 #: The status of another version, in the place of one of its fields.
-UNREADABLE = [{"attempts": {"newest": 2}}, {"preparation": "done"}, {"attempt": "two"}, {"progress": {"step": "many"}}]
+UNREADABLE = [
+    {"attempts": {"newest": 2}},
+    {"preparation": "done"},
+    {"currentAttempt": "two"},
+    {"progress": {"step": "many"}},
+]
 
 
 def with_stored_status(job: JobBuilder, **fields: Any) -> Observation:

@@ -19,7 +19,14 @@ POLICY = FailurePolicy(backoff_seconds=10)
 
 def attempts(*outcomes: str, reason: str = "", steps: int = 9) -> list[Attempt]:
     return [
-        Attempt(number=n, start_time="2026-01-31T12:00:00Z", outcome=outcome, reason=reason or outcome, start_step=0, end_step=steps)
+        Attempt(
+            number=n,
+            start_time="2026-01-31T12:00:00Z",
+            outcome=outcome,
+            reason=reason or outcome,
+            start_step=0,
+            end_step=steps,
+        )
         for n, outcome in enumerate(outcomes, 1)
     ]
 
@@ -91,7 +98,7 @@ def test_gpu_seconds_count_from_running_to_the_end() -> None:
 
 def test_steps_after_the_last_checkpoint_were_of_no_use() -> None:
     attempt = Attempt(number=1, start_time="2026-01-31T12:00:00Z", outcome="Failed", start_step=100, end_step=200)
-    checkpoint = Checkpoint(uri="", step=150, time="", sha256="")
+    checkpoint = Checkpoint(uri="", step=150, time="2026-01-31T12:00:00Z", sha256="")
     assert useful_share(attempt, checkpoint) == 0.5
     assert useful_share(attempt, None) == 0
     assert useful_share(attempt.model_copy(update={"outcome": "Succeeded"}), None) == 1
@@ -149,4 +156,4 @@ def test_useful_are_the_steps_up_to_the_checkpoint(
     start: int | None, end: int | None, checkpoint: int, share: float
 ) -> None:
     attempt = Attempt(number=1, start_time="2026-01-31T12:00:00Z", outcome="Failed", start_step=start, end_step=end)
-    assert useful_share(attempt, Checkpoint(uri="", step=checkpoint, time="", sha256="")) == share
+    assert useful_share(attempt, Checkpoint(uri="", step=checkpoint, time="2026-01-31T12:00:00Z", sha256="")) == share

@@ -16,7 +16,7 @@ def test_the_first_attempt_follows_preparation() -> None:
     assert plan.status.current_attempt == 1
     assert plan.status.attempts[0].gpus == 8
     assert plan.status.attempts[0].logs == "s3://lab-results/reaching/attempts/1/"
-    assert plan.status.phase == "Queued"
+    assert plan.status.phase == "Starting"
     assert reasons(plan) == []
 
 
