@@ -30,7 +30,7 @@ from posefleet_operator.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
-_REFUSAL_SECONDS = 30.0
+_FIRST_REFUSAL_SECONDS, _LAST_REFUSAL_SECONDS = 2.0, 30.0
 #: Conflicts with other writers are common and are logged only when they do not end.
 _CONFLICTS_TO_LOG = 5
 #: Number of reconciles that may run at the same time.
@@ -47,10 +47,17 @@ class _Worker:
     refusal: Refusal | None = None
     refused_until: float = 0.0
     refused_generation: int = 0
+    #: Number of refusals in a row.
+    refusals: int = 0
     status_refusal: str = ""
     #: The last failure that has been logged. The same is not logged again until a reconcile has succeeded.
     logged: str = ""
     progress_written: float = float("-inf")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the next reconcile has a refusal to report."""
+        return self.refusal is not None or bool(self.status_refusal)
 
 
 class Controller:
@@ -126,8 +133,8 @@ class Controller:
             logger.exception("reconcile failed")
             return self._retry(worker, error)
         worker.failures = 0
-        if worker.refusal is None and not worker.status_refusal:
-            worker.logged = ""
+        if not worker.refused:
+            worker.logged, worker.refusals = "", 0
         if self._unreachable:
             logger.info("the API server answers again")
             self._unreachable = False
@@ -139,7 +146,9 @@ class Controller:
             worker.refusal = refused.refusal
         else:
             worker.status_refusal = str(refused)
-        worker.refused_until = asyncio.get_running_loop().time() + _REFUSAL_SECONDS
+        pause = min(_LAST_REFUSAL_SECONDS, _FIRST_REFUSAL_SECONDS * 2.0 ** min(worker.refusals, 16))
+        worker.refusals += 1
+        worker.refused_until = asyncio.get_running_loop().time() + pause
         worker.refused_generation = self._generation(key)
         self._metrics.reconcile_failed(refused)
         _log_once(worker, str(refused))
@@ -179,6 +188,8 @@ class Controller:
         if not seen.finished:
             self._metrics.reconcile_succeeded()
         resync = self._settings.resync_seconds * random.uniform(0.8, 1.2)  # noqa: S311  spreads load
+        if worker.refused:
+            resync = min(resync, max(0.0, worker.refused_until - asyncio.get_running_loop().time()))
         return min(
             resync, plan.requeue_after if plan.requeue_after is not None else resync, pause if pause > 0 else resync
         )

@@ -210,7 +210,7 @@ class Cluster:
             ) as response:
                 text = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise ApiError(0, "Unreachable", f"the API server does not answer: {error!r}") from error
+            raise ApiError(0, "Unreachable", f"the API server does not answer: {_cause(error)}") from error
         answer = _decoded(text)
         if response.status >= 400:
             raise ApiError(
@@ -236,6 +236,15 @@ def _check_before_sending() -> aiohttp.TraceConfig:
     hook = aiohttp.TraceConfig()
     hook.on_request_headers_sent.append(check)
     return hook
+
+
+def _cause(error: Exception) -> str:
+    """Return why there was no answer, without the addresses of objects, so that equal causes have equal texts."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or type(error.os_error).__name__
+    return str(error) or type(error).__name__
 
 
 def _decoded(text: bytes) -> Manifest:

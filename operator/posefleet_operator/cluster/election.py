@@ -34,6 +34,8 @@ class Election:
         self._held_until = float("-inf")
         self._rival: tuple[str, str] = ("", "")
         self._rival_renewed_at = float("-inf")
+        #: The last failure that has been logged since the API server answered.
+        self._logged = ""
 
     @property
     def leading(self) -> bool:
@@ -85,18 +87,22 @@ class Election:
             async with asyncio.timeout(self._settings.lease_seconds * (1 - _SAFETY_PART) / 2):
                 acquired = await self._write()
         except (ApiError, TimeoutError) as error:
-            conflict = isinstance(error, ApiError) and error.status == 409
-            logger.log(
-                logging.DEBUG if conflict else logging.WARNING,
-                "cannot acquire the lease: %s",
-                error or "no answer in time",
-            )
+            self._log_failure(error)
             return False
+        self._logged = ""
         if acquired:
             self._held_until = sent_at + self._settings.lease_seconds * (1 - _SAFETY_PART)
         else:
             self._held_until = float("-inf")
         return acquired
+
+    def _log_failure(self, error: ApiError | TimeoutError) -> None:
+        """Log why the Lease could not be written, unless that was the last thing that was logged."""
+        text = str(error) or "no answer in time"
+        conflict = isinstance(error, ApiError) and error.status == 409
+        if text != self._logged:
+            logger.log(logging.DEBUG if conflict else logging.WARNING, "cannot acquire the lease: %s", text)
+        self._logged = text
 
     async def _write(self) -> bool:
         lease = await self._read()

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -55,9 +54,7 @@ def test_deleting_a_busy_job_is_no_failure(stage: Stage, operator: OperatorProce
     assert failures(operator) == []
 
 
-def test_an_api_server_that_does_not_answer_is_one_line_from_each_that_asks_it(
-    stage: Stage, start_operator: Start, tmp_path: Path
-) -> None:
+def test_an_error_that_lasts_is_one_line(stage: Stage, start_operator: Start, tmp_path: Path) -> None:
     def refused(method: str, path: str) -> web.Response | None:
         gone = method == "PATCH" and path.endswith("/status")
         return web.json_response({"reason": "InternalError", "message": "no leader"}, status=500) if gone else None
@@ -69,11 +66,10 @@ def test_an_api_server_that_does_not_answer_is_one_line_from_each_that_asks_it(
         stage.apply("reaching")
         wait_for("a failure", lambda: failures(operator))
         tries = wait_for("more tries", lambda: errors(operator) >= 4 and errors(operator))
+        assert tries >= 4
+        assert failures(operator) == ["tried again until it works: 500 InternalError: no leader"]
         proxy.answer(lambda *_: None)
         stage.wait_for_phase("reaching", "Running")
-
-    assert tries >= 4
-    assert failures(operator) == ["tried again until it works: 500 InternalError: no leader"]
 
 
 def errors(operator: OperatorProcess) -> float:
@@ -91,9 +87,10 @@ def test_an_outage_of_the_api_server_is_told_once(stage: Stage, start_operator: 
     wait_for("the operator to lead", lambda: operator.state() == "leading", 60)
     wait_for("the jobs to be served", lambda: served(stage), 60)
 
-    told: list[Any] = failures(operator)[len(before) :]
-    assert len(told) <= 4, told
-    assert len(set(told)) == len(told), told
+    told = failures(operator)[len(before) :]
+    assert told
+    assert len(told) <= 5, "\n".join(told)
+    assert len(set(told)) == len(told), "\n".join(told)
 
 
 def served(stage: Stage) -> bool:
