@@ -11,7 +11,7 @@ from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import from_timestamp, seconds_between, to_timestamp
 from posefleet_operator.observation import Observation, newest, running_attempt
 from posefleet_operator.plan import Plan, Reference
-from posefleet_operator.policies.attempts import queue_seconds, seconds_before_next
+from posefleet_operator.policies.attempts import queue_seconds, seconds_before_next, with_jitter
 from posefleet_operator.policies.exit_outcomes import termination_message
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.progress import after_report, after_termination
@@ -41,11 +41,7 @@ def run_attempts(seen: Observation, plan: Plan) -> None:
     if attempt is not None:
         _watch(seen, plan, attempt)
         return
-    last, policy = newest(plan.status), seen.spec.failure_policy
-    left = 0.0
-    if last is not None:
-        left = seconds_before_next(plan.status.attempts, policy) - seconds_between(last.end_time, seen.now)
-    if left > 0:
+    if (left := _seconds_to_wait(seen, plan.status)) > 0:
         _back_off(plan, left)
     elif (blocked := what_blocks_creation(seen)) is not None:
         plan.wait("Running", blocked)
@@ -73,6 +69,15 @@ def _watch(seen: Observation, plan: Plan, attempt: Attempt) -> None:
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
     job = seen.attempt_job(attempt.number)
     plan.wait("Running", why_waiting(job, pods, seen.gang_size(attempt), seen.spec.storage, seen.now))
+
+
+def _seconds_to_wait(seen: Observation, status: Status) -> float:
+    """Return how many seconds of the pause after the last attempt are left."""
+    last = newest(status)
+    if last is None:
+        return 0.0
+    pause = seconds_before_next(status.attempts, seen.spec.failure_policy, status.last_checkpoint)
+    return with_jitter(pause, seen.uid, last.number) - seconds_between(last.end_time, seen.now)
 
 
 def _back_off(plan: Plan, seconds: float) -> None:

@@ -12,7 +12,7 @@ from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import seconds_between, to_timestamp
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan, Reference, is_true
-from posefleet_operator.policies.attempts import seconds_before_next_try
+from posefleet_operator.policies.attempts import seconds_before_next_try, with_jitter
 from posefleet_operator.policies.exit_outcomes import (
     Ending,
     ending_of_disrupted_gang,
@@ -114,7 +114,7 @@ def _with_next_try(seen: Observation, preparation: Preparation, ending: Ending) 
         return ending.message
     seconds = seconds_before_next_try(preparation, seen.spec.failure_policy)
     why = ending.message.rstrip(".")
-    return f"{why}; the next try follows after {seconds:.0f} s, and later ones after longer pauses"
+    return f"{why}; the next try follows after about {seconds:.0f} s, and later ones after longer pauses"
 
 
 def _start_try(seen: Observation, plan: Plan) -> None:
@@ -125,6 +125,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
         message = "the manifest has changed; the data are prepared again"
         plan.condition("Prepared", False, reasons.DATA_CHANGED, message)
     pause = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
+    pause = with_jitter(pause, seen.uid, preparation.tries)
     left = pause - seconds_between(preparation.end_time, seen.now) if preparation.end_time else 0.0
     if left > 0:
         plan.requeue_within(left)

@@ -7,7 +7,7 @@ from typing import Any, Self
 from posefleet_api.constants import API_VERSION, COMPONENT_ATTEMPT, COMPONENT_PREPARE, KIND
 from posefleet_api.job import PoseTrainingJob, parse_job
 from posefleet_api.outcomes import ProgressReport, TerminationMessage
-from posefleet_api.status import Attempt, Condition, Preparation, Progress, Status
+from posefleet_api.status import Attempt, Checkpoint, Condition, Preparation, Progress, Status
 from posefleet_operator.builders.attempt_job import attempt_job
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.child_jobs import ChildJob
@@ -93,6 +93,11 @@ class JobBuilder:
         ]  # fmt: skip
         failed = sum(outcome in {"Failed", "Stalled"} for outcome in outcomes)
         return self.prepared().with_status(current_attempt=len(attempts), attempts=attempts, failed_attempts=failed)
+
+    def with_checkpoint(self, step: int) -> Self:
+        """The newest checkpoint in the store is that of this step."""
+        checkpoint = Checkpoint(uri=f"s3://c/{step}", step=step, time=to_timestamp(ago(10)), sha256="0" * 64)
+        return self.with_status(last_checkpoint=checkpoint)
 
     def running_attempt(self, number: int, started: float = 50) -> Self:
         """Attempt ``number`` runs on all its nodes since so many seconds."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from posefleet_api.outcomes import TerminationMessage
 from posefleet_api.status import Artifacts, Checkpoint, Progress
+from posefleet_operator.policies.attempts import with_jitter
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import a_job, a_pod, a_report, ago, finished_job
 from unit.operator.plans import deletions, kinds, message_of, reasons, reconciled
@@ -98,8 +99,9 @@ def test_a_failed_attempt_waits_before_the_next() -> None:
     plan = reconcile(job.seen())
 
     assert plan.apply == []
-    assert plan.requeue_after == 25
-    assert kinds(reconcile(job.seen(ago(-26))))[-1] == ("Job", "reaching-a2")
+    assert plan.requeue_after == with_jitter(30, "uid-1", 1) - 5
+    assert reconcile(job.seen(ago(-25))).apply == []
+    assert kinds(reconcile(job.seen(ago(-28))))[-1] == ("Job", "reaching-a2")
 
 
 def test_the_budget_ends_the_job() -> None:
