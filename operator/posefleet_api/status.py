@@ -114,6 +114,9 @@ class Attempt(ApiModel):
     """Reason for which the attempt ended as one CamelCase word. docs/troubleshooting.md explains each."""
     message: Text = ""
     """Explanation of the reason for people, with what they can do about it."""
+    action: Word | None = None
+    """Action of the rule of failurePolicy.rules that decided what follows the attempt: Retry, Ignore or Fail. It is
+    absent if no rule applied."""
     nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=256)] = []
     """Names of the nodes on which the pods ran, in the order of the ranks. Only the newest attempts list them."""
     gpus: int = 0

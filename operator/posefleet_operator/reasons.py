@@ -35,6 +35,8 @@ class Reason:
     needs_action: bool = False
     #: Whether another attempt would end in the same way, so that the job fails at once.
     final: bool = False
+    #: Whether it is final only the second time, because a faulty node may give it as well.
+    has_second_chance: bool = False
     #: Whether it appears in a condition or an attempt, and not only as the reason of an event.
     in_status: bool = True
 
@@ -61,8 +63,8 @@ def _preemption(name: str, meaning: str, remedy: str = "") -> Reason:
     return Reason(name, meaning, remedy, outcome="Preempted", severity="Warning")
 
 
-def _failure(name: str, meaning: str, remedy: str, *, final: bool = False) -> Reason:
-    return Reason(name, meaning, remedy, outcome="Failed", severity="Warning", final=final)
+def _failure(name: str, meaning: str, remedy: str) -> Reason:
+    return Reason(name, meaning, remedy, outcome="Failed", severity="Warning")
 
 
 def _trouble(name: str, meaning: str, remedy: str) -> Reason:
@@ -143,11 +145,15 @@ ERROR = _failure("Error", "The trainer ended with an error that has no reason of
 OUT_OF_MEMORY = _failure(
     "OutOfMemory", "The GPU ran out of memory.", "lower training.batchSize, or use a smaller image size or backbone"
 )
-NON_FINITE_LOSS = _failure(
+NON_FINITE_LOSS = Reason(
     "NonFiniteLoss",
-    "The training loss became infinite or not a number, which every attempt would repeat.",
-    "lower training.learningRate and apply the job under another name",
+    "The training loss became infinite or not a number. One more attempt starts from the last checkpoint, on other "
+    "nodes if there are any, because a faulty GPU can cause this as well.",
+    "if it happens twice, lower training.learningRate and apply the job under another name",
+    outcome="Failed",
+    severity="Warning",
     final=True,
+    has_second_chance=True,
 )
 PEER_LOST = _failure(
     "PeerLost",
@@ -228,6 +234,13 @@ ATTEMPTS_EXHAUSTED = Reason(
     "AttemptsExhausted",
     "As many attempts failed as failurePolicy.maxFailures allows.",
     "remove the cause that the message names and apply the job under another name",
+    severity="Warning",
+)
+SAME_FAILURE_TWICE = Reason(
+    "SameFailureTwice",
+    "Two failures in a row were the same, with the same message at the same step, so another attempt would end in the "
+    "same way.",
+    "remove the cause that the message names, then set the annotation posefleet.io/retry to a new value",
     severity="Warning",
 )
 SUSPENDING = Reason("Suspending", "The job is being suspended, and its pods write a checkpoint and end.")

@@ -1,5 +1,7 @@
 """The Indexed Job of an attempt, with one pod per node, and the Service that gives these pods their names."""
 
+from collections.abc import Sequence
+
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
@@ -26,7 +28,12 @@ _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def attempt_job(
-    job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
+    job: PoseTrainingJob,
+    number: int,
+    fingerprint: str,
+    pod_fingerprint: str,
+    settings: Settings,
+    avoided_nodes: Sequence[str] = (),
 ) -> Manifest:
     """Return the Indexed Job whose pods train together. With a queue it is created suspended, and Kueue releases it.
 
@@ -36,6 +43,7 @@ def attempt_job(
         fingerprint: hash of the data and the training that it is created for.
         pod_fingerprint: hash of what the job's author says about its pods.
         settings: the operator's settings.
+        avoided_nodes: names of nodes that may be faulty. Pods run on them only if no other node has room.
     """
     nodes = job.spec.resources.nodes
     child = {
@@ -59,12 +67,12 @@ def attempt_job(
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
             "suspend": bool(job.spec.queue),
-            "template": pod_template(job, _role(job, number, settings), settings),
+            "template": pod_template(job, _role(job, number, settings, avoided_nodes), settings),
         },
     }
 
 
-def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
+def _role(job: PoseTrainingJob, number: int, settings: Settings, avoided_nodes: Sequence[str]) -> Role:
     pod: Manifest = {
         "subdomain": attempt_name(job.metadata.name, number),
         "topologySpreadConstraints": [_spread_over_nodes(job)],
@@ -79,6 +87,7 @@ def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
         resources=_resources(job.spec.resources),
         environment=_gang_environment(job, number),
         pod=pod,
+        avoided_nodes=tuple(avoided_nodes),
     )
 
 

@@ -28,7 +28,12 @@ _REQUESTED_BY_AUTHOR = frozenset({reasons.SUSPENDED.name, reasons.REPLACED.name}
 
 
 def counts_against_budget(attempt: Attempt) -> bool:
-    """Return whether an attempt that ended counts against ``failurePolicy.maxFailures``."""
+    """Return whether an attempt that ended counts against ``failurePolicy.maxFailures``.
+
+    A rule of ``failurePolicy.rules`` that applied to it decides. Otherwise its outcome does.
+    """
+    if attempt.action is not None:
+        return attempt.action != "Ignore"
     return reasons.counts_against_budget(attempt.outcome)
 
 
@@ -37,7 +42,8 @@ def seconds_before_next(
 ) -> float:
     """Return the seconds between the end of the last attempt and the start of the next.
 
-    After a failed attempt this is ``policy.backoff_seconds``, doubled for each failure in a row. A preempted attempt
+    After a failed attempt, counted or not, this is ``policy.backoff_seconds``, doubled for each failure in a row. A
+    preempted attempt
     is followed soon if it left a newer checkpoint than it started from. If it left none, or if somebody deleted it,
     there is a pause as for a failure, so that attempts do not follow each other without end. Only an attempt that
     ended because of an edit is followed at once.
@@ -103,7 +109,7 @@ def useful_share(attempt: Attempt, checkpoint: Checkpoint | None) -> float:
 
 def _pause(attempts: Sequence[Attempt], base: float, checkpoint: Checkpoint | None) -> float:
     last = attempts[-1]
-    if failures := _run_length(counts_against_budget(attempt) for attempt in reversed(attempts)):
+    if failures := _run_length(_failed(attempt) for attempt in reversed(attempts)):
         return exponential_backoff(base, failures)
     if fruitless := _run_length(_left_no_progress(attempts, checkpoint)):
         incomplete = last.reason == reasons.GANG_INCOMPLETE.name
@@ -111,6 +117,10 @@ def _pause(attempts: Sequence[Attempt], base: float, checkpoint: Checkpoint | No
             base, fruitless, _MAX_INCOMPLETE_BACKOFF_SECONDS if incomplete else MAX_BACKOFF_SECONDS
         )
     return base if last.reason in _LIKELY_TO_RECUR else 0.0
+
+
+def _failed(attempt: Attempt) -> bool:
+    return counts_against_budget(attempt) or reasons.counts_against_budget(attempt.outcome)
 
 
 def _left_no_progress(attempts: Sequence[Attempt], checkpoint: Checkpoint | None) -> Iterator[bool]:

@@ -13,6 +13,7 @@ from posefleet_operator.observation import Observation, newest, running_attempt
 from posefleet_operator.plan import Plan, Reference
 from posefleet_operator.policies.attempts import queue_seconds, seconds_before_next, with_jitter
 from posefleet_operator.policies.exit_outcomes import termination_message
+from posefleet_operator.policies.failures import nodes_to_avoid
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.progress import after_report, after_termination
 from posefleet_operator.policies.waiting import what_blocks_creation, why_waiting
@@ -98,7 +99,14 @@ def _start(seen: Observation, plan: Plan, number: int) -> None:
     plan.apply += [
         job_config(job, COMPONENT_ATTEMPT, number),
         attempt_service(job, number),
-        attempt_job(job, number, seen.fingerprint, seen.pod_fingerprint, seen.settings),
+        attempt_job(
+            job,
+            number,
+            seen.fingerprint,
+            seen.pod_fingerprint,
+            seen.settings,
+            avoided_nodes=nodes_to_avoid(plan.status.attempts),
+        ),
     ]
     if (old := number_to_delete(number)) is not None:
         name = attempt_name(seen.name, old)

@@ -137,12 +137,12 @@ def test_a_gang_whose_pods_a_quota_refuses_waited_in_vain() -> None:
 
 def test_a_reason_that_would_come_again_ends_the_job_at_once() -> None:
     job = a_job().running_attempt(1)
-    said = TerminationMessage(reason="NonFiniteLoss", message="loss is NaN at step 12")
+    said = TerminationMessage(reason="InvalidInput", message="labels.csv is missing")
     job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(1, said).manifest)
     plan = reconcile(job.seen())
 
     assert plan.status.phase == "Failed"
-    assert message_of(plan, "Failed") == "loss is NaN at step 12"
+    assert message_of(plan, "Failed") == "labels.csv is missing"
 
 
 def test_deleting_the_job_of_an_attempt_neither_counts_nor_resets_the_budget() -> None:
