@@ -24,6 +24,8 @@ ANNOTATION_GPUS: Final = f"{GROUP}/gpus"
 ANNOTATION_CHECKPOINT_NOW: Final = f"{GROUP}/checkpoint-now"
 #: Set to a new value by the job's author, it reopens a failed job, which goes on from its last checkpoint.
 ANNOTATION_RETRY: Final = f"{GROUP}/retry"
+#: At most this much of the value of such an annotation is read.
+MAX_REQUEST_LENGTH: Final = 253
 COMPONENT_PREPARE: Final = "prepare"
 COMPONENT_ATTEMPT: Final = "attempt"
 

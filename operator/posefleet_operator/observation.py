@@ -6,7 +6,7 @@ from functools import cached_property
 
 from pydantic import ValidationError
 
-from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
+from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE, MAX_REQUEST_LENGTH
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec, parse_job
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import FINISHED_PHASES, Attempt, Status
@@ -66,6 +66,11 @@ class Observation:
     def generation(self) -> int:
         """Generation of the spec."""
         return int(self.manifest["metadata"].get("generation", 0))
+
+    def request(self, annotation: str) -> str:
+        """Return what the job's author asks for by an annotation, or an empty text."""
+        annotations = self.manifest["metadata"].get("annotations") or {}
+        return str(annotations.get(annotation, ""))[:MAX_REQUEST_LENGTH]
 
     @property
     def deleting(self) -> bool:

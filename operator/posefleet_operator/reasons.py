@@ -135,7 +135,8 @@ DISRUPTED = _preemption("Disrupted", "The cluster removed a pod and gave no reas
 INVALID_INPUT = Reason(
     "InvalidInput",
     "The manifest or the dataset is wrong.",
-    "correct what the message names; a job that has not trained yet then starts again by itself",
+    "correct what the message names; a job whose manifest was corrected before it trained starts again by itself, and "
+    "any other when the annotation posefleet.io/retry is set to a new value",
     outcome="InvalidInput",
     severity="Warning",
     final=True,
@@ -192,7 +193,7 @@ STALLED = Reason(
 DEADLINE_EXCEEDED = Reason(
     "DeadlineExceeded",
     "The job did not finish within activeDeadlineSeconds.",
-    "apply a job with another name and more time",
+    "raise activeDeadlineSeconds and set the annotation posefleet.io/retry to a new value",
     outcome="DeadlineExceeded",
     severity="Warning",
 )
@@ -209,7 +210,8 @@ DATA_CHANGED = Reason("DataChanged", "The manifest was changed, so the data are 
 PREPARE_FAILED = Reason(
     "PrepareFailed",
     "A try of the preparation failed. After failurePolicy.maxFailures tries the job fails.",
-    "read the log of the preparation, `prepare/<n>.log` in the output",
+    "read the log of the preparation, `prepare/<n>.log` in the output, remove the cause, and set the annotation "
+    "posefleet.io/retry to a new value",
     severity="Warning",
 )
 PODS_STARTING = Reason("PodsStarting", "The pods have been created, and not all of them run yet.")
@@ -233,7 +235,7 @@ REFUSED = Reason(
 ATTEMPTS_EXHAUSTED = Reason(
     "AttemptsExhausted",
     "As many attempts failed as failurePolicy.maxFailures allows.",
-    "remove the cause that the message names and apply the job under another name",
+    "remove the cause that the message names, then set the annotation posefleet.io/retry to a new value",
     severity="Warning",
 )
 SAME_FAILURE_TWICE = Reason(
@@ -245,6 +247,7 @@ SAME_FAILURE_TWICE = Reason(
 )
 SUSPENDING = Reason("Suspending", "The job is being suspended, and its pods write a checkpoint and end.")
 RESUMED = Reason("Resumed", "The job is no longer suspended and goes on from its last checkpoint.")
+REOPENED = Reason("Reopened", "The job had failed and was reopened by the annotation posefleet.io/retry.")
 SUCCEEDED = Reason("Succeeded", "The job has finished; status.artifacts names its results.")
 
 # Reasons of conditions that a person has to act on.
@@ -307,6 +310,10 @@ TRAINING_WARNING = _event("TrainingWarning", "The trainer ignored something, suc
 TRAINING = _event("Training", "The attempt has reached the training stage.")
 PREDICTING = _event("Predicting", "The attempt has reached the prediction stage.")
 REPORTING = _event("Reporting", "The attempt has reached the report stage.")
+RETRY_IGNORED = _event("RetryIgnored", "The annotation posefleet.io/retry was set on a job that has not failed.")
+RETRY_REFUSED = _event(
+    "RetryRefused", "The annotation posefleet.io/retry was set on a job whose manifest is not valid.", "Warning"
+)
 ATTEMPT_SUCCEEDED = _event("AttemptSucceeded", "An attempt has succeeded.")
 ATTEMPT_PREEMPTED = _event("AttemptPreempted", "An attempt was interrupted, which does not count as a failure.")
 ATTEMPT_INVALID_INPUT = _event("AttemptInvalidInput", "An attempt found that its input is wrong.", "Warning")

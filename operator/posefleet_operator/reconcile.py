@@ -17,11 +17,13 @@ from posefleet_operator.steps.lifecycle import (
     summarize,
 )
 from posefleet_operator.steps.preparation import prepare
+from posefleet_operator.steps.requests import reopen_on_request
 from posefleet_operator.steps.suspension import suspend
 
 #: The steps in the order of a job's life. A step may skip the remaining ones.
 STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     record_generation,
+    reopen_on_request,
     reopen_corrected,
     clean_up_finished,
     refuse_invalid,
@@ -55,5 +57,5 @@ def reconcile(seen: Observation) -> Plan:
         if plan.remaining_steps_skipped:
             break
     summarize(seen, plan)
-    plan.events = events_between(seen.status, plan.status)
+    plan.events += events_between(seen.status, plan.status)
     return plan

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from posefleet_api.resources import FailurePolicy
-from posefleet_api.status import Attempt, Checkpoint, Preparation
+from posefleet_api.status import Attempt, Checkpoint, Preparation, Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import from_timestamp, seconds_between
 
@@ -35,6 +35,11 @@ def counts_against_budget(attempt: Attempt) -> bool:
     if attempt.action is not None:
         return attempt.action != "Ignore"
     return reasons.counts_against_budget(attempt.outcome)
+
+
+def attempts_since_reopened(status: Status) -> list[Attempt]:
+    """Return the attempts whose endings decide what follows: those since the job was last reopened."""
+    return [attempt for attempt in status.attempts if attempt.number > (status.reopened_after_attempt or 0)]
 
 
 def seconds_before_next(

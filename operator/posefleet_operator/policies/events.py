@@ -150,4 +150,7 @@ def _finish(old: Status, new: Status) -> Iterator[JobEvent]:
     if condition is None:
         return
     reason = reasons.SUCCEEDED if succeeded else reason_named(condition.reason)
-    yield JobEvent(reason, condition.message, f"finished-{new.preparation.tries}-{new.current_attempt}")
+    # A job that was reopened can fail again without a new try or attempt.
+    reopened = f"-{new.retry_request}" if new.retry_request else ""
+    identity = f"finished-{new.preparation.tries}-{new.current_attempt}{reopened}"
+    yield JobEvent(reason, condition.message, identity)

@@ -11,7 +11,12 @@ from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import from_timestamp, seconds_between, to_timestamp
 from posefleet_operator.observation import Observation, newest, running_attempt
 from posefleet_operator.plan import Plan, Reference
-from posefleet_operator.policies.attempts import queue_seconds, seconds_before_next, with_jitter
+from posefleet_operator.policies.attempts import (
+    attempts_since_reopened,
+    queue_seconds,
+    seconds_before_next,
+    with_jitter,
+)
 from posefleet_operator.policies.exit_outcomes import termination_message
 from posefleet_operator.policies.failures import nodes_to_avoid
 from posefleet_operator.policies.lifecycle import number_to_delete
@@ -77,7 +82,7 @@ def _seconds_to_wait(seen: Observation, status: Status) -> float:
     last = newest(status)
     if last is None:
         return 0.0
-    pause = seconds_before_next(status.attempts, seen.spec.failure_policy, status.last_checkpoint)
+    pause = seconds_before_next(attempts_since_reopened(status), seen.spec.failure_policy, status.last_checkpoint)
     return with_jitter(pause, seen.uid, last.number) - seconds_between(last.end_time, seen.now)
 
 

@@ -6,7 +6,12 @@ from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import MAX_MESSAGE, Plan, find_condition
-from posefleet_operator.policies.attempts import counts_against_budget, gpu_seconds, queue_seconds
+from posefleet_operator.policies.attempts import (
+    attempts_since_reopened,
+    counts_against_budget,
+    gpu_seconds,
+    queue_seconds,
+)
 from posefleet_operator.policies.exit_outcomes import Ending, ending_of_gang, gang_has_ended
 from posefleet_operator.policies.failures import action_of_rule, why_job_fails
 from posefleet_operator.policies.progress import last_step
@@ -98,7 +103,7 @@ def _finish_if_last(seen: Observation, plan: Plan, attempt: Attempt, ending: End
     failed, policy = plan.status.failed_attempts, seen.spec.failure_policy
     if ending.outcome == "Succeeded":
         plan.succeed(ending.message)
-    elif (failure := why_job_fails(plan.status.attempts, ending, policy)) is not None:
+    elif (failure := why_job_fails(attempts_since_reopened(plan.status), ending, policy)) is not None:
         plan.fail(*failure)
     elif counts_against_budget(attempt) and failed >= policy.max_failures:
         message = f"{failed} attempts failed, the last with {ending.reason}: {ending.message}"

@@ -39,6 +39,8 @@ def reopen_corrected(seen: Observation, plan: Plan) -> None:
         observed_generation=seen.generation,
         start_time=to_timestamp(seen.now),
         preparation=Preparation(tries=tries, end_time=to_timestamp(seen.now) if tries else None),
+        checkpoint_request=plan.status.checkpoint_request,
+        retry_request=plan.status.retry_request,
     )
 
 
