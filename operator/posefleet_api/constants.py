@@ -16,8 +16,8 @@ LABEL_JOB_UID: Final = f"{GROUP}/job-uid"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 ANNOTATION_FINGERPRINT: Final = f"{GROUP}/fingerprint"
-#: Hash of what the author says about the pods; see ``fingerprints.py`` of the operator.
-ANNOTATION_POD_FINGERPRINT: Final = f"{GROUP}/pod-fingerprint"
+#: Hashes of the parts of the spec that a child was created with; see ``fingerprints.py`` of the operator.
+ANNOTATION_SPEC_PARTS: Final = f"{GROUP}/spec-parts"
 #: Number of GPUs of a whole gang, by whichever resource they are requested.
 ANNOTATION_GPUS: Final = f"{GROUP}/gpus"
 #: Set to a new value by the job's author, it asks for a checkpoint now.

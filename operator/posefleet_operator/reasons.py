@@ -204,6 +204,11 @@ NOT_STARTED = Reason("NotStarted", "The job has not come this far yet.")
 IN_PROGRESS = Reason("InProgress", "The job has not finished.")
 NOT_SUSPENDED = Reason("NotSuspended", "The field spec.suspend is false.")
 UP_TO_DATE = Reason("UpToDate", "What runs of the job follows the manifest as it is now.")
+APPLIES_TO_NEXT_ATTEMPT = Reason(
+    "AppliesToNextAttempt",
+    "Parts of the manifest were changed while an attempt ran, which goes on with the former ones.",
+    "to apply them at once, set spec.suspend to true and, when the job is suspended, to false",
+)
 PREPARING = Reason("Preparing", "The data are being checked and prepared.")
 PREPARED = Reason("Prepared", "The data are prepared.")
 DATA_CHANGED = Reason("DataChanged", "The manifest was changed, so the data are prepared again.")

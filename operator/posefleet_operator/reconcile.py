@@ -19,6 +19,7 @@ from posefleet_operator.steps.lifecycle import (
 from posefleet_operator.steps.preparation import prepare
 from posefleet_operator.steps.requests import reopen_on_request
 from posefleet_operator.steps.suspension import suspend
+from posefleet_operator.steps.up_to_date import report_up_to_date
 
 #: The steps in the order of a job's life. A step may skip the remaining ones.
 STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
@@ -57,5 +58,6 @@ def reconcile(seen: Observation) -> Plan:
         if plan.remaining_steps_skipped:
             break
     summarize(seen, plan)
+    report_up_to_date(seen, plan)
     plan.events += events_between(seen.status, plan.status)
     return plan

@@ -1,11 +1,11 @@
 """The Indexed Job of an attempt, with one pod per node, and the Service that gives these pods their names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
-    ANNOTATION_POD_FINGERPRINT,
+    ANNOTATION_SPEC_PARTS,
     COMPONENT_ATTEMPT,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -22,6 +22,7 @@ from posefleet_api.resources import Resources
 from posefleet_operator.builders.names import attempt_name, labels, metadata, rendezvous_port
 from posefleet_operator.builders.pod_template import Role, pod_template
 from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.fingerprints import encode_parts
 from posefleet_operator.settings import Settings
 
 _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -31,7 +32,7 @@ def attempt_job(
     job: PoseTrainingJob,
     number: int,
     fingerprint: str,
-    pod_fingerprint: str,
+    spec_parts: Mapping[str, str],
     settings: Settings,
     avoided_nodes: Sequence[str] = (),
 ) -> Manifest:
@@ -41,7 +42,7 @@ def attempt_job(
         job: the job, with all defaults.
         number: number of the attempt.
         fingerprint: hash of the data and the training that it is created for.
-        pod_fingerprint: hash of what the job's author says about its pods.
+        spec_parts: hash of each part of the author's spec, by its name.
         settings: the operator's settings.
         avoided_nodes: names of nodes that may be faulty. Pods run on them only if no other node has room.
     """
@@ -51,7 +52,7 @@ def attempt_job(
         "annotations": {
             ANNOTATION_GPUS: str(job.spec.resources.gpus),
             ANNOTATION_FINGERPRINT: fingerprint,
-            ANNOTATION_POD_FINGERPRINT: pod_fingerprint,
+            ANNOTATION_SPEC_PARTS: encode_parts(spec_parts),
         },
     }
     if job.spec.queue:

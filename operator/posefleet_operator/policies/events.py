@@ -42,6 +42,7 @@ def events_between(old: Status, new: Status) -> list[JobEvent]:
         *_troubles(old, new),
         *_stages(old, new),
         *_suspension(old, new),
+        *_edits(old, new),
         *_finish(old, new),
     ]
 
@@ -139,6 +140,13 @@ def _suspension(old: Status, new: Status) -> Iterator[JobEvent]:
         return
     since = before.last_transition_time if before else ""
     yield JobEvent(reasons.SUSPENDED if now else reasons.RESUMED, after.message, f"suspended-{now}-{since}")
+
+
+def _edits(old: Status, new: Status) -> Iterator[JobEvent]:
+    before, after = find_condition(old.conditions, "UpToDate"), find_condition(new.conditions, "UpToDate")
+    if after is None or after.status == "True" or (before is not None and before.message == after.message):
+        return
+    yield JobEvent(reasons.APPLIES_TO_NEXT_ATTEMPT, after.message, f"edit-{after.observed_generation}")
 
 
 def _finish(old: Status, new: Status) -> Iterator[JobEvent]:

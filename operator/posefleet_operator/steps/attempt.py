@@ -108,7 +108,7 @@ def _start(seen: Observation, plan: Plan, number: int) -> None:
             job,
             number,
             seen.fingerprint,
-            seen.pod_fingerprint,
+            seen.spec_parts,
             seen.settings,
             avoided_nodes=nodes_to_avoid(plan.status.attempts),
         ),

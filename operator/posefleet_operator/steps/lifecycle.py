@@ -99,7 +99,7 @@ def _complete_conditions(plan: Plan) -> None:
 
 
 def summarize(seen: Observation, plan: Plan) -> None:
-    """Set the phase and the number of GPUs from the rest of the status. This runs last in every reconcile."""
+    """Set the phase and the number of GPUs from the rest of the status. This runs after all other steps."""
     _complete_conditions(plan)
     status = plan.status
     attempt = running_attempt(status)

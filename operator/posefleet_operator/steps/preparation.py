@@ -158,7 +158,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
 def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
     plan.apply.append(job_config(seen.job, COMPONENT_PREPARE, number))
-    plan.apply.append(prepare_job(seen.job, number, wanted, seen.pod_fingerprint, seen.settings))
+    plan.apply.append(prepare_job(seen.job, number, wanted, seen.spec_parts, seen.settings))
     if (old := number_to_delete(number)) is not None:
         name = prepare_name(seen.name, old)
         plan.delete += [Reference("ConfigMap", name), Reference("Job", name)]

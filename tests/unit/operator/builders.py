@@ -159,13 +159,13 @@ class JobBuilder:
     def attempt_manifest(self, number: int) -> Manifest:
         """The Job of an attempt as the API server holds it."""
         return as_stored(
-            attempt_job(self.parsed(), number, self.seen().fingerprint, self.seen().pod_fingerprint, self.settings)
+            attempt_job(self.parsed(), number, self.seen().fingerprint, self.seen().spec_parts, self.settings)
         )
 
     def prepare_manifest(self, number: int) -> Manifest:
         """The Job of a try of the preparation as the API server holds it."""
         return as_stored(
-            prepare_job(self.parsed(), number, self.seen().fingerprint, self.seen().pod_fingerprint, self.settings)
+            prepare_job(self.parsed(), number, self.seen().fingerprint, self.seen().spec_parts, self.settings)
         )
 
     def seen(self, now: datetime = NOW) -> Observation:
