@@ -53,7 +53,8 @@ ENV_ACCESS_KEY: Final = "AWS_ACCESS_KEY_ID"
 ENV_SECRET_KEY: Final = "AWS_SECRET_ACCESS_KEY"  # noqa: S105  a variable's name
 ENV_SESSION_TOKEN: Final = "AWS_SESSION_TOKEN"  # noqa: S105  a variable's name
 
-#: On this port of the pod's address rank 0 serves ``/metrics`` for Prometheus and ``/progress`` for the operator.
+#: On this port of the pod's address rank 0 serves ``/metrics`` for Prometheus, and ``/progress`` and ``/checkpoint`` for
+#: the operator.
 TRAINER_PORT: Final = 9400
 TRAINER_PORT_NAME: Final = "metrics"
 

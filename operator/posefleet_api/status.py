@@ -213,7 +213,8 @@ class Status(ApiModel):
     resolved: Resolved | None = None
     """What the job uses after the defaults of the cluster have been filled in."""
     checkpoint_request: Annotated[str, Field(max_length=MAX_REQUEST_LENGTH)] = ""
-    """Value of the annotation posefleet.io/checkpoint-now for which the last checkpoint on request was taken."""
+    """Last value of the annotation posefleet.io/checkpoint-now that was handled: a checkpoint was taken for it, or no
+    attempt ran."""
     retry_request: Annotated[str, Field(max_length=MAX_REQUEST_LENGTH)] = ""
     """Last value of the annotation posefleet.io/retry that the operator has handled."""
     reopened_after_attempt: int | None = None

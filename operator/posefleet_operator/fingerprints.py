@@ -1,4 +1,4 @@
-"""Hashes of the parts of a spec, by which an edit is noticed that needs a new preparation, new pods or a new attempt."""
+"""Hashes of the parts of a spec, which show whether an edit needs a new preparation, new pods or a new attempt."""
 
 import hashlib
 import json

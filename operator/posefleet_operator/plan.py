@@ -63,6 +63,8 @@ class Plan:
     apply: list[Manifest] = field(default_factory=list)
     delete: list[Reference] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
+    #: The request for a checkpoint that rank 0 of the running attempt is to be asked for. Empty for none.
+    checkpoint_request: str = ""
     requeue_after: float | None = None
     remaining_steps_skipped: bool = False
 

@@ -315,6 +315,12 @@ TRAINING_WARNING = _event("TrainingWarning", "The trainer ignored something, suc
 TRAINING = _event("Training", "The attempt has reached the training stage.")
 PREDICTING = _event("Predicting", "The attempt has reached the prediction stage.")
 REPORTING = _event("Reporting", "The attempt has reached the report stage.")
+CHECKPOINT_TAKEN = _event(
+    "CheckpointTaken", "A checkpoint was taken because of the annotation posefleet.io/checkpoint-now."
+)
+CHECKPOINT_NOT_TAKEN = _event(
+    "CheckpointNotTaken", "The annotation posefleet.io/checkpoint-now was set while no attempt ran."
+)
 RETRY_IGNORED = _event("RetryIgnored", "The annotation posefleet.io/retry was set on a job that has not failed.")
 RETRY_REFUSED = _event(
     "RetryRefused", "The annotation posefleet.io/retry was set on a job whose manifest is not valid.", "Warning"

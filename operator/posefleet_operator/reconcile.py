@@ -17,7 +17,7 @@ from posefleet_operator.steps.lifecycle import (
     summarize,
 )
 from posefleet_operator.steps.preparation import prepare
-from posefleet_operator.steps.requests import reopen_on_request
+from posefleet_operator.steps.requests import answer_checkpoint_request, reopen_on_request
 from posefleet_operator.steps.suspension import suspend
 from posefleet_operator.steps.up_to_date import report_up_to_date
 
@@ -25,6 +25,7 @@ from posefleet_operator.steps.up_to_date import report_up_to_date
 STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     record_generation,
     reopen_on_request,
+    answer_checkpoint_request,
     reopen_corrected,
     clean_up_finished,
     refuse_invalid,

@@ -4,11 +4,11 @@ A request is the value of an annotation. It is handled once, and then recorded i
 request.
 """
 
-from posefleet_api.constants import ANNOTATION_RETRY
+from posefleet_api.constants import ANNOTATION_CHECKPOINT_NOW, ANNOTATION_RETRY
 from posefleet_api.job import InvalidManifest
 from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import to_timestamp
-from posefleet_operator.observation import Observation
+from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import JobEvent, Plan
 
 _REOPENED_MESSAGE = f"reopened by the annotation {ANNOTATION_RETRY}"
@@ -31,6 +31,25 @@ def reopen_on_request(seen: Observation, plan: Plan) -> None:
     else:
         _reopen(plan)
         plan.events.append(JobEvent(reasons.REOPENED, _REOPENED_MESSAGE, identity))
+
+
+def answer_checkpoint_request(seen: Observation, plan: Plan) -> None:
+    """Have rank 0 asked for a checkpoint for a new value of ``posefleet.io/checkpoint-now``, and record its answer."""
+    request = seen.request(ANNOTATION_CHECKPOINT_NOW)
+    if not request or request == plan.status.checkpoint_request:
+        return
+    attempt, report = running_attempt(plan.status), seen.report
+    if attempt is None:
+        reason, message = reasons.CHECKPOINT_NOT_TAKEN, "no attempt runs that could write a checkpoint"
+    elif report is not None and (report.attempt, report.checkpoint_request) == (attempt.number, request):
+        step = f" of step {report.last_checkpoint.step}" if report.last_checkpoint is not None else ""
+        reason, message = reasons.CHECKPOINT_TAKEN, f"the checkpoint{step} is in the store"
+    else:
+        plan.checkpoint_request = request
+        return
+    plan.update(checkpoint_request=request)
+    text = f"{message} (asked for by {ANNOTATION_CHECKPOINT_NOW}={request})"
+    plan.events.append(JobEvent(reason, text, f"checkpoint-{request}"))
 
 
 def _reopen(plan: Plan) -> None:
