@@ -104,3 +104,4 @@ class ProgressReport(TrainerMessage):
         str, Field(description="Time at which the last step, or part of a download, was done.")
     ] = ""
     warnings: list[str] = []
+    checkpoint_request: str = ""

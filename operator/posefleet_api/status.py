@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, StringConstraints
 
 from posefleet_api.base import ApiModel, Matches, UniqueBy
+from posefleet_api.constants import MAX_REQUEST_LENGTH
 from posefleet_api.dataset import Storage
 from posefleet_api.resources import Resources
 
@@ -126,6 +127,9 @@ class Attempt(ApiModel):
     """Reason for which the attempt ended as one CamelCase word. docs/troubleshooting.md explains each."""
     message: Text = ""
     """Explanation of the reason for people, with what they can do about it."""
+    action: Word | None = None
+    """Action of the rule of failurePolicy.rules that decided what follows the attempt: Retry, Ignore or Fail. It is
+    absent if no rule applied."""
     nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=256)] = []
     """Names of the nodes on which the pods ran, in the order of the ranks. Only the newest attempts list them."""
     gpus: Count = 0
@@ -193,7 +197,7 @@ class Status(ApiModel):
     """Conditions of the job. Finished becomes True however the job ends, and then Succeeded or Failed is True as well.
     UpToDate is False while a running attempt was started before the latest change of the spec."""
     start_time: Timestamp | None = None
-    """Time at which the operator first saw the job."""
+    """Time at which the operator first saw the job, or last reopened it."""
     completion_time: Timestamp | None = None
     """Time at which the job succeeded or failed."""
     preparation: Preparation = Preparation()
@@ -220,10 +224,13 @@ class Status(ApiModel):
     """Number of seconds that all attempts together waited for their pods to run."""
     resolved: Resolved | None = None
     """What the job uses after the defaults of the cluster have been filled in."""
-    checkpoint_request: Annotated[str, Field(max_length=253)] = ""
-    """Value of the annotation posefleet.io/checkpoint-now for which the last checkpoint on request was taken."""
-    retry_request: Annotated[str, Field(max_length=253)] = ""
-    """Value of the annotation posefleet.io/retry for which the job was last reopened."""
+    checkpoint_request: Annotated[str, Field(max_length=MAX_REQUEST_LENGTH)] = ""
+    """Last value of the annotation posefleet.io/checkpoint-now that was handled: a checkpoint was taken for it, or no
+    attempt ran."""
+    retry_request: Annotated[str, Field(max_length=MAX_REQUEST_LENGTH)] = ""
+    """Last value of the annotation posefleet.io/retry that the operator has handled."""
+    reopened_after_attempt: int | None = None
+    """Number of the newest attempt when the job was last reopened. Failures up to it no longer count."""
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Self:

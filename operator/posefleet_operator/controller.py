@@ -237,6 +237,7 @@ class Controller:
             pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
             address = next((pod.ip for pod in pods if pod.rank == 0 and pod.running), "")
             self.poller.set_target(seen.key, attempt.number, address)
+            self.poller.ask_for_checkpoint(seen.key, plan.checkpoint_request)
         ended = {a.number for a in plan.status.attempts if a.outcome}
         self.cache.pods.prune_tombstones(seen.key, lambda pod: _is_recorded(pod, seen, plan.status, ended))
 

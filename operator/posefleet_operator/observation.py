@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
+from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE, MAX_REQUEST_LENGTH
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec, parse_job
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import FINISHED_PHASES, Attempt, Status
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import Key, Manifest
-from posefleet_operator.fingerprints import data_fingerprint, pod_fingerprint
+from posefleet_operator.fingerprints import POD_PARTS, data_fingerprint, part_fingerprints
 from posefleet_operator.reasons import Reason
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import resolved
@@ -69,6 +69,11 @@ class Observation:
     def generation(self) -> int:
         """Generation of the spec."""
         return int(self.manifest["metadata"].get("generation", 0))
+
+    def request(self, annotation: str) -> str:
+        """Return what the job's author asks for by an annotation, or an empty text."""
+        annotations = self.manifest["metadata"].get("annotations") or {}
+        return str(annotations.get(annotation, ""))[:MAX_REQUEST_LENGTH]
 
     @property
     def deleting(self) -> bool:
@@ -149,16 +154,20 @@ class Observation:
         return data_fingerprint(self._written.spec)
 
     @property
-    def pod_fingerprint(self) -> str:
-        """Hash of what the author says about the pods. It has the same restriction as ``fingerprint``."""
+    def spec_parts(self) -> dict[str, str]:
+        """Hash of each part of the author's spec. It has the same restriction as ``fingerprint``."""
         assert isinstance(self._written, PoseTrainingJob)
-        return pod_fingerprint(self._written.spec)
+        return part_fingerprints(self._written.spec)
+
+    def changed_parts(self, job: ChildJob | None) -> tuple[str, ...]:
+        """Return the parts of the spec that the author has edited since an unfinished child Job was created."""
+        if job is None or not job.unfinished:
+            return ()
+        return tuple(name for name, now in self.spec_parts.items() if job.spec_parts.get(name, now) != now)
 
     def pods_changed(self, job: ChildJob | None) -> bool:
         """Return whether the author has edited the pods since an unfinished child Job was created."""
-        if self.unknown_fields:
-            return False
-        return job is not None and job.unfinished and job.pod_fingerprint not in {"", self.pod_fingerprint}
+        return not self.unknown_fields and any(part in POD_PARTS for part in self.changed_parts(job))
 
     @cached_property
     def _written(self) -> PoseTrainingJob | InvalidManifest:

@@ -74,6 +74,8 @@ class Plan:
     release: list[Release] = field(default_factory=list)
     delete: list[Reference] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
+    #: The request for a checkpoint that rank 0 of the running attempt is to be asked for. Empty for none.
+    checkpoint_request: str = ""
     requeue_after: float | None = None
     remaining_steps_skipped: bool = False
 

@@ -36,6 +36,8 @@ class Reason:
     needs_action: bool = False
     #: Whether another attempt would end in the same way, so that the job fails at once.
     final: bool = False
+    #: Whether it is final only the second time, because a faulty node may give it as well.
+    has_second_chance: bool = False
     #: Whether it appears in a condition or an attempt, and not only as the reason of an event.
     in_status: bool = True
 
@@ -62,8 +64,8 @@ def _preemption(name: str, meaning: str, remedy: str = "") -> Reason:
     return Reason(name, meaning, remedy, outcome="Preempted", severity="Warning")
 
 
-def _failure(name: str, meaning: str, remedy: str, *, final: bool = False) -> Reason:
-    return Reason(name, meaning, remedy, outcome="Failed", severity="Warning", final=final)
+def _failure(name: str, meaning: str, remedy: str) -> Reason:
+    return Reason(name, meaning, remedy, outcome="Failed", severity="Warning")
 
 
 def _trouble(name: str, meaning: str, remedy: str) -> Reason:
@@ -134,7 +136,8 @@ DISRUPTED = _preemption("Disrupted", "The cluster removed a pod and gave no reas
 INVALID_INPUT = Reason(
     "InvalidInput",
     "The manifest or the dataset is wrong.",
-    "correct what the message names; a job that has not trained yet then starts again by itself",
+    "correct what the message names; a job whose manifest was corrected before it trained starts again by itself, and "
+    "any other when the annotation posefleet.io/retry is set to a new value",
     outcome="InvalidInput",
     severity="Warning",
     final=True,
@@ -144,11 +147,15 @@ ERROR = _failure("Error", "The trainer ended with an error that has no reason of
 OUT_OF_MEMORY = _failure(
     "OutOfMemory", "The GPU ran out of memory.", "lower training.batchSize, or use a smaller image size or backbone"
 )
-NON_FINITE_LOSS = _failure(
+NON_FINITE_LOSS = Reason(
     "NonFiniteLoss",
-    "The training loss became infinite or not a number, which every attempt would repeat.",
-    "lower training.learningRate and apply the job under another name",
+    "The training loss became infinite or not a number. One more attempt starts from the last checkpoint, on other "
+    "nodes if there are any, because a faulty GPU can cause this as well.",
+    "if it happens twice, lower training.learningRate and apply the job under another name",
+    outcome="Failed",
+    severity="Warning",
     final=True,
+    has_second_chance=True,
 )
 PEER_LOST = _failure(
     "PeerLost",
@@ -187,7 +194,7 @@ STALLED = Reason(
 DEADLINE_EXCEEDED = Reason(
     "DeadlineExceeded",
     "The job did not finish within activeDeadlineSeconds.",
-    "apply a job with another name and more time",
+    "raise activeDeadlineSeconds and set the annotation posefleet.io/retry to a new value",
     outcome="DeadlineExceeded",
     severity="Warning",
 )
@@ -198,13 +205,19 @@ NOT_STARTED = Reason("NotStarted", "The job has not come this far yet.")
 IN_PROGRESS = Reason("InProgress", "The job has not finished.")
 NOT_SUSPENDED = Reason("NotSuspended", "The field spec.suspend is false.")
 UP_TO_DATE = Reason("UpToDate", "What runs of the job follows the manifest as it is now.")
+APPLIES_TO_NEXT_ATTEMPT = Reason(
+    "AppliesToNextAttempt",
+    "Parts of the manifest were changed while an attempt ran, which goes on with the former ones.",
+    "to apply them at once, set spec.suspend to true and, when the job is suspended, to false",
+)
 PREPARING = Reason("Preparing", "The data are being checked and prepared.")
 PREPARED = Reason("Prepared", "The data are prepared.")
 DATA_CHANGED = Reason("DataChanged", "The manifest was changed, so the data are prepared again.")
 PREPARE_FAILED = Reason(
     "PrepareFailed",
     "A try of the preparation failed. After failurePolicy.maxFailures tries the job fails.",
-    "read the log of the preparation, `prepare/<n>.log` in the output",
+    "read the log of the preparation, `prepare/<n>.log` in the output, remove the cause, and set the annotation "
+    "posefleet.io/retry to a new value",
     severity="Warning",
 )
 PODS_STARTING = Reason("PodsStarting", "The pods have been created, and not all of them run yet.")
@@ -222,11 +235,19 @@ STOPPING_OLD_PODS = Reason(
 ATTEMPTS_EXHAUSTED = Reason(
     "AttemptsExhausted",
     "As many attempts failed as failurePolicy.maxFailures allows.",
-    "remove the cause that the message names and apply the job under another name",
+    "remove the cause that the message names, then set the annotation posefleet.io/retry to a new value",
+    severity="Warning",
+)
+SAME_FAILURE_TWICE = Reason(
+    "SameFailureTwice",
+    "Two failures in a row were the same, with the same message at the same step, so another attempt would end in the "
+    "same way.",
+    "remove the cause that the message names, then set the annotation posefleet.io/retry to a new value",
     severity="Warning",
 )
 SUSPENDING = Reason("Suspending", "The job is being suspended, and its pods write a checkpoint and end.")
 RESUMED = Reason("Resumed", "The job is no longer suspended and goes on from its last checkpoint.")
+REOPENED = Reason("Reopened", "The job had failed and was reopened by the annotation posefleet.io/retry.")
 SUCCEEDED = Reason("Succeeded", "The job has finished; status.artifacts names its results.")
 
 # Reasons of conditions that a person has to act on.
@@ -305,6 +326,16 @@ TRAINING_WARNING = _event("TrainingWarning", "The trainer ignored something, suc
 TRAINING = _event("Training", "The attempt has reached the training stage.")
 PREDICTING = _event("Predicting", "The attempt has reached the prediction stage.")
 REPORTING = _event("Reporting", "The attempt has reached the report stage.")
+CHECKPOINT_TAKEN = _event(
+    "CheckpointTaken", "A checkpoint was taken because of the annotation posefleet.io/checkpoint-now."
+)
+CHECKPOINT_NOT_TAKEN = _event(
+    "CheckpointNotTaken", "The annotation posefleet.io/checkpoint-now was set while no attempt ran."
+)
+RETRY_IGNORED = _event("RetryIgnored", "The annotation posefleet.io/retry was set on a job that has not failed.")
+RETRY_REFUSED = _event(
+    "RetryRefused", "The annotation posefleet.io/retry was set on a job whose manifest is not valid.", "Warning"
+)
 ATTEMPT_SUCCEEDED = _event("AttemptSucceeded", "An attempt has succeeded.")
 ATTEMPT_PREEMPTED = _event("AttemptPreempted", "An attempt was interrupted, which does not count as a failure.")
 ATTEMPT_INVALID_INPUT = _event("AttemptInvalidInput", "An attempt found that its input is wrong.", "Warning")

@@ -18,11 +18,15 @@ from posefleet_operator.steps.lifecycle import (
 )
 from posefleet_operator.steps.not_understood import stop_only
 from posefleet_operator.steps.preparation import prepare
+from posefleet_operator.steps.requests import answer_checkpoint_request, reopen_on_request
 from posefleet_operator.steps.suspension import suspend
+from posefleet_operator.steps.up_to_date import report_up_to_date
 
 #: The steps in the order of a job's life. A step may skip the remaining ones.
 STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     record_generation,
+    reopen_on_request,
+    answer_checkpoint_request,
     reopen_corrected,
     clean_up_finished,
     refuse_invalid,
@@ -53,5 +57,6 @@ def reconcile(seen: Observation) -> Plan:
             break
     if not seen.not_understood:
         summarize(seen, plan)
-    plan.events = events_between(seen.status, plan.status)
+        report_up_to_date(seen, plan)
+    plan.events += events_between(seen.status, plan.status)
     return plan

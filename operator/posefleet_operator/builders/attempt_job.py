@@ -1,10 +1,12 @@
 """The Indexed Job of an attempt, with one pod per node, and the Service that gives these pods their names."""
 
+from collections.abc import Mapping, Sequence
+
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
     ANNOTATION_HELD,
-    ANNOTATION_POD_FINGERPRINT,
+    ANNOTATION_SPEC_PARTS,
     COMPONENT_ATTEMPT,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -21,13 +23,19 @@ from posefleet_api.resources import Resources
 from posefleet_operator.builders.names import labels, metadata, rendezvous_port
 from posefleet_operator.builders.pod_template import Role, pod_template
 from posefleet_operator.cluster.objects import Manifest, attempt_name
+from posefleet_operator.fingerprints import encode_parts
 from posefleet_operator.settings import Settings
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def attempt_job(
-    job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
+    job: PoseTrainingJob,
+    number: int,
+    fingerprint: str,
+    spec_parts: Mapping[str, str],
+    settings: Settings,
+    avoided_nodes: Sequence[str] = (),
 ) -> Manifest:
     """Return the Indexed Job whose pods train together.
 
@@ -38,8 +46,9 @@ def attempt_job(
         job: the job, with all defaults.
         number: number of the attempt.
         fingerprint: hash of the data and the training that it is created for.
-        pod_fingerprint: hash of what the job's author says about its pods.
+        spec_parts: hash of each part of the author's spec, by its name.
         settings: the operator's settings.
+        avoided_nodes: names of nodes that may be faulty. Pods run on them only if no other node has room.
     """
     nodes = job.spec.resources.nodes
     child = {
@@ -47,7 +56,7 @@ def attempt_job(
         "annotations": {
             ANNOTATION_GPUS: str(job.spec.resources.gpus),
             ANNOTATION_FINGERPRINT: fingerprint,
-            ANNOTATION_POD_FINGERPRINT: pod_fingerprint,
+            ANNOTATION_SPEC_PARTS: encode_parts(spec_parts),
             ANNOTATION_HELD: "true",
         },
     }
@@ -62,7 +71,7 @@ def attempt_job(
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
             "suspend": True,
-            "template": pod_template(job, _role(job, number, settings), settings),
+            "template": pod_template(job, _role(job, number, settings, avoided_nodes), settings),
         },
     }
 
@@ -75,7 +84,7 @@ def release(queue: str) -> Manifest:
     return {"metadata": marks, "spec": {"suspend": False}}
 
 
-def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
+def _role(job: PoseTrainingJob, number: int, settings: Settings, avoided_nodes: Sequence[str]) -> Role:
     pod: Manifest = {
         "subdomain": attempt_name(job.metadata.name, number),
         "topologySpreadConstraints": [_spread_over_nodes(job)],
@@ -90,6 +99,7 @@ def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
         resources=_resources(job.spec.resources),
         environment=_gang_environment(job, number),
         pod=pod,
+        avoided_nodes=tuple(avoided_nodes),
     )
 
 

@@ -1,5 +1,6 @@
 """The typed view of the ``batch/v1`` Jobs that belong to a PoseTrainingJob."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -8,9 +9,10 @@ from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
     ANNOTATION_HELD,
-    ANNOTATION_POD_FINGERPRINT,
+    ANNOTATION_SPEC_PARTS,
 )
 from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
+from posefleet_operator.fingerprints import decode_parts
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class ChildJob:
     #: Number of GPUs of the whole gang.
     gpus: int
     fingerprint: str
-    #: Hash of what the author said about its pods. Empty if an earlier version created it.
-    pod_fingerprint: str
+    #: Hash of each part of the author's spec that it was created with, as far as its version knew them.
+    spec_parts: Mapping[str, str]
 
     @property
     def finished(self) -> bool:
@@ -71,5 +73,5 @@ class ChildJob:
             completions=int(spec.get("completions") or 1),
             gpus=parse_number(annotations.get(ANNOTATION_GPUS)),
             fingerprint=annotations.get(ANNOTATION_FINGERPRINT, ""),
-            pod_fingerprint=annotations.get(ANNOTATION_POD_FINGERPRINT, ""),
+            spec_parts=decode_parts(annotations.get(ANNOTATION_SPEC_PARTS, "")),
         )

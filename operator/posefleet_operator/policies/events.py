@@ -44,6 +44,7 @@ def events_between(old: Status, new: Status) -> list[JobEvent]:
         *_troubles(old, new),
         *_stages(old, new),
         *_suspension(old, new),
+        *_edits(old, new),
         *_finish(old, new),
     ]
 
@@ -149,6 +150,13 @@ def _suspension(old: Status, new: Status) -> Iterator[JobEvent]:
     yield JobEvent(reasons.SUSPENDED if now else reasons.RESUMED, after.message, f"suspended-{now}-{since}")
 
 
+def _edits(old: Status, new: Status) -> Iterator[JobEvent]:
+    before, after = find_condition(old.conditions, "UpToDate"), find_condition(new.conditions, "UpToDate")
+    if after is None or after.status == "True" or (before is not None and before.message == after.message):
+        return
+    yield JobEvent(reasons.APPLIES_TO_NEXT_ATTEMPT, after.message, f"edit-{after.observed_generation}")
+
+
 def _finish(old: Status, new: Status) -> Iterator[JobEvent]:
     if new.completion_time is None or old.completion_time is not None:
         return
@@ -158,4 +166,7 @@ def _finish(old: Status, new: Status) -> Iterator[JobEvent]:
     if condition is None:
         return
     reason = reasons.SUCCEEDED if succeeded else reason_named(condition.reason)
-    yield JobEvent(reason, condition.message, f"finished-{new.preparation.tries}-{new.current_attempt}")
+    # A job that was reopened can fail again without a new try or attempt.
+    reopened = f"-{new.retry_request}" if new.retry_request else ""
+    identity = f"finished-{new.preparation.tries}-{new.current_attempt}{reopened}"
+    yield JobEvent(reason, condition.message, identity)

@@ -17,8 +17,14 @@ from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import attempt_name, from_timestamp, seconds_between, to_timestamp
 from posefleet_operator.observation import Observation, newest, running_attempt
 from posefleet_operator.plan import Plan, Reference, Release
-from posefleet_operator.policies.attempts import queue_seconds, seconds_before_next
+from posefleet_operator.policies.attempts import (
+    attempts_since_reopened,
+    queue_seconds,
+    seconds_before_next,
+    with_jitter,
+)
 from posefleet_operator.policies.exit_outcomes import termination_message
+from posefleet_operator.policies.failures import nodes_to_avoid
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.progress import after_report, after_termination
 from posefleet_operator.policies.waiting import not_understood_message, pods_refused, what_blocks_creation, why_waiting
@@ -56,11 +62,7 @@ def run_attempts(seen: Observation, plan: Plan) -> None:
         else:
             _create(seen, plan, attempt)
         return
-    last, policy = newest(plan.status), seen.spec.failure_policy
-    left = 0.0
-    if last is not None:
-        left = seconds_before_next(plan.status.attempts, policy) - seconds_between(last.end_time, seen.now)
-    if left > 0:
+    if (left := _seconds_to_wait(seen, plan.status)) > 0:
         _back_off(plan, left)
     elif (blocked := what_blocks_creation(seen)) is not None:
         plan.wait("Running", blocked)
@@ -98,6 +100,15 @@ def _watch(seen: Observation, plan: Plan, attempt: Attempt, job: ChildJob | None
     plan.wait("Running", waiting)
 
 
+def _seconds_to_wait(seen: Observation, status: Status) -> float:
+    """Return how many seconds of the pause after the last attempt are left."""
+    last = newest(status)
+    if last is None:
+        return 0.0
+    pause = seconds_before_next(attempts_since_reopened(status), seen.spec.failure_policy, status.last_checkpoint)
+    return with_jitter(pause, seen.uid, last.number) - seconds_between(last.end_time, seen.now)
+
+
 def _back_off(plan: Plan, seconds: float) -> None:
     last = plan.status.attempts[-1]
     ended = from_timestamp(last.end_time) or plan.now
@@ -127,7 +138,14 @@ def _create(seen: Observation, plan: Plan, attempt: Attempt) -> None:
     plan.create += [
         job_config(job, COMPONENT_ATTEMPT, number),
         attempt_service(job, number),
-        attempt_job(job, number, seen.fingerprint, seen.pod_fingerprint, seen.settings),
+        attempt_job(
+            job,
+            number,
+            seen.fingerprint,
+            seen.spec_parts,
+            seen.settings,
+            avoided_nodes=nodes_to_avoid(plan.status.attempts),
+        ),
     ]
     plan.update_attempt(gpus=seen.spec.resources.gpus)
     plan.condition("Running", False, reasons.PODS_STARTING, f"attempt {number} is being created")

@@ -2,6 +2,7 @@
 
 from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.job import PoseTrainingJob
+from posefleet_api.resources import FailurePolicy
 from posefleet_api.status import Preparation, Status
 from posefleet_operator import reasons
 from posefleet_operator.builders.pod_template import job_config
@@ -11,7 +12,7 @@ from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import prepare_name, seconds_between, to_timestamp
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan, Reference, is_true
-from posefleet_operator.policies.attempts import seconds_before_next_try
+from posefleet_operator.policies.attempts import seconds_before_next_try, with_jitter
 from posefleet_operator.policies.exit_outcomes import (
     Ending,
     ending_of_disrupted_gang,
@@ -19,6 +20,7 @@ from posefleet_operator.policies.exit_outcomes import (
     gang_has_ended,
     termination_message,
 )
+from posefleet_operator.policies.failures import Action, action_of_rule, why_rule_fails
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.waiting import overdue_pods, pods_refused, what_blocks_creation, why_waiting
 from posefleet_operator.reasons import Reason
@@ -79,27 +81,47 @@ def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tup
 
 
 def _record_ending(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:
-    plan.update(preparation=_after(plan.status.preparation, ending, pods, to_timestamp(seen.now)))
-    preparation, limit = plan.status.preparation, seen.spec.failure_policy.max_failures
+    policy = seen.spec.failure_policy
+    action = action_of_rule(ending, policy)
+    plan.update(preparation=_after(plan.status.preparation, ending, action, pods, to_timestamp(seen.now)))
     if ending.outcome == "Succeeded":
         plan.condition("Prepared", True, reasons.PREPARED, ending.message)
-        return
-    plan.condition("Prepared", False, _reason(ending), _with_next_try(seen, preparation, ending))
-    if ending.reason.final:
-        plan.fail(ending.reason, ending.message)
-    elif preparation.failures >= limit:
-        message = f"{preparation.failures} tries failed, the last with: {ending.message}"
-        plan.fail(reasons.PREPARE_FAILED, message)
+    elif (failure := _failure(plan.status.preparation, ending, action, policy)) is not None:
+        plan.condition("Prepared", False, _reason(ending), ending.message)
+        plan.fail(*failure)
+    else:
+        plan.condition("Prepared", False, _reason(ending), _with_next_try(plan.status.preparation, ending, policy))
 
 
-def _after(preparation: Preparation, ending: Ending, pods: tuple[ChildPod, ...], now: str) -> Preparation:
-    """Return the account of the tries after one more. A preemption does not count as a failure."""
+def _failure(
+    preparation: Preparation, ending: Ending, action: Action | None, policy: FailurePolicy
+) -> tuple[Reason, str] | None:
+    """Return the reason and the message with which the job fails, or None if another try follows."""
+    if action == "Fail":
+        return ending.reason, why_rule_fails(ending, policy)
+    if action is None and ending.reason.final:
+        return ending.reason, ending.message
+    if preparation.failures >= policy.max_failures:
+        return reasons.PREPARE_FAILED, f"{preparation.failures} tries failed, the last with: {ending.message}"
+    return None
+
+
+def _after(
+    preparation: Preparation, ending: Ending, action: Action | None, pods: tuple[ChildPod, ...], now: str
+) -> Preparation:
+    """Return the account of the tries after one more.
+
+    A preemption, and a failure that a rule ignores, is not counted as a failure but among the tries in a row that were
+    not the job's fault.
+    """
+    counts = action != "Ignore" if action is not None else ending.outcome == "Failed"
+    excused = action == "Ignore" or (ending.outcome == "Preempted" and not counts)
     said = [message for pod in pods if (message := termination_message(pod)) is not None]
     return preparation.model_copy(
         update={
             "end_time": now,
-            "failures": preparation.failures + (ending.outcome == "Failed"),
-            "unreachable": preparation.unreachable + 1 if ending.outcome == "Preempted" else 0,
+            "failures": preparation.failures + counts,
+            "unreachable": preparation.unreachable + 1 if excused else 0,
             "warnings": [text for message in said for text in message.warnings][:_MAX_WARNINGS],
         }
     )
@@ -109,12 +131,10 @@ def _reason(ending: Ending) -> Reason:
     return reasons.PREPARE_FAILED if ending.outcome == "Failed" else ending.reason
 
 
-def _with_next_try(seen: Observation, preparation: Preparation, ending: Ending) -> str:
-    if ending.outcome == "InvalidInput":
-        return ending.message
-    seconds = seconds_before_next_try(preparation, seen.spec.failure_policy)
+def _with_next_try(preparation: Preparation, ending: Ending, policy: FailurePolicy) -> str:
+    seconds = seconds_before_next_try(preparation, policy)
     why = ending.message.rstrip(".")
-    return f"{why}; the next try follows after {seconds:.0f} s, and later ones after longer pauses"
+    return f"{why}; the next try follows after about {seconds:.0f} s, and later ones after longer pauses"
 
 
 def _start_try(seen: Observation, plan: Plan) -> None:
@@ -125,6 +145,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
         message = "the manifest has changed; the data are prepared again"
         plan.condition("Prepared", False, reasons.DATA_CHANGED, message)
     pause = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
+    pause = with_jitter(pause, seen.uid, preparation.tries)
     left = pause - seconds_between(preparation.end_time, seen.now) if preparation.end_time else 0.0
     if left > 0:
         plan.requeue_within(left)
@@ -137,7 +158,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
 def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
     plan.create.append(job_config(seen.job, COMPONENT_PREPARE, number))
-    plan.create.append(prepare_job(seen.job, number, wanted, seen.pod_fingerprint, seen.settings))
+    plan.create.append(prepare_job(seen.job, number, wanted, seen.spec_parts, seen.settings))
     if (old := number_to_delete(number)) is not None:
         plan.delete.append(Reference("ConfigMap", prepare_name(seen.name, old)))
         if (job := seen.prepare_job(old)) is not None:

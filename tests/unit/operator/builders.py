@@ -7,7 +7,7 @@ from typing import Any, Self
 from posefleet_api.constants import API_VERSION, COMPONENT_ATTEMPT, COMPONENT_PREPARE, KIND
 from posefleet_api.job import PoseTrainingJob, parse_job
 from posefleet_api.outcomes import ProgressReport, TerminationMessage
-from posefleet_api.status import Attempt, Condition, Preparation, Progress, Status
+from posefleet_api.status import Attempt, Checkpoint, Condition, Preparation, Progress, Status
 from posefleet_operator.builders.attempt_job import attempt_job, release
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.child_jobs import ChildJob
@@ -96,6 +96,11 @@ class JobBuilder:
         failed = sum(outcome in {"Failed", "Stalled"} for outcome in outcomes)
         return self.prepared().with_status(current_attempt=len(attempts), attempts=attempts, failed_attempts=failed)
 
+    def with_checkpoint(self, step: int) -> Self:
+        """The newest checkpoint in the store is that of this step."""
+        checkpoint = Checkpoint(uri=f"s3://c/{step}", step=step, time=to_timestamp(ago(10)), sha256="0" * 64)
+        return self.with_status(last_checkpoint=checkpoint)
+
     def running_attempt(self, number: int, started: float = 50) -> Self:
         """Attempt ``number`` runs on all its nodes since so many seconds."""
         past = self.after_attempts(*["Preempted"] * (number - 1)) if number > 1 else self.prepared()
@@ -166,13 +171,13 @@ class JobBuilder:
     def held_manifest(self, number: int) -> Manifest:
         """The Job of an attempt as the API server holds it before its release."""
         return as_stored(
-            attempt_job(self.parsed(), number, self.seen().fingerprint, self.seen().pod_fingerprint, self.settings)
+            attempt_job(self.parsed(), number, self.seen().fingerprint, self.seen().spec_parts, self.settings)
         )
 
     def prepare_manifest(self, number: int) -> Manifest:
         """The Job of a try of the preparation as the API server holds it."""
         return as_stored(
-            prepare_job(self.parsed(), number, self.seen().fingerprint, self.seen().pod_fingerprint, self.settings)
+            prepare_job(self.parsed(), number, self.seen().fingerprint, self.seen().spec_parts, self.settings)
         )
 
     def seen(self, now: datetime = NOW) -> Observation:

@@ -62,7 +62,7 @@ def test_the_next_attempt_gets_the_new_defaults() -> None:
     world.restart_operator(resources={"nodes": 3})
     world.end_all(1)
     world.settle()
-    world.settle(2)
+    world.settle(3)
 
     assert world.objects["Job", "reaching-a2"]["spec"]["completions"] == 3
     assert spec_for_trainer(world, "reaching-a2")["resources"]["nodes"] == 3
@@ -112,7 +112,7 @@ def test_a_job_whose_store_the_cluster_forgets_runs_on_and_starts_nothing_new() 
 
     world.end_all(1)
     world.settle()
-    status = world.settle(2)
+    status = world.settle(3)
     running = find_condition(status.conditions, "Running")
     assert running is not None
     assert (running.reason, len(status.attempts)) == ("Incomplete", 1)

@@ -7,7 +7,9 @@ import pytest
 from pydantic import create_model
 
 from posefleet_api.job import Spec, parse_job
-from posefleet_api.training import Training
+from posefleet_api.pod import PodOptions
+from posefleet_api.resources import Resources
+from posefleet_api.training import Checkpoint, Predict, Training
 from posefleet_operator.fingerprints import data_fingerprint
 from posefleet_operator.observation import Observation
 from posefleet_operator.reconcile import reconcile
@@ -18,6 +20,17 @@ from unit.operator.plans import condition_of, deletions, kinds, message_of, reas
 FROM_A_NEWER_CRD = {"training": {"fieldOfTomorrow": 1}}
 
 _TrainingOfTomorrow: Any = create_model("Training", __base__=Training, field_of_tomorrow=(int, 7))
+_PARTS_OF_TOMORROW: dict[str, Any] = {
+    name: create_model(part.__name__, __base__=part, field_of_tomorrow=(int, 7))
+    for name, part in (("predict", Predict), ("checkpoint", Checkpoint), ("pod", PodOptions), ("resources", Resources))
+}
+
+
+def newer_spec() -> Any:
+    """The model of a spec to whose parts a newer version has added a field with a default."""
+    return create_model("Spec", __base__=Spec, **{name: (part, part()) for name, part in _PARTS_OF_TOMORROW.items()})
+
+
 _SpecOfTomorrow: Any = create_model("Spec", __base__=Spec, training=(_TrainingOfTomorrow, _TrainingOfTomorrow()))
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from posefleet_api.outcomes import TerminationMessage
 from posefleet_api.status import Artifacts, Checkpoint, Progress
+from posefleet_operator.policies.attempts import with_jitter
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import a_job, a_pod, a_report, ago, finished_job
 from unit.operator.plans import deletions, kinds, message_of, reasons, reconciled
@@ -143,8 +144,9 @@ def test_a_failed_attempt_waits_before_the_next() -> None:
     plan = reconcile(job.seen())
 
     assert plan.create == []
-    assert plan.requeue_after == 25
-    assert reconcile(job.seen(ago(-26))).status.current_attempt == 2
+    assert plan.requeue_after == with_jitter(30, "uid-1", 1) - 5
+    assert reconcile(job.seen(ago(-25))).status.current_attempt == 1
+    assert reconcile(job.seen(ago(-28))).status.current_attempt == 2
 
 
 def test_the_budget_ends_the_job() -> None:
@@ -180,12 +182,12 @@ def test_a_gang_whose_pods_a_quota_refuses_waited_in_vain() -> None:
 
 def test_a_reason_that_would_come_again_ends_the_job_at_once() -> None:
     job = a_job().running_attempt(1)
-    said = TerminationMessage(reason="NonFiniteLoss", message="loss is NaN at step 12")
+    said = TerminationMessage(reason="InvalidInput", message="labels.csv is missing")
     job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(1, said).manifest)
     plan = reconcile(job.seen())
 
     assert plan.status.phase == "Failed"
-    assert message_of(plan, "Failed") == "loss is NaN at step 12"
+    assert message_of(plan, "Failed") == "labels.csv is missing"
 
 
 def test_deleting_the_job_of_an_attempt_neither_counts_nor_resets_the_budget() -> None:

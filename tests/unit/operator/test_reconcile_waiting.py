@@ -14,7 +14,9 @@ from unit.operator.plans import condition_of, deletions, message_of, reasons, re
 
 
 def test_no_attempt_starts_while_pods_of_the_last_one_run() -> None:
-    job = a_job().after_attempts("Preempted").with_pod(a_pod(a_job(), 1).running().deleted().manifest)
+    job = (
+        a_job().after_attempts("Preempted").with_checkpoint(19).with_pod(a_pod(a_job(), 1).running().deleted().manifest)
+    )
     plan = reconcile(job.seen())
 
     assert plan.create == []
@@ -31,7 +33,12 @@ def test_no_attempt_starts_while_a_deleted_namesake_still_runs() -> None:
 
 
 def test_a_lost_node_is_named_when_it_holds_everything_up() -> None:
-    job = a_job().after_attempts("Preempted").with_pod(a_pod(a_job(), 1).running().deleted(600).manifest)
+    job = (
+        a_job()
+        .after_attempts("Preempted")
+        .with_checkpoint(19)
+        .with_pod(a_pod(a_job(), 1).running().deleted(600).manifest)
+    )
     plan = reconcile(job.seen())
 
     assert "kubectl delete --force" in message_of(plan, "Running")

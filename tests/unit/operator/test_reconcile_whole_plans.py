@@ -162,7 +162,7 @@ SCENES: dict[str, Callable[[], JobBuilder]] = {
     "a gang for a queue that is held": lambda: reconciled(held_gang(queue="lab-queue")),
     "the fourth attempt": lambda: a_job().with_policy(maxFailures=9, backoffSeconds=1).after_attempts(*["Failed"] * 3),
     "an attempt that waits for its turn": lambda: a_job().with_policy(backoffSeconds=30).after_attempts("Failed"),
-    "an attempt that is blocked": lambda: with_former(a_job().after_attempts("Preempted"), 1),
+    "an attempt that is blocked": lambda: with_former(a_job().after_attempts("Preempted").with_checkpoint(19), 1),
     "a gang that waits": waiting_gang,
     "a gang that its queue holds": waiting_queued,
     "a gang that was edited": lambda: waiting_gang().edited(resources={"nodes": 2}),

@@ -57,6 +57,10 @@ class World:
         """As it is in the API server."""
         return Status.model_validate(self.job.get("status") or {})
 
+    def notes(self, reason: str) -> list[str]:
+        """Return the messages of the events with this reason."""
+        return [event["note"] for event in self.events.values() if event["reason"] == reason]
+
     @property
     def reasons(self) -> list[str]:
         """Of all events, in the order in which they were recorded."""
@@ -66,6 +70,12 @@ class World:
         """Change the job's spec."""
         metadata = {**self.job["metadata"], "generation": self.job["metadata"]["generation"] + 1}
         self.job = self._stored({**self.job, "metadata": metadata, "spec": {**self.job["spec"], **spec}})
+        self.cache.training_jobs.apply("MODIFIED", self.job)
+
+    def annotate(self, name: str, value: str) -> None:
+        """Set an annotation of the job, which leaves its generation as it is."""
+        annotations = {**(self.job["metadata"].get("annotations") or {}), name: value}
+        self.job = self._stored({**self.job, "metadata": {**self.job["metadata"], "annotations": annotations}})
         self.cache.training_jobs.apply("MODIFIED", self.job)
 
     def restart_operator(self, **defaults: Any) -> None:
