@@ -149,6 +149,11 @@ NON_FINITE_LOSS = _failure(
     "lower training.learningRate and apply the job under another name",
     final=True,
 )
+JOB_FAILED = _failure(
+    "JobFailed",
+    "The Kubernetes Job of the attempt failed, and its pods were removed before the operator saw how they ended.",
+    "read the attempt's logs",
+)
 PEER_LOST = _failure(
     "PeerLost",
     "The ranks lost their connection to each other, and no pod says why.",

@@ -7,7 +7,8 @@ from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import MAX_MESSAGE, Plan, find_condition
 from posefleet_operator.policies.attempts import counts_against_budget, gpu_seconds, queue_seconds
-from posefleet_operator.policies.exit_outcomes import Ending, ending_of_gang, gang_has_ended
+from posefleet_operator.policies.exit_outcomes import Ending, gang_has_ended
+from posefleet_operator.policies.job_endings import ending_of_child_job
 from posefleet_operator.policies.progress import last_step
 from posefleet_operator.policies.stall import check_stall
 
@@ -30,7 +31,7 @@ def record_outcome(seen: Observation, plan: Plan) -> None:
         end_attempt(seen, plan, Ending.of(reasons.QUEUE_PREEMPTED, "Kueue gave the nodes to another job"))
     elif gang_has_ended(job, pods, seen.now):
         ran = attempt.running_time is not None
-        ending = ending_of_gang(pods, seen.gang_size(attempt), job is None, ran)
+        ending = ending_of_child_job(job, pods, seen.gang_size(attempt), ran)
         end_attempt(seen, plan, _suspended_or(ending, plan))
     elif job is not None and job.finished:
         plan.requeue_within(_REQUEUE_SECONDS)

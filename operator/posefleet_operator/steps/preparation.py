@@ -16,10 +16,10 @@ from posefleet_operator.policies.attempts import seconds_before_next_try
 from posefleet_operator.policies.exit_outcomes import (
     Ending,
     ending_of_disrupted_gang,
-    ending_of_gang,
     gang_has_ended,
     termination_message,
 )
+from posefleet_operator.policies.job_endings import ending_of_child_job
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.waiting import overdue_pods, what_blocks_creation, why_waiting
 from posefleet_operator.reasons import Reason
@@ -64,7 +64,7 @@ def _watch_try(seen: Observation, plan: Plan) -> None:
         plan.requeue_within(0)
     else:
         # The files that a try stores are named by their content, so one that still runs on a lost node does no harm.
-        _record_ending(seen, plan, disrupted or ending_of_gang(pods, 1, job is None), pods)
+        _record_ending(seen, plan, disrupted or ending_of_child_job(job, pods, 1), pods)
         plan.requeue_within(0)
 
 

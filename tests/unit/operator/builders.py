@@ -190,10 +190,10 @@ def as_stored(manifest: Manifest) -> Manifest:
     return {**manifest, "metadata": {**manifest["metadata"], **added}}
 
 
-def finished_job(manifest: Manifest, condition: str, pods: int = 1, seconds_ago: float = 1) -> Manifest:
-    """A child Job that is ``Complete`` or ``Failed``."""
+def finished_job(manifest: Manifest, condition: str, pods: int = 1, seconds_ago: float = 1, **said: str) -> Manifest:
+    """A child Job that is ``Complete`` or ``Failed``, with the reason and message that its controller gives."""
     counted = {"succeeded" if condition == "Complete" else "failed": pods}
-    ending = {"type": condition, "status": "True", "lastTransitionTime": to_timestamp(ago(seconds_ago))}
+    ending = {"type": condition, "status": "True", "lastTransitionTime": to_timestamp(ago(seconds_ago)), **said}
     return {**manifest, "status": {"conditions": [ending], **counted}}
 
 
