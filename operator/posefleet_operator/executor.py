@@ -2,8 +2,10 @@
 
 Because of this order the operator may be killed at any moment. The name of a child follows from the status, and the
 child is created before the status says so. The next operator therefore finds and adopts it instead of creating a
-second one. The names of events follow from the status as well. The status is written only on top of the version that
-the plan was computed from, so that nobody with an older version, such as a former leader, can undo it.
+second one. The names of events follow from the status as well. They are recorded before the status, so that none is
+lost, but only after a dry run has shown that the API server accepts the status that they speak of. The status is
+written only on top of the version that the plan was computed from, so that nobody with an older version, such as a
+former leader, can undo it.
 """
 
 import logging
@@ -45,9 +47,12 @@ class Executor:
             await self._delete(seen, reference)
         for manifest in plan.apply:
             await self._apply(seen, manifest)
+        writes_status = write_status and plan.status != seen.status
+        if writes_status and plan.events:
+            await self._write_status(seen, plan, dry_run=True)
         events = [event_manifest(seen, event, self._instance, order) for order, event in enumerate(plan.events)]
         unrecorded = [event for event in events if not await self._record_event(event)]
-        if write_status and plan.status != seen.status:
+        if writes_status:
             await self._write_status(seen, plan)
         for event in unrecorded:
             if not await self._record_event(event):
@@ -115,7 +120,8 @@ class Executor:
         log("%s: %s", event["reason"], event["note"])
         return True
 
-    async def _write_status(self, seen: Observation, plan: Plan) -> None:
+    async def _write_status(self, seen: Observation, plan: Plan, dry_run: bool = False) -> None:
+        """Write the status on top of the version that was seen, or find out whether it could be written."""
         self._may_write()
         metadata = seen.manifest["metadata"]
         names = ("name", "namespace", "uid", "resourceVersion")
@@ -126,11 +132,12 @@ class Executor:
             "status": plan.status.to_dict(),
         }
         try:
-            written = await self._cluster.apply(TRAINING_JOB, manifest, "status")
+            written = await self._cluster.apply(TRAINING_JOB, manifest, "status", dry_run)
         except ApiError as error:
             await self._refresh_cached_job(seen, error)
             raise
-        self._cache.training_jobs.apply("MODIFIED", written)
+        if not dry_run:
+            self._cache.training_jobs.apply("MODIFIED", written)
 
     async def _refresh_cached_job(self, seen: Observation, error: ApiError) -> None:
         """Read the job again after a conflict, or when it is gone, without waiting for the watch."""

@@ -119,11 +119,14 @@ class Cluster:
         metadata = manifest["metadata"]
         return await self._request("PUT", kind.path(metadata["namespace"], metadata["name"]), {}, manifest)
 
-    async def apply(self, kind: Kind, manifest: Manifest, subresource: str = "") -> Manifest:
-        """Apply an object server-side. With a resourceVersion this fails with status 409 if the object has changed."""
+    async def apply(self, kind: Kind, manifest: Manifest, subresource: str = "", dry_run: bool = False) -> Manifest:
+        """Apply an object server-side. With a resourceVersion this fails with status 409 if the object has changed.
+
+        A dry run fails as the write would, and changes nothing.
+        """
         metadata = manifest["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"], subresource)
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
         return await self._request("PATCH", path, query, manifest, "application/apply-patch+yaml")
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str = "", foreground: bool = False) -> None:

@@ -40,11 +40,13 @@ class FakeCluster:
         self._compare(self._held(kind, manifest["metadata"]["name"]), manifest)
         return self._store("replace", kind, manifest)
 
-    async def apply(self, kind: Kind, manifest: Manifest, subresource: str = "") -> Manifest:
+    async def apply(self, kind: Kind, manifest: Manifest, subresource: str = "", dry_run: bool = False) -> Manifest:
         self._fail()
         if subresource:
             held = self._held(kind, manifest["metadata"]["name"])
             self._compare(held, manifest)
+            if dry_run:
+                return held
             return self._store(f"apply {subresource} of", kind, {**held, "status": manifest["status"]})
         return self._store("apply", kind, manifest)
 
