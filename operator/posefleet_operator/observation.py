@@ -211,6 +211,12 @@ def running_attempt(status: Status) -> Attempt | None:
     return attempt if attempt is not None and not attempt.outcome else None
 
 
+def current_try(status: Status) -> int | None:
+    """Return the number of the try of the preparation that has not ended yet, or None."""
+    preparation = status.preparation
+    return preparation.tries if preparation.tries and preparation.end_time is None else None
+
+
 def _before(created: datetime | None, started: datetime | None) -> bool:
     return created is not None and started is not None and created < started
 

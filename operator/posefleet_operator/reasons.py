@@ -104,7 +104,7 @@ QUEUE_PREEMPTED = _preemption(
 SUSPENDED = Reason(
     "Suspended",
     "The job was stopped by spec.suspend.",
-    "set spec.suspend to false to go on from the last checkpoint",
+    "set spec.suspend to false to go on, from the last checkpoint if there is one",
     outcome="Preempted",
 )
 GANG_INCOMPLETE = _preemption(
@@ -235,8 +235,10 @@ ATTEMPTS_EXHAUSTED = Reason(
     "remove the cause that the message names and apply the job under another name",
     severity="Warning",
 )
-SUSPENDING = Reason("Suspending", "The job is being suspended, and its pods write a checkpoint and end.")
-RESUMED = Reason("Resumed", "The job is no longer suspended and goes on from its last checkpoint.")
+SUSPENDING = Reason(
+    "Suspending", "The job is being suspended, and its pods end. Those that train write a checkpoint before."
+)
+RESUMED = Reason("Resumed", "The job is no longer suspended and goes on, from its last checkpoint if it has one.")
 SUCCEEDED = Reason("Succeeded", "The job has finished; status.artifacts names its results.")
 
 # Reasons of conditions that a person has to act on.

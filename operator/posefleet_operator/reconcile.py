@@ -16,7 +16,7 @@ from posefleet_operator.steps.lifecycle import (
     reopen_corrected,
     summarize,
 )
-from posefleet_operator.steps.preparation import prepare
+from posefleet_operator.steps.preparation import prepare, record_try
 from posefleet_operator.steps.suspension import suspend
 
 #: The steps in the order of a job's life. A step may skip the remaining ones.
@@ -28,6 +28,7 @@ STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     adopt,
     record_progress,
     record_outcome,
+    record_try,
     enforce_deadline,
     suspend,
     replace_changed,

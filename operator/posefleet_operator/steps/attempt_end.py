@@ -32,7 +32,7 @@ def record_outcome(seen: Observation, plan: Plan) -> None:
     elif gang_has_ended(job, pods, seen.now):
         ran = attempt.running_time is not None
         ending = ending_of_child_job(job, pods, seen.gang_size(attempt), ran)
-        end_attempt(seen, plan, _suspended_or(ending, plan))
+        end_attempt(seen, plan, suspended_or(ending, plan))
     elif job is not None and job.finished:
         plan.requeue_within(_REQUEUE_SECONDS)
 
@@ -84,8 +84,8 @@ def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
     plan.skip_remaining_steps(0)
 
 
-def _suspended_or(ending: Ending, plan: Plan) -> Ending:
-    """Return that an attempt ended by ``spec.suspend`` if it was being suspended, whatever its pods saw of it."""
+def suspended_or(ending: Ending, plan: Plan) -> Ending:
+    """Return that a gang or a try was stopped by ``spec.suspend`` if it was, whatever its pods saw of it."""
     condition = find_condition(plan.status.conditions, "Suspended")
     suspending = condition is not None and condition.reason == reasons.SUSPENDING.name
     if ending.outcome == "Preempted" and suspending:
