@@ -4,6 +4,7 @@ after every error."""
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from datetime import datetime
 
 from posefleet_api.constants import COMPONENT_ATTEMPT
 from posefleet_api.status import Status
+from posefleet_operator.cluster.ages import Stopwatch, first_ages
 from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.client import ApiError
@@ -44,6 +46,7 @@ class _Worker:
     refusal: str = ""
     refused_until: float = 0.0
     progress_written: float = float("-inf")
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
 
 class Controller:
@@ -56,14 +59,15 @@ class Controller:
         settings: Settings,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        monotonic_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cache = cache
-        self.poller = ProgressPoller(self.enqueue, clock, settings.progress_seconds)
+        self.poller = ProgressPoller(self.enqueue, monotonic_clock, settings.progress_seconds)
         self._executor = executor
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._started_at = clock()
+        self._monotonic_clock = monotonic_clock
         self._workers: dict[Key, _Worker] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
@@ -153,16 +157,18 @@ class Controller:
             return None
         if worker.refused_until <= asyncio.get_running_loop().time():
             worker.refusal = ""
-        target = self.poller.target(key)
+        target, now = self.poller.target(key), self._clock()
+        child_jobs, pods = self.cache.child_jobs.of(key), self.cache.pods.of(key)
+        facts = first_ages(manifest.get("status") or {}, child_jobs, pods, now)
         return Observation(
             manifest=manifest,
-            child_jobs=self.cache.child_jobs.of(key),
-            pods=self.cache.pods.of(key),
-            now=self._clock(),
+            child_jobs=child_jobs,
+            pods=pods,
+            now=now,
             settings=self._settings,
             report=target.report if target is not None else None,
-            polled_since=target.polled_since if target is not None else self._started_at,
-            advanced_at=target.advanced_at if target is not None else None,
+            polling=self.poller.polling(key),
+            ages=worker.stopwatch.update(facts, self._monotonic_clock()),
             refusal=worker.refusal,
         )
 

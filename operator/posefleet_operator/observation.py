@@ -1,6 +1,6 @@
 """The observation of a job: everything that one reconcile may look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -10,9 +10,11 @@ from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec, parse_job
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import FINISHED_PHASES, Attempt, Status
+from posefleet_operator.cluster.ages import Ages
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import Key, Manifest
+from posefleet_operator.cluster.polling import Polling
 from posefleet_operator.fingerprints import data_fingerprint, pod_fingerprint
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import resolved
@@ -40,10 +42,10 @@ class Observation:
     settings: Settings
     #: The last report of the newest attempt, if this operator has received one.
     report: ProgressReport | None = None
-    #: When this operator began to poll the newest attempt for its progress.
-    polled_since: datetime | None = None
-    #: When this operator last saw the newest attempt advance, by its own clock.
-    advanced_at: datetime | None = None
+    #: What polling the newest attempt for its progress has shown. None if it has not been polled.
+    polling: Polling | None = None
+    #: For how long facts about the job and its children have been so.
+    ages: Ages = field(default_factory=Ages)
     #: What the API server said when it refused a child object of the job. Empty when it is time to try again.
     refusal: str = ""
 

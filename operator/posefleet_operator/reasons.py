@@ -290,6 +290,11 @@ PROGRESS_UNKNOWN = _trouble(
     "let the operator reach that port (NetworkPolicies), keep other servers off it, or bring operator and trainer "
     "image to one version",
 )
+MANY_SILENT = _trouble(
+    "ManySilent",
+    "The attempt made no step for failurePolicy.stallSeconds, but neither did most others, so it is not ended for it.",
+    "look at what the jobs have in common: the object store, the network and the nodes",
+)
 
 # Reasons of events alone.
 

@@ -3,7 +3,7 @@
 from posefleet_api.constants import COMPONENT_ATTEMPT
 from posefleet_api.status import Attempt
 from posefleet_operator import reasons
-from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
+from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import MAX_MESSAGE, Plan, find_condition
 from posefleet_operator.policies.attempts import counts_against_budget, gpu_seconds, queue_seconds
@@ -49,16 +49,15 @@ def replace_changed(seen: Observation, plan: Plan) -> None:
 def detect_stall(seen: Observation, plan: Plan) -> None:
     """End an attempt that has made no step for ``failurePolicy.stallSeconds``."""
     attempt = running_attempt(plan.status)
-    running_since = from_timestamp(attempt.running_time) if attempt is not None else None
-    if attempt is None or running_since is None:
+    if attempt is None or attempt.running_time is None:
         return
-    check = check_stall(seen, attempt, running_since)
+    check = check_stall(seen, attempt)
     if check.ending is not None:
         end_attempt(seen, plan, check.ending)
-    elif check.unknown:
-        plan.condition("Running", True, reasons.PROGRESS_UNKNOWN, check.unknown)
-    else:
-        plan.requeue_within(check.seconds_left)
+        return
+    if check.unknown is not None:
+        plan.condition("Running", True, *check.unknown)
+    plan.requeue_within(check.seconds_left)
 
 
 def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
