@@ -4,6 +4,7 @@ after every error."""
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from datetime import datetime
 
 from posefleet_api.constants import COMPONENT_ATTEMPT
 from posefleet_api.status import Status
+from posefleet_operator.cluster.ages import Stopwatch, first_ages
 from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.client import ApiError
@@ -53,6 +55,7 @@ class _Worker:
     #: The last failure that has been logged. The same is not logged again until a reconcile has succeeded.
     logged: str = ""
     progress_written: float = float("-inf")
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
     def refused(self) -> bool:
@@ -70,14 +73,15 @@ class Controller:
         settings: Settings,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        monotonic_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cache = cache
-        self.poller = ProgressPoller(self.enqueue, clock, settings.progress_seconds)
+        self.poller = ProgressPoller(self.enqueue, monotonic_clock, settings.progress_seconds)
         self._executor = executor
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._started_at = clock()
+        self._monotonic_clock = monotonic_clock
         self._workers: dict[Key, _Worker] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
         #: Whether the last request to the API server got no answer.
@@ -201,16 +205,18 @@ class Controller:
         edited = worker.refused_generation != self._generation(key)
         if edited or worker.refused_until <= asyncio.get_running_loop().time():
             worker.refusal, worker.status_refusal = None, ""
-        target = self.poller.target(key)
+        target, now = self.poller.target(key), self._clock()
+        child_jobs, pods = self.cache.child_jobs.of(key), self.cache.pods.of(key)
+        facts = first_ages(manifest.get("status") or {}, child_jobs, pods, now)
         return Observation(
             manifest=manifest,
-            child_jobs=self.cache.child_jobs.of(key),
-            pods=self.cache.pods.of(key),
-            now=self._clock(),
+            child_jobs=child_jobs,
+            pods=pods,
+            now=now,
             settings=self._settings,
             report=target.report if target is not None else None,
-            polled_since=target.polled_since if target is not None else self._started_at,
-            advanced_at=target.advanced_at if target is not None else None,
+            polling=self.poller.polling(key),
+            ages=worker.stopwatch.update(facts, self._monotonic_clock()),
             refusal=worker.refusal,
             status_refusal=worker.status_refusal,
         )
