@@ -52,6 +52,8 @@ class _Worker:
     #: Number of refusals in a row.
     refusals: int = 0
     status_refusal: str = ""
+    #: Seconds in which the API server wants no request about the job.
+    hold_seconds: float = 0.0
     #: The last failure that has been logged. The same is not logged again until a reconcile has succeeded.
     logged: str = ""
     progress_written: float = float("-inf")
@@ -114,6 +116,9 @@ class Controller:
             while self.cache.training_jobs.get(key) is not None:
                 worker.queued.clear()
                 seconds = await self._reconcile_or_retry(key, worker)
+                # Nothing shortens a pause that the API server has asked for.
+                await asyncio.sleep(worker.hold_seconds)
+                worker.hold_seconds = 0.0
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await worker.queued.wait()
@@ -134,7 +139,9 @@ class Controller:
         except (ApiError, NotLeading) as error:
             return self._retry(worker, error)
         except Exception as error:
-            logger.exception("reconcile failed")
+            if repr(error) != worker.logged:
+                logger.exception("reconcile failed, and is tried again until it works")
+            worker.logged = repr(error)
             return self._retry(worker, error)
         worker.failures = 0
         if not worker.refused:
@@ -157,14 +164,14 @@ class Controller:
         self._metrics.reconcile_failed(refused)
         _log_once(worker, str(refused))
 
-    def _retry(self, worker: _Worker, error: ApiError | NotLeading | Exception) -> float:
+    def _retry(self, worker: _Worker, error: Exception) -> float:
         """Count and log a failure, and return the seconds until the next try."""
         worker.failures += 1
         self._metrics.reconcile_failed(error)
         seconds = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** min(worker.failures - 1, 16))
         if isinstance(error, ApiError):
             self._log_api_error(worker, error)
-            return error.retry_after_seconds + seconds * random.uniform(0.5, 1.0)  # noqa: S311  spreads load
+            worker.hold_seconds = error.retry_after_seconds
         return seconds * random.uniform(0.5, 1.0)  # noqa: S311  spreads load
 
     def _log_api_error(self, worker: _Worker, error: ApiError) -> None:
