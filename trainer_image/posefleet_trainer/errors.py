@@ -45,6 +45,10 @@ class PeerLost(TrainerError):
     reason: TerminationReason = "PeerLost"
 
 
+class Superseded(TrainerError):
+    """A newer attempt of the job has begun, so this one must not write anything more."""
+
+
 class NonFiniteLoss(TrainerError):
     """A loss became NaN or infinite."""
 

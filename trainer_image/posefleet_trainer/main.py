@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,9 @@ def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
     from posefleet_trainer.output_folder import MODEL_MANIFEST_KEY
     from posefleet_trainer.preflight.preflight import preflight
     from posefleet_trainer.preparation.load import fetch_training_files
+    from posefleet_trainer.store.fence import fenced
 
+    context = replace(context, output=fenced(context.output, context.attempt, begins=context.rank.index == 0))
     prepared = load_prepared(context.output, context.prepared, context.job.spec)
     preflight(context, prepared)
     context.timeline.mark("preflight")

@@ -12,6 +12,7 @@ from posefleet_trainer.preparation.checks import check_job
 from posefleet_trainer.preparation.load import Pointer
 from posefleet_trainer.preparation.records import dataset_hash, have_blobs, read_record, request_hash, write_record
 from posefleet_trainer.store.base import Store
+from posefleet_trainer.store.fence import claim
 from posefleet_trainer.store.open import check_writable
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def prepare(context: Context) -> Prepared:
         context.progress.warn(warning)
     context.progress.conclusion = describe(prepared, len(context.progress.report().warnings))
     _log.info("%s", context.progress.conclusion)
+    claim(context.output, context.attempt)
     write_record(context.output, PREPARED_POINTER_KEY, Pointer(request=request_hash(spec), key=key))
     context.progress.update(100.0)
     return prepared

@@ -102,6 +102,7 @@ class StepControl(pl.Callback):
             NonFiniteLoss: a loss is NaN or infinite on any rank.
             Preempted: SIGTERM has arrived on any rank; a checkpoint of this step is in the store.
             StoreUnreachable: the last checkpoint could not be written (on rank 0).
+            Superseded: a newer attempt of the job has begun (on rank 0).
             PeerLost: the last checkpoint could not be written (on the other ranks).
         """
         del outputs, index

@@ -9,11 +9,11 @@ import torch
 from pydantic import ValidationError
 
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER, LATEST_CHECKPOINT_KEY
+from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.telemetry.progress import ProgressTracker
-from posefleet_trainer.training.checkpoints import CheckpointManifest, step_of_manifest
+from posefleet_trainer.training.checkpoint_files import CheckpointManifest, CheckpointName
 from posefleet_trainer.training.history import History
 from posefleet_trainer.training.module import PoseModule
 
@@ -118,18 +118,15 @@ def fetch_checkpoint(output: Store, cache: NodeCache, manifest: CheckpointManife
 
 def _manifests(output: Store, progress: ProgressTracker) -> list[CheckpointManifest]:
     """Read the manifests of all checkpoints in the store, the newest first; damaged ones are skipped with a warning."""
-    keys = [stored.key for stored in output.list(CHECKPOINTS_FOLDER)]
-    found: dict[str, CheckpointManifest] = {}
-    for key in keys:
-        if key != LATEST_CHECKPOINT_KEY and step_of_manifest(key) is None:
-            continue
+    keys = {stored.key for stored in output.list(CHECKPOINTS_FOLDER)}
+    names = {name for name in map(CheckpointName.parse, keys) if name and name.manifest_key in keys}
+    manifests = []
+    for name in sorted(names, reverse=True):
         try:
-            manifest = CheckpointManifest.model_validate_json(output.read(key))
+            manifests.append(CheckpointManifest.model_validate_json(output.read(name.manifest_key)))
         except ValidationError:
-            progress.warn(f"{output.uri}{key} is damaged and is ignored")
-            continue
-        found.setdefault(manifest.key, manifest)
-    return sorted(found.values(), key=lambda manifest: manifest.step, reverse=True)
+            progress.warn(f"{output.uri}{name.manifest_key} is damaged and is ignored")
+    return manifests
 
 
 def _copied(value: Any) -> Any:

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.errors import NonFiniteLoss, Preempted
+from posefleet_trainer.errors import NonFiniteLoss, Preempted, Superseded
 from posefleet_trainer.loading.loader import TrainingBatch
+from posefleet_trainer.main import run_stages
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.preparation.load import load_prepared
 from posefleet_trainer.preparation.prepare import prepare
@@ -101,6 +102,27 @@ def test_sigterm_after_the_last_step_is_kept_until_the_model_is_written(root: Pa
             trained(a_context(root))
     monkeypatch.setattr(PoseModule, "training_step", None)
     assert trained(a_context(root)).sha256 == manifest(root)["weightsSha256"]
+
+
+def test_an_attempt_changes_nothing_once_a_newer_one_has_begun(root: Path, monkeypatch: pytest.MonkeyPatch):
+    project = {"training": {"epochs": 4}, "checkpoint": {"everyMinutes": 1e-6}}
+    whole = PoseModule.training_step
+
+    def overtaken(self: PoseModule, batch: TrainingBatch, index: int) -> torch.Tensor:
+        if batch.step == 4:
+            monkeypatch.setattr(PoseModule, "training_step", whole)
+            newer = context_of(TinyProject(**project).job(root), root, attempt=2)
+            run_stages(newer, ("train",))
+            files.update({path: path.read_bytes() for path in (root / "output").rglob("*") if path.is_file()})
+        return whole(self, batch, index)
+
+    files: dict[Path, bytes] = {}
+    monkeypatch.setattr(PoseModule, "training_step", overtaken)
+    with pytest.raises(Superseded, match="attempt 2 of this job has begun"):
+        run_stages(a_context(root, **project), ("train",))
+    now = {path: path.read_bytes() for path in (root / "output").rglob("*") if path.is_file()}
+    assert now == files
+    assert root / "output/model/model.json" in files
 
 
 def test_a_training_that_has_ended_returns_its_model_at_once(root: Path, monkeypatch: pytest.MonkeyPatch):

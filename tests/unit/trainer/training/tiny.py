@@ -98,7 +98,7 @@ def picture(side: int, time: float) -> np.ndarray:
     return image
 
 
-def context_of(job: PoseTrainingJob, root: Path, rank: Rank | None = None) -> Context:
+def context_of(job: PoseTrainingJob, root: Path, rank: Rank | None = None, attempt: int = 1) -> Context:
     """What a stage gets, for a job of ``TinyProject.job``."""
     spec = job.spec
 
@@ -113,5 +113,5 @@ def context_of(job: PoseTrainingJob, root: Path, rank: Rank | None = None) -> Co
         prepared=store(spec.output.cache_uri),
         cache_directory=root / "cache",
         cache_bytes=10**9,
-        progress=ProgressTracker(attempt=1),
+        progress=ProgressTracker(attempt=attempt),
     )
