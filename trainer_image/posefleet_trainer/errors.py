@@ -50,7 +50,7 @@ class Superseded(TrainerError):
 
 
 class NonFiniteLoss(TrainerError):
-    """A loss became NaN or infinite."""
+    """A loss or the gradient became NaN or infinite."""
 
     reason: TerminationReason = "NonFiniteLoss"
 

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from posefleet_api.base import ApiModel
+from posefleet_api.status import Checkpoint
 from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER
 from posefleet_trainer.store.fence import AttemptId
 
@@ -77,3 +78,7 @@ class CheckpointManifest(ApiModel):
     """When the upload of the file ended, in ISO 8601 and UTC."""
     fingerprint: str
     """``training_fingerprint`` of the training that it belongs to."""
+
+    def in_status(self) -> Checkpoint:
+        """Return what the operator is told about the checkpoint."""
+        return Checkpoint(uri=self.uri, step=self.step, time=self.time, sha256=self.sha256)

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from posefleet_api.status import Checkpoint
 from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.fence import AttemptId
@@ -111,7 +110,7 @@ class CheckpointWriter:
             manifest = self._upload(name, path)
         self._output.write(name.manifest_key, manifest.to_json().encode(), "application/json")
         CHECKPOINT_SECONDS.observe(time.monotonic() - began)
-        self._progress.saved(Checkpoint(uri=manifest.uri, step=step, time=manifest.time, sha256=manifest.sha256))
+        self._progress.saved(manifest.in_status())
         _log.info("checkpoint after step %d: %s", step, manifest.uri)
         self._prune(step)
 

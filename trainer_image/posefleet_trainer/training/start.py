@@ -33,7 +33,10 @@ def find_state(
     """
     found = newest_checkpoint(output, cache, fingerprint, progress) if rank.index == 0 else None
     manifest = from_first(found)
-    return fetch_checkpoint(output, cache, manifest) if manifest else None
+    if manifest is None:
+        return None
+    progress.saved(manifest.in_status())
+    return fetch_checkpoint(output, cache, manifest)
 
 
 def starting_network(

@@ -74,11 +74,12 @@ def test_sigterm_to_any_rank_after_the_last_step_stops_all_with_the_model_and_ex
     assert model(root, "stopped")["weightsSha256"]
 
 
-def test_weights_that_the_loss_of_any_rank_has_spoilt_are_not_saved(root: Path):
+@pytest.mark.parametrize("gradient_alone", [False, True])
+def test_weights_that_the_loss_or_the_gradient_of_any_rank_has_spoilt_are_not_saved(gradient_alone: bool, root: Path):
     seldom = {**OFTEN, "checkpoint": {"everyMinutes": 60.0}}
     prepared(root, "spoilt", **seldom)
 
-    assert run_gang(root, "spoilt", 2, SpoiltLoss(1, 5), **seldom) == [NonFiniteLoss.exit_code] * 2
+    assert run_gang(root, "spoilt", 2, SpoiltLoss(1, 5, gradient_alone), **seldom) == [NonFiniteLoss.exit_code] * 2
     assert not (root / "spoilt/checkpoints").exists()
 
 

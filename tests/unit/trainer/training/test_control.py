@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from posefleet_api.status import Checkpoint
 from posefleet_trainer.errors import NonFiniteLoss, PeerLost, Preempted, StoreUnreachable
 from posefleet_trainer.gang.preemption import StopRequest
 from posefleet_trainer.loading.labelled import FrameBatch
@@ -51,7 +52,7 @@ class Bench:
         self.measured = 0
         self.module = PoseModule.__new__(PoseModule)
         torch.nn.Module.__init__(self.module)
-        self.module.terms = {}
+        self.module.terms, self.module.skipped = {}, torch.tensor(0.0)
         monkeypatch.setattr(PoseModule, "learning_rate", lambda _, step: 0.1 * step)
         monkeypatch.setattr(
             control, "snapshot", lambda _, history, samples: SimpleNamespace(content=lambda: {"samples": samples})
@@ -67,6 +68,7 @@ class Bench:
                 losses=self.reported.append,
                 step_done=self.reported.append,
                 validated=lambda error: self.reported.append(("error", error)),
+                checkpoint=Checkpoint(uri="s3://lab/out/c.ckpt", step=7, time="", sha256=""),
             ),
         )
 
@@ -74,9 +76,9 @@ class Bench:
         self.measured += 1
         return 2.5
 
-    def step(self, index: int, loss: float = 0.5) -> None:
+    def step(self, index: int, loss: float = 0.5, skipped: float = 0.0) -> None:
         frames = FrameBatch(torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 2), ["labeled-data/a/img1.png"])
-        self.module.terms = {"heatmap": torch.tensor(loss)}
+        self.module.terms, self.module.skipped = {"heatmap": torch.tensor(loss)}, torch.tensor(skipped)
         batch = TrainingBatch(step=index, frames=frames, clip=None)
         self.control.on_train_batch_end(SimpleNamespace(global_rank=3), self.module, None, batch, 0)  # type: ignore[arg-type]
 
@@ -93,8 +95,8 @@ def hold_losses_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let losses be ready one step late, as on a GPU."""
     push, held = LossWatch.push, list[StepLosses]()
 
-    def push_late(watch: LossWatch, batch: TrainingBatch, terms: dict[str, torch.Tensor]) -> list[StepLosses]:
-        ready, held[:] = list(held), push(watch, batch, terms)
+    def push_late(watch: LossWatch, batch: TrainingBatch, *values: Any) -> list[StepLosses]:
+        ready, held[:] = list(held), push(watch, batch, *values)
         return ready
 
     def flush(_: LossWatch) -> list[StepLosses]:
@@ -144,21 +146,41 @@ def test_a_request_to_stop_saves_waits_for_the_upload_and_ends_training(bench: B
 
 
 def test_a_bad_loss_ends_training_at_once(bench: Bench):
-    with pytest.raises(NonFiniteLoss, match="heatmap = nan in step 0 on rank 3, whose batch was labeled-data"):
+    with pytest.raises(NonFiniteLoss) as raised:
         bench.step(0, torch.nan)
+    assert str(raised.value) == (
+        "heatmap = nan in step 0 on rank 3. Another attempt continues after step 7 from s3://lab/out/c.ckpt. Look at "
+        "the labels and frames of the batch, or lower training.learningRate: labeled-data/a/img1.png"
+    )
 
 
+def test_a_bad_gradient_ends_training_at_once_and_is_told_from_a_loss(bench: Bench):
+    bench.control._reporter.checkpoint = None  # type: ignore[misc]
+    with pytest.raises(NonFiniteLoss, match=r"the gradient is not finite in step 0, .* Another attempt starts at step"):
+        bench.step(0, skipped=1.0)
+
+
+def test_the_checkpoint_that_is_being_written_is_kept_when_a_loss_is_bad(bench: Bench):
+    bench.writer.failure = StoreUnreachable("no answer for 600 s")
+    with pytest.raises(NonFiniteLoss):
+        bench.step(0, torch.nan)
+    assert bench.writer.waits == 1
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
 @pytest.mark.parametrize("way", ["stop", "save", "end"])
-def test_held_back_losses_are_read_before_weights_are_kept(way: str, bench: Bench, monkeypatch: pytest.MonkeyPatch):
+def test_held_back_losses_are_read_before_weights_are_kept(
+    way: str, what: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
     hold_losses_back(monkeypatch)
     bench.request.made = way == "stop"
     bench.now = 60.0 if way == "save" else 0.0
 
     def keep() -> None:
-        bench.step(0, torch.inf)
+        bench.step(0, *((torch.inf, 0.0) if what == "loss" else (0.5, 1.0)))
         bench.end()
 
-    with pytest.raises(NonFiniteLoss, match="heatmap = inf in step 0"):
+    with pytest.raises(NonFiniteLoss, match=r"(heatmap = inf|the gradient is not finite) in step 0"):
         keep()
     assert bench.writer.begun == []
 
@@ -181,7 +203,7 @@ def test_the_end_of_training_waits_for_the_last_checkpoint(bench: Bench):
     assert bench.writer.waits == 1
 
 
-@pytest.mark.parametrize("name", ["stop", "non_finite_loss", "save", "save_failed"])
+@pytest.mark.parametrize("name", ["stop", "non_finite", "save", "save_failed"])
 def test_a_request_of_any_rank_reaches_all_ranks_under_its_own_name(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(control, "largest", lambda values: values)
     requests = StepRequests(**{name: True})

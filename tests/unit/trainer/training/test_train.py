@@ -1,5 +1,6 @@
 """Whole trainings on a tiny project, in this process."""
 
+import copy
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from posefleet_trainer.preparation.load import load_prepared
 from posefleet_trainer.preparation.prepare import prepare
 from posefleet_trainer.training import module, start
 from posefleet_trainer.training import train as run
+from posefleet_trainer.training.control import StepControl
 from posefleet_trainer.training.model_files import ModelManifest
 from posefleet_trainer.training.module import Objective, PoseModule
 from posefleet_trainer.training.train import train
@@ -143,9 +145,76 @@ def test_a_loss_that_is_no_number_ends_training_with_step_term_and_files(root: P
         return {**terms, "temporal": terms["heatmap"] * (torch.nan if batch.step == 5 else 1)}
 
     monkeypatch.setattr(Objective, "forward", broken)
-    with pytest.raises(NonFiniteLoss, match=r"temporal = nan in step 5 on rank 0, whose batch was labeled-data/vid/"):
+    with pytest.raises(NonFiniteLoss, match=r"temporal = nan in step 5 on rank 0\. .*: labeled-data/vid/"):
         trained(a_context(root))
     assert not list((root / "output").glob("model/*"))
+
+
+def test_a_step_whose_gradient_is_not_finite_leaves_weights_and_optimizer_as_they_were(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole, before, after = Objective.forward, dict[str, Any](), dict[str, Any]()
+
+    def state(module: PoseModule) -> dict[str, Any]:
+        optimizer = module.optimizers()
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return copy.deepcopy({"weights": dict(module.objective.named_parameters()), "state": optimizer.state_dict()})
+
+    def spoilt(self: Objective, batch: TrainingBatch, share_done: float) -> dict[str, torch.Tensor]:
+        terms = whole(self, batch, share_done)
+        if batch.step != 5:
+            return terms
+        # The loss is finite, and the derivative of the square root at zero is not.
+        return {**terms, "temporal": (terms["heatmap"] * 0).sqrt()}
+
+    def watched(
+        self: StepControl, trainer: Any, module: PoseModule, outputs: Any, batch: TrainingBatch, _: int
+    ) -> None:
+        (after if batch.step == 5 else before).update(state(module))
+        end(self, trainer, module, outputs, batch, _)
+
+    end = StepControl.on_train_batch_end
+    monkeypatch.setattr(Objective, "forward", spoilt)
+    monkeypatch.setattr(StepControl, "on_train_batch_end", watched)
+    context = a_context(root, checkpoint={"everyMinutes": 1e-6})
+    with pytest.raises(
+        NonFiniteLoss, match=r"the gradient is not finite in step 5, .* continues after step \d from file"
+    ):
+        trained(context)
+
+    assert all(torch.equal(after["weights"][name], value) for name, value in before["weights"].items())
+    assert after["state"]["state"].keys() == before["state"]["state"].keys()
+    for number, entry in before["state"]["state"].items():
+        assert all(torch.equal(after["state"]["state"][number][name], value) for name, value in entry.items())
+    saved = [torch.load(path) for path in (root / "output/checkpoints").glob("*.ckpt")]
+    assert saved
+    assert all(value.isfinite().all() for content in saved for value in content["weights"].values())
+    last = context.progress.report().last_checkpoint
+    assert last is not None
+    assert last.step <= 5
+
+
+def test_an_attempt_that_has_saved_nothing_yet_names_the_checkpoint_that_it_continued(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        strike(patch, 3)
+        with pytest.raises(Preempted):
+            trained(a_context(root))
+    whole = Objective.forward
+
+    def broken(self: Objective, batch: TrainingBatch, share_done: float) -> dict[str, torch.Tensor]:
+        return {name: value * torch.nan for name, value in whole(self, batch, share_done).items()}
+
+    monkeypatch.setattr(Objective, "forward", broken)
+    context = a_context(root)
+    with pytest.raises(
+        NonFiniteLoss, match=r"heatmap = nan .* in step 4 .* continues after step 4 from file.*step-0000000"
+    ):
+        trained(context)
+    last = context.progress.report().last_checkpoint
+    assert last is not None
+    assert last.step == 4
 
 
 def test_weights_are_started_from_another_jobs_model(root: Path):
