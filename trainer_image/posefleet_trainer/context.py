@@ -65,6 +65,11 @@ class Context:
     """What this process notes for the summary of its attempt."""
 
     @property
+    def hub_directory(self) -> Path:
+        """Directory on this node's disk for downloads from the public hub."""
+        return self.cache_directory / "hub"
+
+    @property
     def attempt(self) -> AttemptId:
         """The attempt that this process belongs to."""
         return AttemptId(self.job.metadata.uid, self.progress.report().attempt)

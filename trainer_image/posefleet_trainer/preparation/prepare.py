@@ -38,7 +38,8 @@ def prepare(context: Context) -> Prepared:
         prepared = _build(context, project, key)
     else:
         _log.info("found prepared data: %s%s", context.prepared.uri, key)
-    for warning in [*prepared.warnings, *project.warnings, *check_job(spec, prepared)]:
+    left_out = check_job(spec, prepared, context.open_cache(), context.hub_directory)
+    for warning in [*prepared.warnings, *project.warnings, *left_out]:
         context.progress.warn(warning)
     context.progress.conclusion = describe(prepared, len(context.progress.report().warnings))
     _log.info("%s", context.progress.conclusion)

@@ -87,7 +87,7 @@ def _train_remaining_steps(
     image, keypoints = data.training.image, len(prepared.keypoints)
     plan = _plan_of(spec, data, rank.world)
     state = find_state(context.output, fetched.cache, fingerprint, rank, progress)
-    network = starting_network(spec, keypoints, state, fetched.cache, context.cache_directory / "hub", rank)
+    network = starting_network(spec, keypoints, state, fetched.cache, context.hub_directory, rank)
     history = History(state.history if state else None)
     first_step = _announce(progress, plan, state)
     module = _module_of(spec, prepared, plan, network, image, state)
