@@ -4,35 +4,17 @@ The manifest is written after the model's file is complete, so that a model with
 """
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from posefleet_api.base import ApiModel
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.models.manifest import ModelManifest
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.output_folder import MODEL_KEY, MODEL_MANIFEST_KEY
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.files import scratch_folder, sha256_of
 from posefleet_trainer.telemetry.progress import ProgressTracker
-
-
-class ModelManifest(ApiModel):
-    """Describes a model whose file is complete in the store."""
-
-    uri: str
-    """Where the model's file is."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """SHA-256 of the file."""
-    bytes: int
-    """Size of the file."""
-    weights_sha256: str
-    """SHA-256 of the weights alone, which is equal for trainings whose weights are equal bit for bit."""
-    steps: int
-    """Optimizer steps of the training."""
-    fingerprint: str
-    """``training_fingerprint`` of the training."""
 
 
 def write_model(output: Store, model: TrainedModel, steps: int, fingerprint: str, directory: Path) -> ModelManifest:

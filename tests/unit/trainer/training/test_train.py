@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.errors import NonFiniteLoss, Preempted, Superseded
+from posefleet_trainer.errors import InvalidInput, NonFiniteLoss, Preempted, Superseded
 from posefleet_trainer.loading.loader import TrainingBatch
 from posefleet_trainer.main import run_stages
 from posefleet_trainer.models.trained import TrainedModel
@@ -227,17 +227,28 @@ def test_weights_are_started_from_another_jobs_model(root: Path):
     assert torch.allclose(before[name], after[name], atol=1e-5)
 
 
-def test_another_start_is_another_training_than_the_one_whose_model_is_there(root: Path):
+def test_a_finished_model_of_another_training_is_replaced_only_if_the_manifest_says_so(root: Path):
     given = trained(a_context(root, "given"))
-    uri = f"file://{root}/given/model/model.pt"
     one_epoch = {"epochs": 1}
-    anew = trained(a_context(root, training=one_epoch))
-    context = a_context(root, training=one_epoch, checkpoint={"resumeFrom": uri})
+    other = {"training": one_epoch, "checkpoint": {"resumeFrom": f"file://{root}/given/model/model.pt"}}
+    finished = trained(a_context(root, training=one_epoch))
+    before = (root / "output/prepared.json").read_text(), manifest(root)
 
-    started = trained(context)
+    with pytest.raises(InvalidInput) as refused:
+        a_context(root, **other)
+    steps = manifest(root)["steps"]
+    said = str(refused.value)
+    assert f"output.uri: file://{root}/output/ holds the finished model of another training ({steps} steps)" in said
+    assert "to keep both, give this job another output.uri, or set output.overwrite to true" in said
+    assert ((root / "output/prepared.json").read_text(), manifest(root)) == before
+    assert trained(a_context(root, training=one_epoch)).sha256 == finished.sha256
 
-    assert len({given.sha256, anew.sha256, started.sha256}) == 3
-    assert trained(context).sha256 == started.sha256
+    context = a_context(root, **other, overwrite=True)
+    replaced = trained(context)
+    assert len({given.sha256, finished.sha256, replaced.sha256}) == 3
+    assert manifest(root)["weightsSha256"] == replaced.sha256
+    assert trained(context).sha256 == replaced.sha256
+    assert trained(a_context(root, **other)).sha256 == replaced.sha256
 
 
 def test_a_given_start_needs_no_hub_and_counts_as_pretrained(root: Path, monkeypatch: pytest.MonkeyPatch):

@@ -28,6 +28,7 @@ class TinyProject:
     training: dict[str, Any] = field(default_factory=dict)
     losses: dict[str, Any] = field(default_factory=lambda: {"temporal": {"epsilonPixels": 2}, "unimodal": {}})
     checkpoint: dict[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
 
     def write(self, root: Path) -> Path:
         """The project folder under ``root``."""
@@ -65,7 +66,11 @@ class TinyProject:
                 "metadata": {"name": "tiny"},
                 "spec": {
                     "dataset": {"uri": f"file://{root}/project"},
-                    "output": {"uri": f"file://{root}/{output}", "cacheUri": f"file://{root}/prepared"},
+                    "output": {
+                        "uri": f"file://{root}/{output}",
+                        "cacheUri": f"file://{root}/prepared",
+                        "overwrite": self.overwrite,
+                    },
                     "model": {
                         "backbone": "mobilenetv3_small",
                         "weights": weights,
