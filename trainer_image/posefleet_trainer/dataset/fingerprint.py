@@ -11,15 +11,18 @@ def training_fingerprint(spec: Spec, prepared: Prepared) -> str:
 
     A checkpoint or model with the same fingerprint belongs to the same training. ``checkpoint.resumeFrom`` is
     represented by its URI and not by its content, since its file may be deleted while the job continues.
+
+    Fields that a later version adds do not change the fingerprint as long as they have their defaults. The version of
+    the network's code is not part of it, so that a job can say that its checkpoints are of another version.
     """
     parts = [
-        spec.dataset.split.to_json(),
-        spec.model.to_json(),
-        spec.losses.to_json(),
-        spec.training.to_json(),
+        spec.dataset.split.choices(),
+        spec.model.choices(),
+        spec.losses.choices(),
+        spec.training.choices(),
         ",".join(prepared.keypoints),
         prepared.frames_archive.sha256,
-        *(frame.to_json() for frame in prepared.frames),
+        *(frame.choices() for frame in prepared.frames),
         *(video.proxy.sha256 for video in prepared.clip_videos if video.proxy),
     ]
     if spec.checkpoint.resume_from:

@@ -10,6 +10,7 @@ from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.models.backbones import Backbone, timm_name_of
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.models.encoders import ENCODERS
+from posefleet_trainer.models.manifest import NETWORK_VERSION, other_version
 from posefleet_trainer.models.network import PoseNetwork
 
 Weights = dict[str, torch.Tensor]
@@ -64,13 +65,16 @@ def load_given(path: Path, uri: str, network: PoseNetwork) -> None:
         network: as the manifest describes it.
 
     Raises:
-        InvalidInput: the file cannot be read, or is of another network.
+        InvalidInput: the file cannot be read, or is of another network or version of the network.
     """
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["weights"]
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        weights, version = content["weights"], int(content["network_version"])
         given = {name: value for name, value in weights.items() if isinstance(value, torch.Tensor)}
     except Exception as error:
         raise InvalidInput(f"{_cannot_be_used(uri)}: {_first_line(error)}; {_REMEDY}") from error
+    if version != NETWORK_VERSION:
+        raise InvalidInput(f"checkpoint.resumeFrom: {other_version(uri, version)}")
     if problem := _difference(network.state_dict(), given):
         raise InvalidInput(f"{_cannot_be_used(uri)}: {problem}; {_REMEDY}")
     network.load_state_dict(given)

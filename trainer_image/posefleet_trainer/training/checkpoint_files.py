@@ -78,6 +78,8 @@ class CheckpointManifest(ApiModel):
     """When the upload of the file ended, in ISO 8601 and UTC."""
     fingerprint: str
     """``training_fingerprint`` of the training that it belongs to."""
+    network_version: int
+    """``NETWORK_VERSION`` of the image that wrote it."""
 
     def in_status(self) -> Checkpoint:
         """Return what the operator is told about the checkpoint."""

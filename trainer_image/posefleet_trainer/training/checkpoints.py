@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from posefleet_trainer.models.manifest import NETWORK_VERSION
 from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.fence import AttemptId
@@ -57,6 +58,11 @@ class CheckpointWriter:
         self._began = 0.0
 
     @property
+    def requested(self) -> bool:
+        """Whether the operator has asked for a checkpoint for which none has begun yet."""
+        return bool(self._progress.checkpoint_request)
+
+    @property
     def busy(self) -> bool:
         """Whether a checkpoint is being written."""
         return self._writing is not None and not self._writing.done()
@@ -64,7 +70,8 @@ class CheckpointWriter:
     def begin(self, step: int, content: dict[str, Any]) -> None:
         """Start to write ``content`` as the checkpoint after ``step`` steps; the caller must not change it any more.
 
-        Waits until the previous checkpoint is written.
+        Waits until the previous checkpoint is written. The checkpoint answers the request that ``progress`` has, if
+        any.
 
         Raises:
             StoreUnreachable: the previous checkpoint could not be written within the store's patience.
@@ -72,7 +79,8 @@ class CheckpointWriter:
         """
         self.wait()
         self._began = time.monotonic()
-        self._writing = self._thread.submit(self._write, step, content, self._began)
+        request = self._progress.take_up_checkpoint_request()
+        self._writing = self._thread.submit(self._write, step, content, self._began, request)
 
     def wait(self) -> None:
         """Wait until no checkpoint is being written.
@@ -102,7 +110,7 @@ class CheckpointWriter:
         """Stop the thread, without waiting for a checkpoint that is being written; call ``wait`` first to keep it."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _write(self, step: int, content: dict[str, Any], began: float) -> None:
+    def _write(self, step: int, content: dict[str, Any], began: float, request: str) -> None:
         name = CheckpointName.of(step, self._attempt)
         with scratch_folder(self._directory) as folder:
             path = folder / "checkpoint"
@@ -110,7 +118,7 @@ class CheckpointWriter:
             manifest = self._upload(name, path)
         self._output.write(name.manifest_key, manifest.to_json().encode(), "application/json")
         CHECKPOINT_SECONDS.observe(time.monotonic() - began)
-        self._progress.saved(manifest.in_status())
+        self._progress.saved(manifest.in_status(), request)
         _log.info("checkpoint after step %d: %s", step, manifest.uri)
         self._prune(step)
 
@@ -126,6 +134,7 @@ class CheckpointWriter:
             bytes=path.stat().st_size,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             fingerprint=self._fingerprint,
+            network_version=NETWORK_VERSION,
         )
 
     def _prune(self, newest: int) -> None:

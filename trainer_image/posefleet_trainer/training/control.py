@@ -29,7 +29,7 @@ class StepRequests:
     non_finite: bool = False
     """A loss or the gradient is NaN or infinite."""
     save: bool = False
-    """A checkpoint is due."""
+    """A checkpoint is due, or the operator has asked for one."""
     save_failed: bool = False
     """The last checkpoint could not be written."""
 
@@ -140,7 +140,7 @@ class StepControl(pl.Callback):
         return StepRequests(
             stop=self._request.made,
             non_finite=bool(self._non_finite),
-            save=writer is not None and self._clock.due() and not writer.busy,
+            save=writer is not None and (self._clock.due() or writer.requested) and not writer.busy,
             save_failed=writer is not None and writer.failed(),
         )
 

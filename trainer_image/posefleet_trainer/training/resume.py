@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.models.manifest import NETWORK_VERSION, other_version
 from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
@@ -36,7 +37,7 @@ class TrainingState:
 
     def content(self) -> dict[str, Any]:
         """Return the content of a checkpoint's file, which consists of plain data and tensors."""
-        return {"format": FORMAT, **vars(self)}
+        return {"format": FORMAT, "network_version": NETWORK_VERSION, **vars(self)}
 
 
 def snapshot(module: PoseModule, history: History, samples: int) -> TrainingState:
@@ -63,6 +64,7 @@ def read_checkpoint(path: Path) -> TrainingState:
         raise ValueError(f"it cannot be read: {error}") from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise ValueError("it is not a checkpoint of this version of posefleet")
+    content.pop("network_version", None)
     return TrainingState(**content)
 
 
@@ -80,6 +82,7 @@ def newest_checkpoint(
         progress: publishes the warnings.
 
     Raises:
+        InvalidInput: the newest checkpoint of the training is for another version of the network.
         StoreUnreachable: the store did not answer.
     """
     has_others = False
@@ -87,6 +90,8 @@ def newest_checkpoint(
         if manifest.fingerprint != fingerprint:
             has_others = True
             continue
+        if manifest.network_version != NETWORK_VERSION:
+            raise InvalidInput(other_version(manifest.uri, manifest.network_version))
         try:
             fetch_checkpoint(output, cache, manifest)
         except (InvalidInput, ValueError) as error:

@@ -1,6 +1,9 @@
 from typing import Any
 
+import pytest
+
 from posefleet_api.job import Spec, parse_job
+from posefleet_api.training import Training
 from posefleet_trainer.dataset.fingerprint import training_fingerprint
 from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, StoredFile
 
@@ -29,3 +32,19 @@ def test_the_start_of_a_training_changes_its_fingerprint():
 def test_the_interval_of_checkpoints_does_not_change_the_fingerprint():
     seldom = a_spec(checkpoint={"everyMinutes": 60})
     assert training_fingerprint(seldom, PREPARED) == training_fingerprint(a_spec(), PREPARED)
+
+
+def test_a_field_that_a_later_version_adds_does_not_change_the_fingerprint(monkeypatch: pytest.MonkeyPatch):
+    class LaterTraining(Training):
+        warm_up_steps: int = 0
+
+    class LaterFrame(LabelledFrame):
+        camera: str = ""
+
+    spec = a_spec(training={"epochs": 7})
+    before = training_fingerprint(spec, PREPARED)
+    later = spec.model_copy(update={"training": LaterTraining(epochs=7)})
+    frames = [LaterFrame(**frame.model_dump()) for frame in PREPARED.frames]
+    assert training_fingerprint(later, PREPARED.model_copy(update={"frames": frames})) == before
+    changed = spec.model_copy(update={"training": LaterTraining(epochs=7, warm_up_steps=1)})
+    assert training_fingerprint(changed, PREPARED) != before

@@ -90,7 +90,7 @@ def test_weights_of_another_backbone_are_refused(tmp_path: Path):
 
 def test_a_start_from_another_job_must_have_the_same_network(tmp_path: Path):
     network, other = PoseNetwork("resnet10t", IMAGE, 2), PoseNetwork("resnet10t", IMAGE, 3)
-    torch.save({"weights": other.state_dict()}, tmp_path / "model.pt")
+    torch.save({"weights": other.state_dict(), "network_version": 1}, tmp_path / "model.pt")
     with pytest.raises(InvalidInput) as refused:
         load_given(tmp_path / "model.pt", "s3://lab/model.pt", network)
     assert str(refused.value).startswith("checkpoint.resumeFrom: s3://lab/model.pt cannot be used: ")
@@ -109,3 +109,10 @@ def test_a_file_that_is_no_checkpoint_is_refused(content: Any, tmp_path: Path):
         InvalidInput, match=r"checkpoint.resumeFrom: s3://lab/model.pt cannot be used: .*; name a check"
     ):
         load_given(tmp_path / "model.pt", "s3://lab/model.pt", PoseNetwork("resnet10t", IMAGE, 2))
+
+
+def test_a_start_of_another_version_of_the_network_is_refused_with_what_to_do(tmp_path: Path):
+    network = PoseNetwork("resnet10t", IMAGE, 2)
+    torch.save({"weights": network.state_dict(), "network_version": 0}, tmp_path / "model.pt")
+    with pytest.raises(InvalidInput, match=r"network has version 0, and .* version 1: use the former image"):
+        load_given(tmp_path / "model.pt", "s3://lab/model.pt", network)

@@ -70,7 +70,7 @@ def test_weights_that_do_not_fit_the_network_are_refused_before_a_gpu_is_taken(f
 
 def test_a_start_of_another_network_is_refused_before_a_gpu_is_taken(folder: ProjectFolder, tmp_path: Path):
     other = PoseNetwork("resnet18", Grid(64, 96), keypoints=5)
-    torch.save({"weights": other.state_dict()}, tmp_path / "model.pt")
+    torch.save({"weights": other.state_dict(), "network_version": 1}, tmp_path / "model.pt")
     said = refusal(tmp_path, checkpoint={"resumeFrom": f"file://{tmp_path}/model.pt"})
     assert said.startswith("checkpoint.resumeFrom: s3://lab/model.pt cannot be used: 147 of its 149 tensors have the")
     assert "name a checkpoint or model.pt of a job with the same model and keypoints" in said

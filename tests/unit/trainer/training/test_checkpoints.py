@@ -145,3 +145,37 @@ def test_a_slow_checkpoint_is_warned_of_and_a_quick_one_is_not(
     assert len(folder.progress.report().warnings) == 1
     gate.set()
     folder.writer.wait()
+
+
+def test_a_checkpoint_answers_the_newest_request_once(folder: CheckpointFolder):
+    folder.write(1)
+    assert folder.progress.report().checkpoint_request == ""
+    for request in ("first", "second"):
+        folder.progress.request_checkpoint(request)
+    assert folder.writer.requested
+    folder.writer.begin(2, state(2).content())
+    assert not folder.writer.requested
+    folder.progress.request_checkpoint("second")
+    assert not folder.writer.requested
+    folder.progress.request_checkpoint("third")
+    folder.writer.wait()
+    assert folder.progress.report().checkpoint_request == "second"
+    assert folder.writer.requested
+    folder.write(3)
+    assert folder.progress.report().checkpoint_request == "third"
+    folder.write(4)
+    assert folder.progress.report().checkpoint_request == "third"
+
+
+def test_a_request_is_not_answered_by_a_checkpoint_that_fails(
+    folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_: Any) -> None:
+        raise StoreUnreachable("no answer for 600 s")
+
+    monkeypatch.setattr(folder.store, "upload", away)
+    folder.progress.request_checkpoint("now")
+    folder.writer.begin(1, state(1).content())
+    with pytest.raises(StoreUnreachable):
+        folder.writer.wait()
+    assert folder.progress.report().checkpoint_request == ""

@@ -23,6 +23,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.busy = False
+        self.requested = False
         self.failure: Exception | None = None
         self.begun: list[int] = []
         self.waits = 0
@@ -120,6 +121,19 @@ def test_checkpoints_are_due_at_their_interval_which_begins_again_with_each(benc
     for step, now in enumerate([59.9, 60.0, 119.9, 120.0, 130.0]):
         bench.now = now
         bench.step(step)
+    assert bench.writer.begun == [2, 4]
+
+
+def test_a_request_of_the_operator_takes_a_checkpoint_at_once_and_starts_the_interval_again(bench: Bench):
+    bench.now = 50.0
+    bench.step(0)
+    bench.writer.requested = True
+    bench.step(1)
+    bench.writer.requested, bench.now = False, 109.0
+    bench.step(2)
+    assert bench.writer.begun == [2]
+    bench.now = 110.0
+    bench.step(3)
     assert bench.writer.begun == [2, 4]
 
 

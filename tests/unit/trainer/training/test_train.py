@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import signal
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from posefleet_trainer.context import Context
 from posefleet_trainer.errors import InvalidInput, NonFiniteLoss, Preempted, Superseded
 from posefleet_trainer.loading.loader import TrainingBatch
 from posefleet_trainer.main import run_stages
+from posefleet_trainer.models import manifest as manifests
+from posefleet_trainer.models.network import PoseNetwork
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.preparation.load import load_prepared
 from posefleet_trainer.preparation.prepare import prepare
-from posefleet_trainer.training import module, start
+from posefleet_trainer.telemetry.server import serve_telemetry
+from posefleet_trainer.training import model_files, module, resume, start
 from posefleet_trainer.training import train as run
 from posefleet_trainer.training.control import StepControl
 from posefleet_trainer.training.model_files import ModelManifest
@@ -125,6 +129,28 @@ def test_an_attempt_changes_nothing_once_a_newer_one_has_begun(root: Path, monke
     now = {path: path.read_bytes() for path in (root / "output").rglob("*") if path.is_file()}
     assert now == files
     assert root / "output/model/model.json" in files
+
+
+def test_the_operator_gets_a_checkpoint_of_the_next_step_when_it_asks(root: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = PoseModule.training_step
+    context = a_context(root)
+    server = serve_telemetry(context.progress, "127.0.0.1", 0, takes_requests=True)
+    assert server is not None
+
+    def asked(self: PoseModule, batch: TrainingBatch, index: int) -> torch.Tensor:
+        if batch.step == 3:
+            url, body = f"http://127.0.0.1:{server.server_port}/checkpoint", b'{"request": "before the drain"}'
+            with urllib.request.urlopen(urllib.request.Request(url, body, method="POST")) as answer:
+                assert answer.status == 202
+        return whole(self, batch, index)
+
+    monkeypatch.setattr(PoseModule, "training_step", asked)
+    trained(context)
+    server.shutdown()
+    server.server_close()
+    (checkpoint,) = (root / "output/checkpoints").glob("*.json")
+    assert json.loads(checkpoint.read_text())["step"] == 4
+    assert context.progress.report().checkpoint_request == "before the drain"
 
 
 def test_a_training_that_has_ended_returns_its_model_at_once(root: Path, monkeypatch: pytest.MonkeyPatch):
@@ -249,6 +275,32 @@ def test_a_finished_model_of_another_training_is_replaced_only_if_the_manifest_s
     assert manifest(root)["weightsSha256"] == replaced.sha256
     assert trained(context).sha256 == replaced.sha256
     assert trained(a_context(root, **other)).sha256 == replaced.sha256
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_training_of_an_image_with_another_network_ends_with_a_sentence(
+    finished: bool, root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if finished:
+        trained(a_context(root))
+    else:
+        with monkeypatch.context() as patch:
+            strike(patch, 3)
+            with pytest.raises(Preempted):
+                trained(a_context(root))
+
+    def build(network: PoseNetwork, *arguments: Any) -> None:
+        whole(network, *arguments)
+        network.neck = torch.nn.Linear(2, 2)
+
+    whole = PoseNetwork.__init__
+    monkeypatch.setattr(PoseNetwork, "__init__", build)
+    for reader in (model_files, resume, manifests):
+        monkeypatch.setattr(reader, "NETWORK_VERSION", 2, raising=False)
+    with pytest.raises(
+        InvalidInput, match=r"network has version 1, and .* version 2: use the former image, or apply the"
+    ):
+        trained(a_context(root))
 
 
 def test_a_given_start_needs_no_hub_and_counts_as_pretrained(root: Path, monkeypatch: pytest.MonkeyPatch):
