@@ -23,6 +23,10 @@ STAGES: tuple[Stage, ...] = ("prepare", "train", "predict", "report")
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``posefleet-trainer`` or ``python -m posefleet_trainer``: as the launcher, or where RANK is set as a rank."""
+    if "RANK" in os.environ:
+        from posefleet_trainer.gang.stacks import write_stacks_on_signal
+
+        write_stacks_on_signal()
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_args(words)
     stages: tuple[Stage, ...] = arguments.stages
