@@ -71,6 +71,7 @@ def start_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stderr
     # kopf logs every event that it passes on, and every try of a watch. The operator logs what results from it, and
     # notices itself when the API server does not answer.
     logging.getLogger("kopf").setLevel(max(logging.ERROR, root.level))
+    logging.getLogger("kopf._cogs.clients").setLevel(logging.CRITICAL)
     # kopf runs in a thread of its own, and logs each time that it does not handle signals there.
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

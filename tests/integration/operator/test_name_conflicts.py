@@ -82,12 +82,15 @@ def test_a_copy_of_a_pod_with_its_labels_does_not_keep_a_job_running(stage: Stag
     stage.apply("reaching", {"1": {**COMPLETED, "after": 4}})
     stage.wait_until_acting("reaching", 1)
     (pod,) = stage.pods("reaching", 1)
-    # As `kubectl debug --copy-to --keep-labels` makes one: the same labels and containers, and no owner.
-    forever = [{"name": "ACT", "value": "{}"}]
+    # The same labels and containers, and no owner. With the Job controller's own labels that would adopt the copy.
+    labels = {name: value for name, value in pod.metadata.labels.items() if name.startswith("posefleet.io/")}
+    forever = [{"name": "ACT", "value": '{"prepare": {"after": 3600}}'}]
     copy = stage.api.sanitize_for_serialization(pod)
     container = {**copy["spec"]["containers"][0], "env": [*copy["spec"]["containers"][0]["env"], *forever]}
+    # The port of rank 0 is taken on this node, so the copy does what a preparation does.
+    container["command"] = [*container["command"][:-1], "prepare"]
     spec = {**copy["spec"], "containers": [container], "nodeName": None}
-    metadata = {"name": "copy", "labels": pod.metadata.labels, "annotations": pod.metadata.annotations}
+    metadata = {"name": "copy", "labels": labels, "annotations": pod.metadata.annotations}
     stage.core.create_namespaced_pod(stage.namespace, {"metadata": metadata, "spec": spec})
     wait_for(
         "the copy to run", lambda: stage.core.read_namespaced_pod("copy", stage.namespace).status.phase == "Running"

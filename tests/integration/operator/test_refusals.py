@@ -1,10 +1,14 @@
 """Children that the API server refuses: told at once, and tried again at once after an edit."""
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from integration.operator.holding_proxy import HoldingProxy
 from integration.operator.stage import COMPLETED, OperatorProcess, Stage
 from support.waiting import wait_for
 
@@ -74,3 +78,29 @@ def test_a_missing_service_account_is_named_at_once(stage: Stage, operator: Oper
     pod = {**manifest["spec"]["pod"], "serviceAccountName": "not-there"}
     stage.apply("reaching", pod=pod)
     assert "create the service account" in told(stage, "Prepared", "not-there")["message"]
+
+
+def test_a_job_whose_status_is_refused_is_told_once_and_can_be_suspended(
+    stage: Stage, start_operator: Callable[..., OperatorProcess], tmp_path: Path
+) -> None:
+    def refused(method: str, path: str) -> web.Response | None:
+        if method != "PATCH" or not path.endswith("/status"):
+            return None
+        message = "status.fieldOfTomorrow: Required value"
+        return web.json_response({"reason": "Invalid", "message": message}, status=422)
+
+    with HoldingProxy(stage.cluster.kubeconfig, tmp_path) as proxy:
+        operator = start_operator(kubeconfig=str(proxy.kubeconfig))
+        stage.apply("reaching")
+        stage.wait_until_acting("reaching", 1)
+        proxy.answer(refused)
+        stage.patch("reaching", suspend=True)
+        wait_for("the event", lambda: ("Warning", "NotUnderstood") in stage.events("reaching"))
+        wait_for("the gang to be gone", lambda: "reaching-a1" not in stage.kubectl("get", "jobs", "-o", "name"))
+        wait_for("another try", lambda: 'errors_total{reason="StatusRefused"} 2.0' in operator.metrics())
+        told = [line["message"] for line in operator.lines() if "Required value" in line["message"]]
+        assert told[0] == "status.fieldOfTomorrow: Required value"
+        assert len(set(told)) == len(told) == 2  # the refusal, and the event that tells of it
+
+        proxy.answer(lambda *_: None)
+        assert stage.wait_for_phase("reaching", "Suspended")["attempts"][0]["reason"] == "Suspended"
