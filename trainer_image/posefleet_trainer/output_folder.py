@@ -13,12 +13,12 @@ PREPARED_POINTER_KEY = "prepared.json"
 #: model trains, read when the next attempt starts.
 CHECKPOINTS_FOLDER = "checkpoints/"
 
-#: The folder of what is known of each attempt: logs, summary, and the mark that it has begun.
-ATTEMPTS_FOLDER = "attempts/"
+#: Marks of the attempts that have begun. Each is written by its attempt, and they are listed before anything is written
+#: to the output folder (``store/fence.py``).
+BEGUN_FOLDER = "attempts/begun/"
 
-#: Names the job that owns the output folder. Written by the stage prepare, read before anything is written to the
-#: output folder (``store/fence.py``).
-OWNER_KEY = f"{ATTEMPTS_FOLDER}owner.json"
+#: Names the job that owns the output folder. Written by the stage prepare, read with the marks of the attempts.
+OWNER_KEY = "attempts/owner.json"
 
 #: The trained model. Written by the stage train; read by later attempts of the job, and by other jobs that start from
 #: it with ``checkpoint.resumeFrom``.
@@ -46,8 +46,8 @@ SUMMARY_KEY = "summary.json"
 
 
 def begun_key(attempt: int, job_mark: str) -> str:
-    """Return the key whose presence says that an attempt has begun. Written and listed by ``store/fence.py``."""
-    return f"{attempt_folder(attempt)}begun-{job_mark}.json"
+    """Return the key of the mark that an attempt has begun."""
+    return f"{BEGUN_FOLDER}{attempt}-{job_mark}.json"
 
 
 def node_log_key(attempt: int, node: int) -> str:

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from posefleet_api.base import ApiModel
 from posefleet_trainer.errors import InvalidInput, Superseded
-from posefleet_trainer.output_folder import ATTEMPTS_FOLDER, OWNER_KEY, begun_key
+from posefleet_trainer.output_folder import BEGUN_FOLDER, OWNER_KEY, begun_key
 from posefleet_trainer.store.base import Store, StoredObject
 
-_BEGUN_KEY = re.compile(rf"{ATTEMPTS_FOLDER}(\d+)/begun-([0-9a-f]{{8}})\.json")
+_BEGUN_KEY = re.compile(rf"{BEGUN_FOLDER}(\d+)-([0-9a-f]{{8}})\.json")
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _check(output: Store, attempt: AttemptId) -> None:
 
 def _begun(output: Store, attempt: AttemptId) -> Iterator[int]:
     """Yield the numbers of the attempts of this job that have begun."""
-    for stored in output.list(ATTEMPTS_FOLDER):
+    for stored in output.list(BEGUN_FOLDER):
         match = _BEGUN_KEY.fullmatch(stored.key)
         if match and match.group(2) == attempt.job_mark:
             yield int(match.group(1))

@@ -72,4 +72,4 @@ def test_reading_goes_through(output: FolderStore, tmp_path: Path):
     assert store.child("a/").find("b.txt") is not None
     store.delete("a/b.txt")
     assert store.find("a/b.txt") is None
-    assert store.find("attempts/1/begun-" + AttemptId("job", 1).job_mark + ".json") is None
+    assert store.find("attempts/begun/1-" + AttemptId("job", 1).job_mark + ".json") is None

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from posefleet_trainer.dataset.fingerprint import training_fingerprint
 from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, SourceFile, StoredFile, Video
-from posefleet_trainer.training.checkpoints import training_fingerprint
 
 
 def stored(digit: str) -> StoredFile:
@@ -33,7 +33,7 @@ def a_spec(resume_from: str = "") -> Any:
     """A specification whose parts are the texts of their names."""
 
     def part(name: str) -> Any:
-        return SimpleNamespace(to_json=lambda: name)
+        return SimpleNamespace(choices=lambda: name)
 
     return SimpleNamespace(
         dataset=SimpleNamespace(split=part("split")),
@@ -46,7 +46,7 @@ def a_spec(resume_from: str = "") -> Any:
 
 @pytest.mark.parametrize("resume_from", ["", "s3://lab/model.pt"])
 def test_a_new_release_continues_the_trainings_of_the_one_before(resume_from: str):
-    texts = ["split", "model", "losses", "training", "nose,tail", 64 * "a", PREPARED.frames[0].to_json(), 64 * "b"]
+    texts = ["split", "model", "losses", "training", "nose,tail", 64 * "a", PREPARED.frames[0].choices(), 64 * "b"]
     if resume_from:
         texts.append(resume_from)
     expected = hashlib.sha256("\n".join(texts).encode()).hexdigest()
