@@ -18,6 +18,8 @@ LABEL_COMPONENT: Final = f"{GROUP}/component"
 ANNOTATION_FINGERPRINT: Final = f"{GROUP}/fingerprint"
 #: Hashes of the parts of the spec that a child was created with; see ``fingerprints.py`` of the operator.
 ANNOTATION_SPEC_PARTS: Final = f"{GROUP}/spec-parts"
+#: Marks the Job of an attempt that has been created and not yet released; its pods may not start.
+ANNOTATION_HELD: Final = f"{GROUP}/held"
 #: Number of GPUs of a whole gang, by whichever resource they are requested.
 ANNOTATION_GPUS: Final = f"{GROUP}/gpus"
 #: Set to a new value by the job's author, it asks for a checkpoint now.
@@ -53,8 +55,8 @@ ENV_ACCESS_KEY: Final = "AWS_ACCESS_KEY_ID"
 ENV_SECRET_KEY: Final = "AWS_SECRET_ACCESS_KEY"  # noqa: S105  a variable's name
 ENV_SESSION_TOKEN: Final = "AWS_SESSION_TOKEN"  # noqa: S105  a variable's name
 
-#: On this port of the pod's address rank 0 serves ``/metrics`` for Prometheus, and ``/progress`` and ``/checkpoint`` for
-#: the operator.
+#: On this port of the pod's address rank 0 serves ``/metrics`` for Prometheus, and for the operator ``/progress`` and
+#: ``/checkpoint``.
 TRAINER_PORT: Final = 9400
 TRAINER_PORT_NAME: Final = "metrics"
 

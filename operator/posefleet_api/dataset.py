@@ -24,6 +24,7 @@ class Split(ApiModel):
     training.seed."""
 
     model_config = {"json_schema_extra": rules(("self.validationPercent + self.testPercent < 100", _LEAVES_FRAMES))}
+    computed_with = frozenset({"validation_percent", "test_percent"})
 
     validation_percent: Percent = 10
     """Percentage of the labelled frames that measure the progress of training and are not trained on."""

@@ -1,9 +1,9 @@
 """What a trainer sends to the operator: exit codes, termination messages and progress reports."""
 
 from enum import IntEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from posefleet_api.base import ApiModel
 from posefleet_api.status import Artifacts, Checkpoint, Count, Progress
@@ -52,6 +52,15 @@ class TrainerMessage(ApiModel):
             ValidationError: if the text does not fit the model otherwise.
         """
         return cls.model_validate_json(text, extra="ignore")
+
+    @field_validator("last_checkpoint", mode="wrap", check_fields=False)
+    @classmethod
+    def _writable(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        """Leave out a checkpoint that no status could hold, such as one with a malformed time."""
+        try:
+            return handler(value)
+        except ValidationError:
+            return None
 
 
 class TerminationMessage(TrainerMessage):

@@ -5,6 +5,7 @@ A pod can also end for a reason that the kubelet, the scheduler or another compo
 wraps such a word, and everything that is derived from the registry treats it as the work of the cluster.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -231,12 +232,6 @@ STOPPING_OLD_PODS = Reason(
     "the next ones start when these have ended",
     severity="Warning",
 )
-REFUSED = Reason(
-    "Refused",
-    "The API server refuses an object that the job needs.",
-    "correct spec.pod or spec.resources, or ask your cluster administrator",
-    severity="Warning",
-)
 ATTEMPTS_EXHAUSTED = Reason(
     "AttemptsExhausted",
     "As many attempts failed as failurePolicy.maxFailures allows.",
@@ -274,6 +269,22 @@ INCOMPLETE = _trouble(
     "Incomplete",
     "The trainer defaults of the operator have changed and no longer complete the job.",
     "add to the manifest what the message names, or ask your cluster administrator to set it",
+)
+REFUSED = _trouble(
+    "Refused",
+    "The API server refuses an object that the job needs.",
+    "correct spec.pod or spec.resources, or ask your cluster administrator",
+)
+NAME_CONFLICT = _trouble(
+    "NameConflict",
+    "An object that does not belong to the job has the name of one that the job needs.",
+    "rename or delete that object, or apply the job under another name",
+)
+NOT_UNDERSTOOD = _trouble(
+    "NotUnderstood",
+    "This version of the operator cannot read the manifest or the status of the job, or cannot write the status. "
+    "Suspending and deleting the job and its deadline work all the same.",
+    "run the version of the operator that belongs to the CustomResourceDefinition, or delete the job",
 )
 VOLUMES_MISSING = _trouble(
     "VolumesMissing",
@@ -338,9 +349,31 @@ REGISTRY: Final[Mapping[str, Reason]] = MappingProxyType(
 )
 
 
+_MAX_LENGTH: Final = 128
+_CAMEL_CASE: Final = re.compile("[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+#: The kubelet appends the name of a resource to this when a node turns out to have too little of it.
+_OUT_OF: Final = "OutOf"
+
+
 def reason_named(name: str) -> Reason:
     """Return the registered reason of that name, or one for a word that the cluster has made up."""
-    return REGISTRY.get(name) or Reason(name, "", severity="Warning")
+    return REGISTRY.get(name) or Reason(camel_case(name), "", severity="Warning")
+
+
+def camel_case(word: str) -> str:
+    """Return ``word`` as a reason that a condition and an event may have: one CamelCase word of 128 characters.
+
+    A word that is one already is not changed. ``OutOfnvidia.com/gpu`` becomes ``OutOfGpu``, ``node lost`` becomes
+    ``NodeLost``, and a word without a Latin letter becomes ``Unknown``. No registered reason is ever returned for
+    another word.
+    """
+    if len(word) <= _MAX_LENGTH and _CAMEL_CASE.fullmatch(word):
+        return word
+    if word.startswith(_OUT_OF) and "/" in word:
+        word = f"{_OUT_OF} {word.rpartition('/')[2]}"
+    parts = re.findall("[A-Za-z0-9]+", word)
+    joined = "".join(part[0].upper() + part[1:] for part in parts).lstrip("0123456789")[:_MAX_LENGTH]
+    return joined if joined not in REGISTRY and joined else f"Unknown{joined}"[:_MAX_LENGTH]
 
 
 def reasons_by_outcome() -> dict[AttemptOutcome, tuple[str, ...]]:

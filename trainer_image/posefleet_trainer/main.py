@@ -57,7 +57,7 @@ def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
         fetched = None
         if not context.output.find(MODEL_MANIFEST_KEY):
             cache = context.open_cache()
-            fetched = fetch_training_files(context.prepared, cache, context.job.spec, prepared, context.progress)
+            fetched = fetch_training_files(context.prepared, cache, prepared, context.progress)
         context.timeline.mark("data")
     context.timeline.mark("import")
     from posefleet_trainer.record.facts import versions

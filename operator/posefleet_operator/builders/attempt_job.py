@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
+    ANNOTATION_HELD,
     ANNOTATION_SPEC_PARTS,
     COMPONENT_ATTEMPT,
     ENV_NODES,
@@ -19,13 +20,13 @@ from posefleet_api.constants import (
 )
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.resources import Resources
-from posefleet_operator.builders.names import attempt_name, labels, metadata, rendezvous_port
+from posefleet_operator.builders.names import labels, metadata, rendezvous_port
 from posefleet_operator.builders.pod_template import Role, pod_template
-from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.objects import Manifest, attempt_name
 from posefleet_operator.fingerprints import encode_parts
 from posefleet_operator.settings import Settings
 
-_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def attempt_job(
@@ -36,7 +37,10 @@ def attempt_job(
     settings: Settings,
     avoided_nodes: Sequence[str] = (),
 ) -> Manifest:
-    """Return the Indexed Job whose pods train together. With a queue it is created suspended, and Kueue releases it.
+    """Return the Indexed Job whose pods train together.
+
+    It is created suspended, outside of any queue and with a mark that it is held, and starts only when ``release`` is
+    applied to it. See docs/design/fencing.md.
 
     Args:
         job: the job, with all defaults.
@@ -53,10 +57,9 @@ def attempt_job(
             ANNOTATION_GPUS: str(job.spec.resources.gpus),
             ANNOTATION_FINGERPRINT: fingerprint,
             ANNOTATION_SPEC_PARTS: encode_parts(spec_parts),
+            ANNOTATION_HELD: "true",
         },
     }
-    if job.spec.queue:
-        child["labels"] = {**child["labels"], _QUEUE_LABEL: job.spec.queue}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -67,10 +70,18 @@ def attempt_job(
             "parallelism": nodes,
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
-            "suspend": bool(job.spec.queue),
+            "suspend": True,
             "template": pod_template(job, _role(job, number, settings, avoided_nodes), settings),
         },
     }
+
+
+def release(queue: str) -> Manifest:
+    """Return the merge patch that lets a held Job start, or that hands it over to a queue of Kueue."""
+    marks: Manifest = {"annotations": {ANNOTATION_HELD: None}}
+    if queue:
+        return {"metadata": {**marks, "labels": {QUEUE_LABEL: queue}}}
+    return {"metadata": marks, "spec": {"suspend": False}}
 
 
 def _role(job: PoseTrainingJob, number: int, settings: Settings, avoided_nodes: Sequence[str]) -> Role:

@@ -28,9 +28,9 @@ from posefleet_api.dataset import Storage
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.pod import PodOptions
 from posefleet_api.values import quantity_bytes
-from posefleet_operator.builders.names import child_name, labels, metadata
+from posefleet_operator.builders.names import labels, metadata
 from posefleet_operator.cluster.child_pods import CONTAINER
-from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.objects import Manifest, child_name
 from posefleet_operator.settings import Settings
 
 _TEMPORARY_BYTES = "1Gi"

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from posefleet_api.constants import ANNOTATION_FINGERPRINT, ANNOTATION_GPUS, ANNOTATION_SPEC_PARTS
+from posefleet_api.constants import (
+    ANNOTATION_FINGERPRINT,
+    ANNOTATION_GPUS,
+    ANNOTATION_HELD,
+    ANNOTATION_SPEC_PARTS,
+)
 from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
 from posefleet_operator.fingerprints import decode_parts
 
@@ -19,6 +24,8 @@ class ChildJob:
     #: When it was last admitted. A suspended Job has no such time.
     started: datetime | None
     suspended: bool
+    #: Whether it has been created and not yet released.
+    held: bool
     complete: bool
     failed: bool
     finished_at: datetime | None
@@ -58,6 +65,7 @@ class ChildJob:
             created=from_timestamp(metadata.get("creationTimestamp")),
             started=from_timestamp(status.get("startTime")),
             suspended=bool(spec.get("suspend")),
+            held=ANNOTATION_HELD in annotations,
             complete="Complete" in conditions,
             failed="Failed" in conditions,
             finished_at=from_timestamp(ending.get("lastTransitionTime")),

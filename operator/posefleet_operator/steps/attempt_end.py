@@ -29,6 +29,10 @@ def record_outcome(seen: Observation, plan: Plan) -> None:
     attempt = running_attempt(plan.status)
     if attempt is None:
         return
+    if attempt.job_uid is None:
+        if seen.spec.suspend:
+            end_attempt(seen, plan, Ending.of(reasons.SUSPENDED, "stopped by spec.suspend before it was created"))
+        return
     job = seen.attempt_job(attempt.number)
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
     requeued = job is not None and job.suspended and attempt.running_time is not None

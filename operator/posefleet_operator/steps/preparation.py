@@ -5,12 +5,11 @@ from posefleet_api.job import PoseTrainingJob
 from posefleet_api.resources import FailurePolicy
 from posefleet_api.status import Preparation, Status
 from posefleet_operator import reasons
-from posefleet_operator.builders.names import prepare_name
 from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import seconds_between, to_timestamp
+from posefleet_operator.cluster.objects import prepare_name, seconds_between, to_timestamp
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan, Reference, is_true
 from posefleet_operator.policies.attempts import seconds_before_next_try, with_jitter
@@ -23,7 +22,7 @@ from posefleet_operator.policies.exit_outcomes import (
 )
 from posefleet_operator.policies.failures import Action, action_of_rule, why_rule_fails
 from posefleet_operator.policies.lifecycle import number_to_delete
-from posefleet_operator.policies.waiting import overdue_pods, what_blocks_creation, why_waiting
+from posefleet_operator.policies.waiting import overdue_pods, pods_refused, what_blocks_creation, why_waiting
 from posefleet_operator.reasons import Reason
 
 _REQUEUE_SECONDS = 30.0
@@ -77,7 +76,8 @@ def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tup
     if any(pod.running for pod in pods):
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
     else:
-        plan.wait("Prepared", why_waiting(job, pods, 1, seen.spec.storage, seen.now))
+        waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, 1, seen.spec.storage, seen.now)
+        plan.wait("Prepared", waiting)
 
 
 def _record_ending(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:
@@ -157,11 +157,12 @@ def _start_try(seen: Observation, plan: Plan) -> None:
 
 def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
-    plan.apply.append(job_config(seen.job, COMPONENT_PREPARE, number))
-    plan.apply.append(prepare_job(seen.job, number, wanted, seen.spec_parts, seen.settings))
+    plan.create.append(job_config(seen.job, COMPONENT_PREPARE, number))
+    plan.create.append(prepare_job(seen.job, number, wanted, seen.spec_parts, seen.settings))
     if (old := number_to_delete(number)) is not None:
-        name = prepare_name(seen.name, old)
-        plan.delete += [Reference("ConfigMap", name), Reference("Job", name)]
+        plan.delete.append(Reference("ConfigMap", prepare_name(seen.name, old)))
+        if (job := seen.prepare_job(old)) is not None:
+            plan.delete_job(job)
     plan.update_preparation(tries=number, end_time=None, fingerprint=wanted)
     if not plan.status.preparation.unreachable:
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)

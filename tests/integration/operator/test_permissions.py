@@ -33,8 +33,6 @@ _ROLES = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 #: ``test_an_implied_right_is_needed`` shows that it does.
 IMPLIED = {
     Right("update", "posetrainingjobs/finalizers", "posefleet.io"),
-    Right("create", "configmaps", ""),
-    Right("create", "services", ""),
 }
 
 Manifest = dict[str, Any]
@@ -202,20 +200,6 @@ def _served(everywhere: bool) -> dict[str, str]:
     return {"namespaces": ""} if everywhere else {}
 
 
-def _apply_config_map(api: client.ApiClient, namespace: str) -> None:
-    _apply(client.CoreV1Api(api).patch_namespaced_config_map, "ConfigMap", namespace, {"data": {"a": "b"}})
-
-
-def _apply_service(api: client.ApiClient, namespace: str) -> None:
-    spec = {"clusterIP": "None", "ports": [{"port": 80}]}
-    _apply(client.CoreV1Api(api).patch_namespaced_service, "Service", namespace, {"spec": spec})
-
-
-def _apply(patch: Callable[..., object], kind: str, namespace: str, content: Manifest) -> None:
-    body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "child"}, **content}
-    patch("child", namespace, body, field_manager="test", _content_type="application/apply-patch+yaml")
-
-
 def _create_owned_job(api: client.ApiClient, namespace: str) -> None:
     custom = client.CustomObjectsApi(api)
     owner = custom.get_namespaced_custom_object("posefleet.io", "v1alpha1", namespace, "posetrainingjobs", "reaching")
@@ -228,8 +212,6 @@ def _create_owned_job(api: client.ApiClient, namespace: str) -> None:
 
 
 DOES: dict[Right, Callable[[client.ApiClient, str], None]] = {
-    Right("create", "configmaps", ""): _apply_config_map,
-    Right("create", "services", ""): _apply_service,
     Right("update", "posetrainingjobs/finalizers", "posefleet.io"): _create_owned_job,
 }
 

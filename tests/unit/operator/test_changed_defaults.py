@@ -6,7 +6,7 @@ from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.plan import find_condition
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import JobBuilder, a_job
-from unit.operator.plans import kinds
+from unit.operator.plans import kinds, reconciled
 from unit.operator.world import World
 
 STORE = {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}}
@@ -72,7 +72,7 @@ def test_what_is_prepared_is_not_prepared_again_for_other_defaults() -> None:
     prepared = without_storage().on_a_cluster_with(storage=STORE).prepared()
     changed = prepared.on_a_cluster_with(storage={"endpoint": "http://other:9000"}, resources={"nodes": 3})
 
-    assert kinds(reconcile(changed.seen()))[-1] == ("Job", "reaching-a1")
+    assert kinds(reconcile(reconciled(changed).seen()))[-1] == ("Job", "reaching-a1")
 
 
 def test_a_job_that_failed_does_not_rise_again_because_defaults_changed() -> None:
@@ -83,7 +83,7 @@ def test_a_job_that_failed_does_not_rise_again_because_defaults_changed() -> Non
     )  # fmt: skip
     plan = reconcile(failed.on_a_cluster_with(storage={"endpoint": "http://other:9000"}).seen())
 
-    assert plan.apply == []
+    assert plan.create == []
     assert plan.status.phase == "Failed"
 
 

@@ -19,7 +19,7 @@ POLICY = FailurePolicy(backoff_seconds=10)
 
 
 def at(step: int) -> Checkpoint:
-    return Checkpoint(uri="", step=step, time="", sha256="")
+    return Checkpoint(uri="", step=step, time="2026-01-31T12:00:00Z", sha256="")
 
 
 CHECKPOINT = at(9)
@@ -27,7 +27,14 @@ CHECKPOINT = at(9)
 
 def attempts(*outcomes: str, reason: str = "", steps: int = 9) -> list[Attempt]:
     return [
-        Attempt(number=n, start_time="", outcome=outcome, reason=reason or outcome, start_step=0, end_step=steps)
+        Attempt(
+            number=n,
+            start_time="2026-01-31T12:00:00Z",
+            outcome=outcome,
+            reason=reason or outcome,
+            start_step=0,
+            end_step=steps,
+        )
         for n, outcome in enumerate(outcomes, 1)
     ]
 
@@ -124,8 +131,8 @@ def test_gpu_seconds_count_from_running_to_the_end() -> None:
 
 
 def test_steps_after_the_last_checkpoint_were_of_no_use() -> None:
-    attempt = Attempt(number=1, start_time="", outcome="Failed", start_step=100, end_step=200)
-    checkpoint = Checkpoint(uri="", step=150, time="", sha256="")
+    attempt = Attempt(number=1, start_time="2026-01-31T12:00:00Z", outcome="Failed", start_step=100, end_step=200)
+    checkpoint = Checkpoint(uri="", step=150, time="2026-01-31T12:00:00Z", sha256="")
     assert useful_share(attempt, checkpoint) == 0.5
     assert useful_share(attempt, None) == 0
     assert useful_share(attempt.model_copy(update={"outcome": "Succeeded"}), None) == 1
@@ -182,5 +189,5 @@ def test_failed_tries_wait_as_failed_attempts_do_and_outages_come_first() -> Non
 def test_useful_are_the_steps_up_to_the_checkpoint(
     start: int | None, end: int | None, checkpoint: int, share: float
 ) -> None:
-    attempt = Attempt(number=1, start_time="", outcome="Failed", start_step=start, end_step=end)
-    assert useful_share(attempt, Checkpoint(uri="", step=checkpoint, time="", sha256="")) == share
+    attempt = Attempt(number=1, start_time="2026-01-31T12:00:00Z", outcome="Failed", start_step=start, end_step=end)
+    assert useful_share(attempt, Checkpoint(uri="", step=checkpoint, time="2026-01-31T12:00:00Z", sha256="")) == share

@@ -7,6 +7,7 @@ The expected plans are in ``whole_plans.yaml``. After a change that is meant, wr
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,11 @@ def succeeded() -> JobBuilder:
 def waiting_gang(**spec: Any) -> JobBuilder:
     job = reconciled(a_job().with_spec(**spec).prepared())
     return job.with_child(job.attempt_manifest(1))
+
+
+def held_gang(**spec: Any) -> JobBuilder:
+    job = reconciled(a_job().with_spec(**spec).prepared())
+    return job.with_child(job.held_manifest(1))
 
 
 def finished(seconds_ago: float, ttl: int | None) -> JobBuilder:
@@ -151,6 +157,10 @@ SCENES: dict[str, Callable[[], JobBuilder]] = {
     ),
     "an unknown try": lambda: a_job().with_child(a_job().prepare_manifest(2)),
     "the first attempt": lambda: a_job().with_gpus(4, nodes=2).prepared(),
+    "an attempt that was recorded": lambda: reconciled(a_job().with_gpus(4, nodes=2).prepared()),
+    "a gang that was created": held_gang,
+    "a gang that is held": lambda: reconciled(held_gang()),
+    "a gang for a queue that is held": lambda: reconciled(held_gang(queue="lab-queue")),
     "the fourth attempt": lambda: a_job().with_policy(maxFailures=9, backoffSeconds=1).after_attempts(*["Failed"] * 3),
     "an attempt that waits for its turn": lambda: a_job().with_policy(backoffSeconds=30).after_attempts("Failed"),
     "an attempt that is blocked": lambda: with_former(a_job().after_attempts("Preempted").with_checkpoint(19), 1),
@@ -210,12 +220,13 @@ SCENES: dict[str, Callable[[], JobBuilder]] = {
 
 def as_data(plan: Plan) -> dict[str, Any]:
     """A plan as it is kept in ``whole_plans.yaml``."""
-    configs = [m["data"]["job.json"] for m in plan.apply if m["kind"] == "ConfigMap"]
+    configs = [m["data"]["job.json"] for m in plan.create if m["kind"] == "ConfigMap"]
     return {
         "status": plan.status.to_dict(),
-        "apply": [f"{m['kind']} {m['metadata']['name']}" for m in plan.apply],
-        "annotations": [m["metadata"]["annotations"] for m in plan.apply if "annotations" in m["metadata"]],
+        "create": [f"{m['kind']} {m['metadata']['name']}" for m in plan.create],
+        "annotations": [m["metadata"]["annotations"] for m in plan.create if "annotations" in m["metadata"]],
         "status for the trainer": [json.loads(text).get("status") for text in configs],
+        "release": [[one.name, one.uid, one.version, one.patch] for one in plan.release],
         "delete": [[one.kind, one.name, one.uid] for one in plan.delete],
         "events": [[str(e.reason), e.message, e.identity] for e in plan.events],
         "requeue after": plan.requeue_after,
@@ -223,11 +234,19 @@ def as_data(plan: Plan) -> dict[str, Any]:
     }
 
 
+@cache
+def expected_plans() -> dict[str, Any]:
+    plans: dict[str, Any] = yaml.load(EXPECTED.read_text(), yaml.CSafeLoader)
+    return plans
+
+
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_plan_is_what_it_should_be(scene: str) -> None:
-    expected = yaml.load(EXPECTED.read_text(), yaml.CSafeLoader)
-    assert expected.keys() == SCENES.keys()
-    assert as_data(reconcile(SCENES[scene]().seen())) == expected[scene]
+    assert as_data(reconcile(SCENES[scene]().seen())) == expected_plans()[scene]
+
+
+def test_every_plan_has_its_scene() -> None:
+    assert expected_plans().keys() == SCENES.keys()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from posefleet_api.job import Spec
 from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
 from posefleet_trainer.dataset.prepared import Prepared, keypoint_numbers
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.store.open import open_file
+from posefleet_trainer.store.open import find_file
 
 #: The project's store has just answered, so a longer wait for a store is not worth it.
 _PATIENCE_SECONDS = 20.0
@@ -70,8 +70,5 @@ def _check_clip_length(prepared: Prepared, clip_length: int) -> list[str]:
 
 def _check_exists(uri: str, storage: Storage | None, field: str) -> None:
     """Check that the file at ``uri`` exists; anything else than a URI, such as the name of weights, passes."""
-    if "://" not in uri:
-        return
-    store, key = open_file(uri, storage, patience_seconds=_PATIENCE_SECONDS)
-    if store.find(key) is None:
-        raise InvalidInput(f"{field}: {uri} does not exist; upload it or correct the URI")
+    if "://" in uri:
+        find_file(uri, storage, field, patience_seconds=_PATIENCE_SECONDS)

@@ -85,10 +85,8 @@ def read_model(output: Store, cache: NodeCache, manifest: ModelManifest) -> Trai
     Raises:
         InvalidInput: the file is missing or damaged.
     """
-    path = cache.fetch(output, MODEL_KEY, manifest.bytes, manifest.sha256)
-    try:
-        return TrainedModel.load(path)
-    except ValueError as error:
-        raise InvalidInput(f"{manifest.uri} cannot be used: {error}; delete it to train the model again") from error
-    finally:
-        cache.release(path)
+    with cache.using(output, MODEL_KEY, manifest.bytes, manifest.sha256) as path:
+        try:
+            return TrainedModel.load(path)
+        except ValueError as error:
+            raise InvalidInput(f"{manifest.uri} cannot be used: {error}; delete it to train the model again") from error

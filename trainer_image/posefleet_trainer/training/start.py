@@ -13,7 +13,7 @@ from posefleet_trainer.models.coordinates import image_grid
 from posefleet_trainer.models.network import PoseNetwork
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
-from posefleet_trainer.store.open import open_file
+from posefleet_trainer.store.open import find_file
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.training.resume import TrainingState, fetch_checkpoint, newest_checkpoint
 
@@ -102,8 +102,5 @@ def _load_given(spec: Spec, cache: NodeCache, network: PoseNetwork) -> None:
 
 def _fetched(spec: Spec, cache: NodeCache, uri: str, where: str) -> Path:
     """Download the file that the field ``where`` of the manifest names."""
-    store, key = open_file(uri, spec.storage, patience_seconds=_PATIENCE_SECONDS)
-    found = store.find(key)
-    if found is None:
-        raise InvalidInput(f"{where}: {uri} does not exist; upload it or correct the URI")
-    return cache.fetch(store, key, found.size_bytes, found.etag)
+    store, found = find_file(uri, spec.storage, where, patience_seconds=_PATIENCE_SECONDS)
+    return cache.fetch(store, found.key, found.size_bytes, found.etag)

@@ -25,6 +25,7 @@ class Writer:
         self.failure: Exception | None = None
         self.begun: list[int] = []
         self.waits = 0
+        self.events: list[str] = []
 
     def begin(self, step: int, content: dict[str, Any]) -> None:
         self.begun.append(content["samples"] // 4)
@@ -32,6 +33,7 @@ class Writer:
 
     def wait(self) -> None:
         self.waits += 1
+        self.events.append("upload")
         if self.failure:
             raise self.failure
 
@@ -49,13 +51,15 @@ class Bench:
         self.history = History()
         self.reported: list[Any] = []
         self.measured = 0
+        self.error: float | None = 2.5
+        self.events: list[str] = []
         self.module = PoseModule.__new__(PoseModule)
         torch.nn.Module.__init__(self.module)
         self.module.terms = {}
         monkeypatch.setattr(PoseModule, "learning_rate", lambda _, step: 0.1 * step)
-        monkeypatch.setattr(
-            control, "snapshot", lambda _, history, samples: SimpleNamespace(content=lambda: {"samples": samples})
-        )
+        monkeypatch.setattr(control, "snapshot", self._snapshot)
+        monkeypatch.setattr(control, "wait_for_all", lambda: self.events.append("all ranks"))
+        self.writer.events = self.events
         self.control = StepControl(
             plan=Plan(epochs=3, frames=8, batch_size=4, clip_length=0, world=1, validate_every_epochs=2),
             history=self.history,
@@ -70,9 +74,14 @@ class Bench:
             ),
         )
 
-    def _measure(self) -> float:
+    def _measure(self) -> float | None:
         self.measured += 1
-        return 2.5
+        return self.error
+
+    def _snapshot(self, module: PoseModule, history: History, samples: int) -> Any:
+        assert module is self.module
+        assert history is self.history
+        return SimpleNamespace(content=lambda: {"samples": samples})
 
     def step(self, index: int, loss: float = 0.5) -> None:
         frames = FrameBatch(torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 2), ["labeled-data/a/img1.png"])
@@ -140,7 +149,22 @@ def test_a_request_to_stop_saves_waits_for_the_upload_and_ends_training(bench: B
         bench.step(0)
     assert bench.writer.begun == [1]
     assert bench.writer.waits == 1
+    assert bench.events == ["upload", "all ranks"]
     assert bench.reported == [{"heatmap": 0.5}, 1]
+
+
+def test_a_rank_without_a_writer_saves_nothing_and_stops_with_the_others(monkeypatch: pytest.MonkeyPatch):
+    bench = Bench(monkeypatch, has_writer=False)
+    bench.now = 100.0
+    bench.step(0)
+    monkeypatch.setattr(control, "largest", lambda values: [0, 0, 1, 0] if len(values) == 4 else values)
+    bench.step(1)
+    bench.request.made = True
+    monkeypatch.setattr(control, "largest", lambda values: values)
+    with pytest.raises(Preempted):
+        bench.step(2)
+    assert bench.events == ["all ranks"]
+    bench.end()
 
 
 def test_a_bad_loss_ends_training_at_once(bench: Bench):
@@ -158,9 +182,20 @@ def test_held_back_losses_are_read_before_weights_are_kept(way: str, bench: Benc
         bench.step(0, torch.inf)
         bench.end()
 
-    with pytest.raises(NonFiniteLoss, match="heatmap = inf in step 0"):
+    with pytest.raises(NonFiniteLoss, match="heatmap = inf in step 0 on rank 3"):
         keep()
     assert bench.writer.begun == []
+
+
+def test_a_bad_loss_that_is_read_at_the_end_of_an_epoch_ends_training(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    hold_losses_back(monkeypatch)
+
+    def train() -> None:
+        for step, loss in enumerate([0.5, torch.inf, 0.5]):
+            bench.step(step, loss)
+
+    with pytest.raises(NonFiniteLoss, match="heatmap = inf in step 1 on rank 3"):
+        train()
 
 
 def test_epochs_are_closed_with_all_their_losses_and_measured_when_due(bench: Bench, monkeypatch: pytest.MonkeyPatch):
@@ -176,9 +211,24 @@ def test_epochs_are_closed_with_all_their_losses_and_measured_when_due(bench: Be
     assert bench.reported.count(("error", 2.5)) == 2
 
 
+def test_an_error_that_could_not_be_measured_is_not_reported(bench: Bench):
+    bench.error = None
+    for step in range(4):
+        bench.step(step)
+    assert bench.measured == 1
+    assert bench.reported == [{"heatmap": 0.5}, 1, {"heatmap": 0.5}, 2, {"heatmap": 0.5}, 3, {"heatmap": 0.5}, 4]
+    assert "validation_pixel_error" not in bench.history.records[-1]
+
+
 def test_the_end_of_training_waits_for_the_last_checkpoint(bench: Bench):
     bench.end()
     assert bench.writer.waits == 1
+
+
+def test_a_rank_requests_nothing_of_itself(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(control, "largest", lambda values: values)
+    nothing = StepRequests(stop=False, non_finite_loss=False, save=False, save_failed=False)
+    assert StepRequests().of_all_ranks() == nothing
 
 
 @pytest.mark.parametrize("name", ["stop", "non_finite_loss", "save", "save_failed"])

@@ -55,6 +55,31 @@ def test_a_damaged_manifest_is_passed_over(folder: CheckpointFolder):
     assert any("step-000000009.json" in warning for warning in folder.progress.report().warnings)
 
 
+def test_a_damaged_manifest_hides_no_other_checkpoint(folder: CheckpointFolder):
+    folder.write(1, 2)
+    if "latest.json" in folder.names():
+        folder.store.delete("checkpoints/latest.json")
+    folder.store.write(f"checkpoints/{manifest_name(folder, 1)}", b"damaged")
+    manifest = folder.newest()
+    assert manifest is not None
+    assert manifest.step == 2
+
+
+def test_a_newer_checkpoint_of_another_training_hides_none_of_this_one(folder: CheckpointFolder):
+    folder.write(1, 2)
+    for name in {manifest_name(folder, 2), "latest.json"} & folder.names():
+        content = folder.store.read(f"checkpoints/{name}").replace(b"this training", b"another training")
+        folder.store.write(f"checkpoints/{name}", content)
+    manifest = folder.newest()
+    assert manifest is not None
+    assert manifest.step == 1
+
+
+def manifest_name(folder: CheckpointFolder, step: int) -> str:
+    """The name of the manifest of the checkpoint after ``step`` steps."""
+    return next(name for name in folder.names() if name.startswith(f"step-{step:09d}") and name.endswith(".json"))
+
+
 def test_a_manifest_under_another_name_is_ignored(folder: CheckpointFolder):
     folder.write(1)
     later = CheckpointManifest.model_validate_json(folder.store.read("checkpoints/step-000000001.json"))

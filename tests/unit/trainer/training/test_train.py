@@ -21,6 +21,7 @@ from posefleet_trainer.training import train as run
 from posefleet_trainer.training.model_files import ModelManifest
 from posefleet_trainer.training.module import Objective, PoseModule
 from posefleet_trainer.training.train import train
+from unit.trainer.dataset.projects import NO_LOSSES_ON_CLIPS
 from unit.trainer.training.tiny import TinyProject, context_of
 
 
