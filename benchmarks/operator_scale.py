@@ -67,7 +67,7 @@ class Cluster:
         assert job is not None
         seen = Observation(
             manifest=job, child_jobs=self.cache.child_jobs.of(key), pods=self.cache.pods.of(key), now=NOW,
-            settings=SETTINGS, polled_since=NOW,
+            settings=SETTINGS,
         )  # fmt: skip
         plan = reconcile(seen)
         for manifest in plan.create:

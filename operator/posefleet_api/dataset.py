@@ -81,3 +81,6 @@ class Output(ApiModel):
     cache_uri: OptionalUri = ""
     """URI of a folder for prepared data, that is, indexes of the videos and copies at training size, which all jobs
     share. If it is empty, the folder is .posefleet/ at the root of the output's bucket, or beside a file:// output."""
+    overwrite: bool = False
+    """Whether a finished model that another training has left in the output is replaced, with its predictions and its
+    report. If it is false, such a job is refused while its data is prepared."""

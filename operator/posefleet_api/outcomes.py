@@ -100,8 +100,10 @@ class ProgressReport(TrainerMessage):
     progress: Progress
     start_step: Annotated[Count, Field(description="The step from which this attempt resumed.")] = 0
     last_checkpoint: Checkpoint | None = None
+    checkpoint_request: Annotated[
+        str, Field(description="The request for a checkpoint that the newest finished one answered, or empty.")
+    ] = ""
     last_step_time: Annotated[
         str, Field(description="Time at which the last step, or part of a download, was done.")
     ] = ""
     warnings: list[str] = []
-    checkpoint_request: str = ""

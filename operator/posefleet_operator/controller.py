@@ -4,6 +4,7 @@ after every error."""
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from datetime import datetime
 
 from posefleet_api.constants import COMPONENT_ATTEMPT
 from posefleet_api.status import Status
+from posefleet_operator.cluster.ages import Stopwatch, first_ages
 from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.client import ApiError
@@ -50,9 +52,12 @@ class _Worker:
     #: Number of refusals in a row.
     refusals: int = 0
     status_refusal: str = ""
+    #: Seconds in which the API server wants no request about the job.
+    hold_seconds: float = 0.0
     #: The last failure that has been logged. The same is not logged again until a reconcile has succeeded.
     logged: str = ""
     progress_written: float = float("-inf")
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
     def refused(self) -> bool:
@@ -70,14 +75,15 @@ class Controller:
         settings: Settings,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        monotonic_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cache = cache
-        self.poller = ProgressPoller(self.enqueue, clock, settings.progress_seconds)
+        self.poller = ProgressPoller(self.enqueue, monotonic_clock, settings.progress_seconds)
         self._executor = executor
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._started_at = clock()
+        self._monotonic_clock = monotonic_clock
         self._workers: dict[Key, _Worker] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
         #: Whether the last request to the API server got no answer.
@@ -110,6 +116,9 @@ class Controller:
             while self.cache.training_jobs.get(key) is not None:
                 worker.queued.clear()
                 seconds = await self._reconcile_or_retry(key, worker)
+                # Nothing shortens a pause that the API server has asked for.
+                await asyncio.sleep(worker.hold_seconds)
+                worker.hold_seconds = 0.0
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await worker.queued.wait()
@@ -130,7 +139,9 @@ class Controller:
         except (ApiError, NotLeading) as error:
             return self._retry(worker, error)
         except Exception as error:
-            logger.exception("reconcile failed")
+            if repr(error) != worker.logged:
+                logger.exception("reconcile failed, and is tried again until it works")
+            worker.logged = repr(error)
             return self._retry(worker, error)
         worker.failures = 0
         if not worker.refused:
@@ -153,14 +164,14 @@ class Controller:
         self._metrics.reconcile_failed(refused)
         _log_once(worker, str(refused))
 
-    def _retry(self, worker: _Worker, error: ApiError | NotLeading | Exception) -> float:
+    def _retry(self, worker: _Worker, error: Exception) -> float:
         """Count and log a failure, and return the seconds until the next try."""
         worker.failures += 1
         self._metrics.reconcile_failed(error)
         seconds = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** min(worker.failures - 1, 16))
         if isinstance(error, ApiError):
             self._log_api_error(worker, error)
-            return error.retry_after_seconds + seconds * random.uniform(0.5, 1.0)  # noqa: S311  spreads load
+            worker.hold_seconds = error.retry_after_seconds
         return seconds * random.uniform(0.5, 1.0)  # noqa: S311  spreads load
 
     def _log_api_error(self, worker: _Worker, error: ApiError) -> None:
@@ -201,16 +212,18 @@ class Controller:
         edited = worker.refused_generation != self._generation(key)
         if edited or worker.refused_until <= asyncio.get_running_loop().time():
             worker.refusal, worker.status_refusal = None, ""
-        target = self.poller.target(key)
+        target, now = self.poller.target(key), self._clock()
+        child_jobs, pods = self.cache.child_jobs.of(key), self.cache.pods.of(key)
+        facts = first_ages(manifest.get("status") or {}, child_jobs, pods, now)
         return Observation(
             manifest=manifest,
-            child_jobs=self.cache.child_jobs.of(key),
-            pods=self.cache.pods.of(key),
-            now=self._clock(),
+            child_jobs=child_jobs,
+            pods=pods,
+            now=now,
             settings=self._settings,
             report=target.report if target is not None else None,
-            polled_since=target.polled_since if target is not None else self._started_at,
-            advanced_at=target.advanced_at if target is not None else None,
+            polling=self.poller.polling(key),
+            ages=worker.stopwatch.update(facts, self._monotonic_clock()),
             refusal=worker.refusal,
             status_refusal=worker.status_refusal,
         )

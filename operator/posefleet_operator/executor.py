@@ -2,9 +2,10 @@
 
 The operator may be killed at any moment, and may be paused for any time between two instructions. The name of a child
 follows from the status, so the next operator finds it instead of creating a second one, and so do the names of events.
-The status is written only on top of the version that the plan was computed from, so that nobody with an older version,
-such as a former leader, can undo it. A child is created and never overwritten: an object of that name that the job
-does not own is left as it is.
+Events are recorded before the status, so that none is lost, but only after a dry run has shown that the API server
+accepts the status that they speak of. The status is written only on top of the version that the plan was computed from,
+so that nobody with an older version, such as a former leader, can undo it. A child is created and never overwritten: an
+object of that name that the job does not own is left as it is.
 """
 
 import logging
@@ -85,9 +86,12 @@ class Executor:
             await self._create(seen, manifest)
         for release in plan.release:
             await self._release(seen, release)
+        writes_status = write_status and plan.status != seen.status
+        if writes_status and plan.events:
+            await self._write_status(seen, plan, dry_run=True)
         events = [event_manifest(seen, event, self._instance, order) for order, event in enumerate(plan.events)]
         unrecorded = [event for event in events if not await self._record_event(event)]
-        if write_status and plan.status != seen.status:
+        if writes_status:
             await self._write_status(seen, plan)
         for event in unrecorded:
             if not await self._record_event(event):
@@ -185,8 +189,11 @@ class Executor:
         log("%s: %s", event["reason"], event["note"])
         return True
 
-    async def _write_status(self, seen: Observation, plan: Plan) -> None:
-        """Write what has changed in the status, unless somebody has changed the job since it was seen."""
+    async def _write_status(self, seen: Observation, plan: Plan, dry_run: bool = False) -> None:
+        """Write what has changed in the status, unless somebody has changed the job since it was seen.
+
+        A dry run finds out whether the status could be written.
+        """
         stored = seen.manifest.get("status") or {}
         known, wanted = (_readable(seen, status) for status in (seen.status, plan.status))
         changes = difference(stored, carried_over(stored, known, cut_to_schema(wanted, _status_schema())))
@@ -197,7 +204,7 @@ class Executor:
         version = seen.manifest["metadata"]["resourceVersion"]
         patch = {"metadata": {"uid": seen.uid, "resourceVersion": version}, "status": changes}
         try:
-            written = await self._cluster.patch(TRAINING_JOB, namespace, name, patch, "status")
+            written = await self._cluster.patch(TRAINING_JOB, namespace, name, patch, "status", dry_run)
         except ApiError as error:
             await self._refresh_cached_job(seen, error)
             if error.status == 404:
@@ -208,7 +215,8 @@ class Executor:
                 raise StatusRefused(error.message) from error
             logger.debug("the notice that the job is not understood is refused as well: %s", error)
             return
-        self._cache.training_jobs.apply("MODIFIED", written)
+        if not dry_run:
+            self._cache.training_jobs.apply("MODIFIED", written)
 
     async def _refresh_cached_job(self, seen: Observation, error: ApiError) -> None:
         """Read the job again after a conflict, or when it is gone, without waiting for the watch."""

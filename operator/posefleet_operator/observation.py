@@ -1,6 +1,6 @@
 """The observation of a job: everything that one reconcile may look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -11,9 +11,11 @@ from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE, MAX_RE
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec, parse_job
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import FINISHED_PHASES, Attempt, Status
+from posefleet_operator.cluster.ages import Ages
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import Key, Manifest
+from posefleet_operator.cluster.polling import Polling
 from posefleet_operator.fingerprints import POD_PARTS, data_fingerprint, part_fingerprints
 from posefleet_operator.reasons import Reason
 from posefleet_operator.settings import Settings
@@ -39,10 +41,10 @@ class Observation:
     settings: Settings
     #: The last report of the newest attempt, if this operator has received one.
     report: ProgressReport | None = None
-    #: When this operator began to poll the newest attempt for its progress.
-    polled_since: datetime | None = None
-    #: When this operator last saw the newest attempt advance, by its own clock.
-    advanced_at: datetime | None = None
+    #: What polling the newest attempt for its progress has shown. None if it has not been polled.
+    polling: Polling | None = None
+    #: For how long facts about the job and its children have been so.
+    ages: Ages = field(default_factory=Ages)
     #: Why the API server refused a child object of the job. None when it is time to try again.
     refusal: Refusal | None = None
     #: What the API server said when it refused a pod of the newest Job. Empty if it refused none.
@@ -280,6 +282,12 @@ def running_attempt(status: Status) -> Attempt | None:
     """Return the newest attempt if it has no outcome yet, otherwise None."""
     attempt = newest(status)
     return attempt if attempt is not None and not attempt.outcome else None
+
+
+def current_try(status: Status) -> int | None:
+    """Return the number of the try of the preparation that has not ended yet, or None."""
+    preparation = status.preparation
+    return preparation.tries if preparation.tries and preparation.end_time is None else None
 
 
 def _before(created: datetime | None, started: datetime | None) -> bool:

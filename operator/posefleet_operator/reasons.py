@@ -107,7 +107,7 @@ QUEUE_PREEMPTED = _preemption(
 SUSPENDED = Reason(
     "Suspended",
     "The job was stopped by spec.suspend.",
-    "set spec.suspend to false to go on from the last checkpoint",
+    "set spec.suspend to false to go on, from the last checkpoint if there is one",
     outcome="Preempted",
 )
 GANG_INCOMPLETE = _preemption(
@@ -156,6 +156,11 @@ NON_FINITE_LOSS = Reason(
     severity="Warning",
     final=True,
     has_second_chance=True,
+)
+JOB_FAILED = _failure(
+    "JobFailed",
+    "The Kubernetes Job of the attempt failed, and its pods were removed before the operator saw how they ended.",
+    "read the attempt's logs",
 )
 PEER_LOST = _failure(
     "PeerLost",
@@ -245,8 +250,10 @@ SAME_FAILURE_TWICE = Reason(
     "remove the cause that the message names, then set the annotation posefleet.io/retry to a new value",
     severity="Warning",
 )
-SUSPENDING = Reason("Suspending", "The job is being suspended, and its pods write a checkpoint and end.")
-RESUMED = Reason("Resumed", "The job is no longer suspended and goes on from its last checkpoint.")
+SUSPENDING = Reason(
+    "Suspending", "The job is being suspended, and its pods end. Those that train write a checkpoint before."
+)
+RESUMED = Reason("Resumed", "The job is no longer suspended and goes on, from its last checkpoint if it has one.")
 REOPENED = Reason("Reopened", "The job had failed and was reopened by the annotation posefleet.io/retry.")
 SUCCEEDED = Reason("Succeeded", "The job has finished; status.artifacts names its results.")
 
@@ -314,6 +321,11 @@ PROGRESS_UNKNOWN = _trouble(
     "The attempt runs, but the operator cannot read its progress, so it would not notice a stall.",
     "let the operator reach that port (NetworkPolicies), keep other servers off it, or bring operator and trainer "
     "image to one version",
+)
+MANY_SILENT = _trouble(
+    "ManySilent",
+    "The attempt made no step for failurePolicy.stallSeconds, but neither did most others, so it is not ended for it.",
+    "look at what the jobs have in common: the object store, the network and the nodes",
 )
 
 # Reasons of events alone.

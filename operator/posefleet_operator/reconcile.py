@@ -17,7 +17,7 @@ from posefleet_operator.steps.lifecycle import (
     summarize,
 )
 from posefleet_operator.steps.not_understood import stop_only
-from posefleet_operator.steps.preparation import prepare
+from posefleet_operator.steps.preparation import prepare, record_try
 from posefleet_operator.steps.requests import answer_checkpoint_request, reopen_on_request
 from posefleet_operator.steps.suspension import suspend
 from posefleet_operator.steps.up_to_date import report_up_to_date
@@ -33,6 +33,7 @@ STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     adopt,
     record_progress,
     record_outcome,
+    record_try,
     enforce_deadline,
     suspend,
     replace_changed,

@@ -21,7 +21,7 @@ from posefleet_api.constants import (
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.resources import Resources
 from posefleet_operator.builders.names import labels, metadata, rendezvous_port
-from posefleet_operator.builders.pod_template import Role, pod_template
+from posefleet_operator.builders.pod_template import Role, pod_failure_policy, pod_template
 from posefleet_operator.cluster.objects import Manifest, attempt_name
 from posefleet_operator.fingerprints import encode_parts
 from posefleet_operator.settings import Settings
@@ -70,6 +70,7 @@ def attempt_job(
             "parallelism": nodes,
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
+            "podFailurePolicy": pod_failure_policy(),
             "suspend": True,
             "template": pod_template(job, _role(job, number, settings, avoided_nodes), settings),
         },

@@ -26,6 +26,7 @@ from posefleet_api.constants import (
 )
 from posefleet_api.dataset import Storage
 from posefleet_api.job import PoseTrainingJob
+from posefleet_api.outcomes import ExitCode
 from posefleet_api.pod import PodOptions
 from posefleet_api.values import quantity_bytes
 from posefleet_operator.builders.names import labels, metadata
@@ -79,6 +80,28 @@ def pod_template(job: PoseTrainingJob, role: Role, settings: Settings) -> Manife
             "annotations": dict(own.annotations),
         },
         "spec": {name: value for name, value in spec.items() if value is not None},
+    }
+
+
+def pod_failure_policy() -> Manifest:
+    """Return the ``podFailurePolicy`` of a Job that fails with its first pod.
+
+    Each rule fails the Job, as its ``backoffLimit`` of 0 would. In addition the Job then records the exit code of the
+    pod in its condition Failed, where it can still be read when the pod is gone. The codes that end the whole
+    PoseTrainingJob come first.
+    """
+
+    def on_exit(operator: str, code: int) -> Manifest:
+        codes = {"containerName": CONTAINER, "operator": operator, "values": [code]}
+        return {"action": "FailJob", "onExitCodes": codes}
+
+    disrupted = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    return {
+        "rules": [
+            on_exit("In", ExitCode.INVALID_INPUT.value),
+            disrupted,
+            on_exit("NotIn", ExitCode.SUCCEEDED.value),
+        ]
     }
 
 

@@ -14,7 +14,7 @@ from posefleet_api.job import PoseTrainingJob
 from posefleet_api.resources import Resources
 from posefleet_api.values import quantity_bytes
 from posefleet_operator.builders.names import metadata
-from posefleet_operator.builders.pod_template import Role, pod_template
+from posefleet_operator.builders.pod_template import Role, pod_failure_policy, pod_template
 from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.fingerprints import encode_parts
 from posefleet_operator.settings import Settings
@@ -56,6 +56,7 @@ def prepare_job(
             "parallelism": 1,
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
+            "podFailurePolicy": pod_failure_policy(),
             "template": pod_template(job, role, settings),
         },
     }

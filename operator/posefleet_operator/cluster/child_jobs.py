@@ -29,6 +29,9 @@ class ChildJob:
     complete: bool
     failed: bool
     finished_at: datetime | None
+    #: Reason and message of the condition Complete or Failed, as the Job controller gives them.
+    ending_reason: str
+    ending_message: str
     #: Number of pods that the Job controller has counted as ended.
     ended_pods: int
     completions: int
@@ -69,6 +72,8 @@ class ChildJob:
             complete="Complete" in conditions,
             failed="Failed" in conditions,
             finished_at=from_timestamp(ending.get("lastTransitionTime")),
+            ending_reason=ending.get("reason", ""),
+            ending_message=ending.get("message", ""),
             ended_pods=int(status.get("failed") or 0) + int(status.get("succeeded") or 0),
             completions=int(spec.get("completions") or 1),
             gpus=parse_number(annotations.get(ANNOTATION_GPUS)),

@@ -145,12 +145,16 @@ class Cluster:
         metadata = manifest["metadata"]
         return await self._request("PUT", kind.path(metadata["namespace"], metadata["name"]), {}, manifest)
 
-    async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest, subresource: str = "") -> Manifest:
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: Manifest, subresource: str = "", dry_run: bool = False
+    ) -> Manifest:
         """Change an object by a JSON merge patch.
 
-        If the patch contains the resourceVersion, this fails with status 409 if the object has changed since.
+        If the patch contains the resourceVersion, this fails with status 409 if the object has changed since. A dry run
+        fails as the change would, and changes nothing.
         """
-        path, query = kind.path(namespace, name, subresource), {"fieldManager": FIELD_MANAGER}
+        path = kind.path(namespace, name, subresource)
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return await self._request("PATCH", path, query, patch, "application/merge-patch+json")
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str, foreground: bool = False) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 
 import aiohttp
 from pydantic import ValidationError
@@ -13,37 +11,35 @@ from posefleet_api.constants import TRAINER_PORT
 from posefleet_api.outcomes import ProgressReport
 from posefleet_operator.cluster.checkpoint_requests import request_checkpoint
 from posefleet_operator.cluster.objects import Key
+from posefleet_operator.cluster.polling import Polling, Target
 
 logger = logging.getLogger(__name__)
 
-_ANSWER_SECONDS = 3.0
+_CONNECT_SECONDS, _ANSWER_SECONDS, _WHOLE_SECONDS = 3.0, 3.0, 10.0
 _MAX_ANSWER_BYTES = 65_536
 _AT_ONCE = 64
 #: At most this many jobs are polled in a second, so a larger fleet is polled less often.
 _JOBS_PER_SECOND = 100.0
+#: What the whole fleet did is computed at most this often.
+_FLEET_SECONDS = 1.0
 
 
-@dataclass
-class Target:
-    """The attempt of a job that is polled, and its last report."""
-
-    attempt: int
-    address: str
-    polled_since: datetime
-    report: ProgressReport | None = None
-    #: When a report first showed that the attempt had advanced, by the operator's clock.
-    advanced_at: datetime | None = None
+class NoAnswer(Exception):
+    """A connection was accepted, and no answer came. The network works, and the process behind it may hang."""
 
 
 class ProgressPoller:
     """Keeps the newest progress report of every job that runs."""
 
-    def __init__(self, enqueue: Callable[[Key], None], clock: Callable[[], datetime], interval_seconds: float) -> None:
+    def __init__(self, enqueue: Callable[[Key], None], clock: Callable[[], float], interval_seconds: float) -> None:
+        """``clock`` is monotonic."""
         self._enqueue = enqueue
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._targets: dict[Key, Target] = {}
         self._checkpoint_requests: dict[Key, str] = {}
+        self._fleet: tuple[float, ...] = ()
+        self._fleet_at = float("-inf")
 
     def set_target(self, key: Key, attempt: int, address: str) -> None:
         """Poll this attempt from now on.
@@ -73,10 +69,24 @@ class ProgressPoller:
         """Return the polled attempt of a job, or None."""
         return self._targets.get(key)
 
+    def polling(self, key: Key) -> Polling | None:
+        """Return what the polls of a job have shown by now, or None if it is not polled."""
+        target = self._targets.get(key)
+        return target.polling(self._clock(), self._seconds_since_advance()) if target is not None else None
+
+    def _seconds_since_advance(self) -> tuple[float, ...]:
+        now = self._clock()
+        if now - self._fleet_at >= _FLEET_SECONDS:
+            advances = (target.advanced_at for target in self._targets.values())
+            self._fleet = tuple(sorted(now - moment for moment in advances if moment is not None))
+            self._fleet_at = now
+        return self._fleet
+
     async def run(self) -> None:
         """Poll all targets, again and again, until cancelled."""
         limit = asyncio.Semaphore(_AT_ONCE)
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS)) as session:
+        timeout = aiohttp.ClientTimeout(total=_WHOLE_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=_ANSWER_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
                 targets = list(self._targets.items())
                 await asyncio.gather(*(self._poll(session, limit, key, target) for key, target in targets))
@@ -84,14 +94,16 @@ class ProgressPoller:
 
     async def _poll(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, key: Key, target: Target) -> None:
         async with limit:
-            report = await fetch_report(session, target.address) if target.address else None
+            try:
+                report = await fetch_report(session, target.address) if target.address else None
+            except NoAnswer:
+                target.mute(self._clock())
+                return
             await self._pass_request_on(session, key, target, report)
-        if report is None or report.attempt != target.attempt or report == target.report:
-            return
-        if target.report is None or report.last_step_time != target.report.last_step_time:
-            target.advanced_at = self._clock()
-        target.report = report
-        self._enqueue(key)
+        if report is None or report.attempt != target.attempt:
+            target.unreachable()
+        elif target.heard(report, self._clock()):
+            self._enqueue(key)
 
     async def _pass_request_on(
         self, session: aiohttp.ClientSession, key: Key, target: Target, report: ProgressReport | None
@@ -105,12 +117,18 @@ class ProgressPoller:
 
 
 async def fetch_report(session: aiohttp.ClientSession, address: str) -> ProgressReport | None:
-    """Return the report of the trainer at an address, or None if there is none that can be read."""
+    """Return the report of the trainer at an address, or None if there is none that can be read.
+
+    Raises:
+        NoAnswer: if the connection was accepted and nothing came back.
+    """
     host = f"[{address}]" if ":" in address else address
     try:
         # A trainer that has been taken over must not redirect the operator to another host.
         async with session.get(f"http://{host}:{TRAINER_PORT}/progress", allow_redirects=False) as answer:
             return ProgressReport.read(await _body(answer)) if answer.status == 200 else None
+    except aiohttp.SocketTimeoutError as error:
+        raise NoAnswer from error
     except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
         logger.debug("no progress from %s: %r", address, error)
         return None

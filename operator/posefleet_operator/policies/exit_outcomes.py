@@ -84,6 +84,16 @@ def _ending_with_exit_code(pod: ChildPod, end: Termination) -> Ending:
     return _ending_of_abnormal_exit(pod, end)
 
 
+def ending_of_exit_code(pod_name: str, exit_code: int) -> Ending:
+    """Return how a pod ended of which nothing but its exit code is known."""
+    if exit_code == ExitCode.PREEMPTED:
+        return Ending.of(reasons.PREEMPTED, f"pod {pod_name} was asked to stop")
+    if exit_code == _SIGKILL:
+        return Ending.of(reasons.KILLED, f"pod {pod_name} was killed (exit 137); out of memory?")
+    reason, text = _REASON_OF_EXIT_CODE.get(exit_code, (reasons.ERROR, f"it ended with exit code {exit_code}"))
+    return Ending.of(reason, f"pod {pod_name}: {text}; {reason.remedy}")
+
+
 def ending_of_gang(pods: Sequence[ChildPod], nodes: int, job_gone: bool, ran: bool = True) -> Ending:
     """Return how an attempt ended whose pods have all ended. ``ran`` says whether all of them were seen to run.
 
@@ -132,9 +142,9 @@ def gang_has_ended(job: ChildJob | None, pods: Sequence[ChildPod], now: datetime
         return False
     if job is None:
         return True
-    if not job.finished or job.identity.deleted_at is not None:
+    if not job.finished or (job.failed and job.identity.deleted_at is not None):
         return False
-    if len(pods) >= job.ended_pods:
+    if len(pods) >= job.ended_pods or job.identity.deleted_at is not None:
         return True
     return job.finished_at is None or (now - job.finished_at).total_seconds() > _UNSEEN_PODS_SECONDS
 

@@ -3,7 +3,7 @@
 from posefleet_api.constants import COMPONENT_ATTEMPT
 from posefleet_api.status import Attempt
 from posefleet_operator import reasons
-from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
+from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import MAX_MESSAGE, Plan, find_condition
 from posefleet_operator.policies.attempts import (
@@ -12,8 +12,9 @@ from posefleet_operator.policies.attempts import (
     gpu_seconds,
     queue_seconds,
 )
-from posefleet_operator.policies.exit_outcomes import Ending, ending_of_gang, gang_has_ended
+from posefleet_operator.policies.exit_outcomes import Ending, gang_has_ended
 from posefleet_operator.policies.failures import action_of_rule, why_job_fails
+from posefleet_operator.policies.job_endings import ending_of_child_job
 from posefleet_operator.policies.progress import last_step
 from posefleet_operator.policies.stall import check_stall
 
@@ -40,8 +41,8 @@ def record_outcome(seen: Observation, plan: Plan) -> None:
         end_attempt(seen, plan, Ending.of(reasons.QUEUE_PREEMPTED, "Kueue gave the nodes to another job"))
     elif gang_has_ended(job, pods, seen.now):
         ran = attempt.running_time is not None
-        ending = ending_of_gang(pods, seen.gang_size(attempt), job is None, ran)
-        end_attempt(seen, plan, _suspended_or(ending, plan))
+        ending = ending_of_child_job(job, pods, seen.gang_size(attempt), ran)
+        end_attempt(seen, plan, suspended_or(ending, plan))
     elif job is not None and job.finished:
         plan.requeue_within(_REQUEUE_SECONDS)
 
@@ -58,16 +59,15 @@ def replace_changed(seen: Observation, plan: Plan) -> None:
 def detect_stall(seen: Observation, plan: Plan) -> None:
     """End an attempt that has made no step for ``failurePolicy.stallSeconds``."""
     attempt = running_attempt(plan.status)
-    running_since = from_timestamp(attempt.running_time) if attempt is not None else None
-    if attempt is None or running_since is None:
+    if attempt is None or attempt.running_time is None:
         return
-    check = check_stall(seen, attempt, running_since)
+    check = check_stall(seen, attempt)
     if check.ending is not None:
         end_attempt(seen, plan, check.ending)
-    elif check.unknown:
-        plan.condition("Running", True, reasons.PROGRESS_UNKNOWN, check.unknown)
-    else:
-        plan.requeue_within(check.seconds_left)
+        return
+    if check.unknown is not None:
+        plan.condition("Running", True, *check.unknown)
+    plan.requeue_within(check.seconds_left)
 
 
 def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
@@ -94,8 +94,8 @@ def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
     plan.skip_remaining_steps(0)
 
 
-def _suspended_or(ending: Ending, plan: Plan) -> Ending:
-    """Return that an attempt ended by ``spec.suspend`` if it was being suspended, whatever its pods saw of it."""
+def suspended_or(ending: Ending, plan: Plan) -> Ending:
+    """Return that a gang or a try was stopped by ``spec.suspend`` if it was, whatever its pods saw of it."""
     condition = find_condition(plan.status.conditions, "Suspended")
     suspending = condition is not None and condition.reason == reasons.SUSPENDING.name
     if ending.outcome == "Preempted" and suspending:

@@ -5,7 +5,7 @@ from posefleet_api.job import InvalidManifest, PoseTrainingJob
 from posefleet_api.status import ConditionType, Preparation, Resolved, Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import to_timestamp
-from posefleet_operator.observation import Observation, running_attempt
+from posefleet_operator.observation import Observation, current_try, running_attempt
 from posefleet_operator.plan import Plan, Reference, find_condition
 from posefleet_operator.policies.exit_outcomes import Ending
 from posefleet_operator.policies.lifecycle import phase_of, seconds_to_live, seconds_until_deadline
@@ -75,6 +75,9 @@ def enforce_deadline(seen: Observation, plan: Plan) -> None:
     message = f"not finished within activeDeadlineSeconds ({limit}); {reason.remedy}"
     if running_attempt(plan.status) is not None:
         end_attempt(seen, plan, Ending.of(reason, message))
+    elif current_try(plan.status) is not None:
+        plan.update_preparation(end_time=to_timestamp(seen.now))
+        plan.condition("Prepared", False, reason, message)
     plan.fail(reason, message)
     plan.skip_remaining_steps(0)
 

@@ -10,36 +10,60 @@ from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import prepare_name, seconds_between, to_timestamp
-from posefleet_operator.observation import Observation
+from posefleet_operator.observation import Observation, current_try
 from posefleet_operator.plan import Plan, Reference, is_true
 from posefleet_operator.policies.attempts import seconds_before_next_try, with_jitter
 from posefleet_operator.policies.exit_outcomes import (
     Ending,
     ending_of_disrupted_gang,
-    ending_of_gang,
     gang_has_ended,
     termination_message,
 )
 from posefleet_operator.policies.failures import Action, action_of_rule, why_rule_fails
+from posefleet_operator.policies.job_endings import ending_of_child_job
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.waiting import overdue_pods, pods_refused, what_blocks_creation, why_waiting
 from posefleet_operator.reasons import Reason
+from posefleet_operator.steps.attempt_end import suspended_or
 
 _REQUEUE_SECONDS = 30.0
 _PREPARING_MESSAGE = "the data are being checked and prepared"
+_CHANGED_MESSAGE = "the manifest has changed; the data are prepared again"
 #: The status holds no more.
 _MAX_WARNINGS = 64
+
+
+def record_try(seen: Observation, plan: Plan) -> None:
+    """Record how the current try of the preparation ended, once it has.
+
+    As for an attempt, nothing else happens in the same reconcile. The end of a try that the operator itself stopped,
+    because of an edit or of ``spec.suspend``, is recorded as that.
+    """
+    number = current_try(plan.status)
+    if plan.status.attempts or number is None:
+        return
+    job, pods = seen.prepare_job(number), seen.own_pods(COMPONENT_PREPARE, number)
+    # The files that a try stores are named by their content, so one that still runs on a lost node does no harm.
+    disrupted = ending_of_disrupted_gang(pods, 1) if overdue_pods(pods, seen.now) else None
+    if disrupted is None and not gang_has_ended(job, pods, seen.now):
+        return
+    if _is_superseded(seen, plan, job, pods):
+        plan.update_preparation(end_time=to_timestamp(seen.now), failures=0, unreachable=0)
+    else:
+        ending = suspended_or(disrupted or ending_of_child_job(job, pods, 1), plan)
+        _record_ending(seen, plan, ending, pods)
+    plan.skip_remaining_steps(0)
 
 
 def prepare(seen: Observation, plan: Plan) -> None:
     """Have the data prepared before the first attempt. Later attempts use what that attempt has used."""
     if plan.status.attempts or _is_prepared(seen, plan.status):
         return
-    preparation = plan.status.preparation
-    if preparation.tries and preparation.end_time is None:
-        _watch_try(seen, plan)
-    else:
+    number = current_try(plan.status)
+    if number is None:
         _start_try(seen, plan)
+    else:
+        _watch_try(seen, plan, seen.prepare_job(number), seen.own_pods(COMPONENT_PREPARE, number))
     plan.skip_remaining_steps()
 
 
@@ -47,33 +71,22 @@ def _is_prepared(seen: Observation, status: Status) -> bool:
     return is_true(status.conditions, "Prepared") and status.preparation.fingerprint == seen.fingerprint
 
 
-def _watch_try(seen: Observation, plan: Plan) -> None:
-    """Wait for the current try, record how it ended, or stop it if it prepares for a spec that has been edited."""
-    preparation = plan.status.preparation
-    job = seen.prepare_job(preparation.tries)
-    pods = seen.own_pods(COMPONENT_PREPARE, preparation.tries)
+def _is_superseded(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[ChildPod, ...]) -> bool:
+    """Return whether a try prepares for a manifest that has been edited since, and remember that in the status."""
     if seen.pods_changed(job) and not any(pod.started_at for pod in pods):
         plan.update_preparation(fingerprint="")
-    edited = plan.status.preparation.fingerprint != seen.fingerprint
-    if edited and job is not None:
-        plan.delete_unfinished([job])
-    disrupted = ending_of_disrupted_gang(pods, 1) if overdue_pods(pods, seen.now) else None
-    if disrupted is None and not gang_has_ended(job, pods, seen.now):
-        _wait_for_try(seen, plan, job, pods)
-    elif edited:
-        plan.update_preparation(end_time=to_timestamp(seen.now), failures=0, unreachable=0)
-        plan.requeue_within(0)
-    else:
-        # The files that a try stores are named by their content, so one that still runs on a lost node does no harm.
-        _record_ending(seen, plan, disrupted or ending_of_gang(pods, 1, job is None), pods)
-        plan.requeue_within(0)
+    return plan.status.preparation.fingerprint != seen.fingerprint
 
 
-def _wait_for_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[ChildPod, ...]) -> None:
+def _watch_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[ChildPod, ...]) -> None:
+    """Wait for the current try, or stop it if it prepares for a manifest that has been edited since."""
     plan.requeue_within(_REQUEUE_SECONDS)
-    if plan.status.preparation.unreachable:
+    if _is_superseded(seen, plan, job, pods):
+        plan.delete_unfinished([job] if job is not None else [])
+        plan.condition("Prepared", False, reasons.DATA_CHANGED, _CHANGED_MESSAGE)
+    elif plan.status.preparation.unreachable:
         return
-    if any(pod.running for pod in pods):
+    elif any(pod.running for pod in pods):
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
     else:
         waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, 1, seen.spec.storage, seen.now)
@@ -112,10 +125,10 @@ def _after(
     """Return the account of the tries after one more.
 
     A preemption, and a failure that a rule ignores, is not counted as a failure but among the tries in a row that were
-    not the job's fault.
+    not the job's fault. A suspension is counted nowhere.
     """
     counts = action != "Ignore" if action is not None else ending.outcome == "Failed"
-    excused = action == "Ignore" or (ending.outcome == "Preempted" and not counts)
+    excused = action == "Ignore" or (_is_unreachable(ending) and not counts)
     said = [message for pod in pods if (message := termination_message(pod)) is not None]
     return preparation.model_copy(
         update={
@@ -127,11 +140,17 @@ def _after(
     )
 
 
+def _is_unreachable(ending: Ending) -> bool:
+    return ending.outcome == "Preempted" and ending.reason != reasons.SUSPENDED
+
+
 def _reason(ending: Ending) -> Reason:
     return reasons.PREPARE_FAILED if ending.outcome == "Failed" else ending.reason
 
 
 def _with_next_try(preparation: Preparation, ending: Ending, policy: FailurePolicy) -> str:
+    if ending.reason == reasons.SUSPENDED:
+        return f"{ending.message}; the data are prepared when the job is resumed"
     seconds = seconds_before_next_try(preparation, policy)
     why = ending.message.rstrip(".")
     return f"{why}; the next try follows after about {seconds:.0f} s, and later ones after longer pauses"
@@ -142,8 +161,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
     preparation, wanted = plan.status.preparation, seen.fingerprint
     if preparation.fingerprint not in {"", wanted}:
         plan.update_preparation(failures=0, unreachable=0, warnings=[])
-        message = "the manifest has changed; the data are prepared again"
-        plan.condition("Prepared", False, reasons.DATA_CHANGED, message)
+        plan.condition("Prepared", False, reasons.DATA_CHANGED, _CHANGED_MESSAGE)
     pause = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
     pause = with_jitter(pause, seen.uid, preparation.tries)
     left = pause - seconds_between(preparation.end_time, seen.now) if preparation.end_time else 0.0

@@ -47,6 +47,37 @@ def test_what_ended_while_no_operator_ran_is_found_out(stage: Stage, start_opera
     assert [a["outcome"] for a in status["attempts"]] == ["Failed", "Succeeded"]
 
 
+def collect_pods(stage: Stage, name: str, condition: str) -> None:
+    """Wait until the first attempt's Job has finished, then remove its pods as their garbage collection does."""
+
+    def finished() -> bool:
+        conditions = stage.batch.read_namespaced_job(f"{name}-a1", stage.namespace).status.conditions or ()
+        return any(c.type == condition and c.status == "True" for c in conditions)
+
+    wait_for(f"the Job of {name} to be {condition}", finished)
+    for pod in stage.pods(name, 1):
+        stage.core.delete_namespaced_pod(pod.metadata.name, stage.namespace, grace_period_seconds=0)
+    wait_for("the pods to be gone", lambda: not stage.pods(name, 1))
+
+
+@pytest.mark.parametrize(
+    ("code", "condition", "phase", "outcome"),
+    [(0, "Complete", "Succeeded", "Succeeded"), (78, "Failed", "Failed", "InvalidInput")],
+)
+def test_the_end_of_an_attempt_is_known_although_its_pods_were_collected_while_no_operator_ran(
+    stage: Stage, start_operator: Start, code: int, condition: str, phase: str, outcome: str
+) -> None:
+    operator = start_operator()
+    stage.apply("reaching", {"1": {"exit": code, "after": 3}, "2": COMPLETED}, nodes=2)
+    stage.wait_for_phase("reaching", "Running")
+    operator.stop()
+    collect_pods(stage, "reaching", condition)
+
+    start_operator()
+    status = stage.wait_for_phase("reaching", phase)
+    assert [a["outcome"] for a in status["attempts"]] == [outcome]
+
+
 def test_a_standby_takes_over_within_15_seconds_of_a_leaders_death(stage: Stage, start_operator: Start) -> None:
     leader = start_operator()
     leader.wait_until_leading()

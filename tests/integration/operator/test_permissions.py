@@ -118,6 +118,7 @@ class Life:
         self._resume()
         self._be_refused()
         self._be_squatted()
+        self._lack_pods()
         self._go()
 
     def _lose_the_lease(self) -> None:
@@ -172,6 +173,15 @@ class Life:
         wait_for("a look at the squatter", lambda: any(request.right == get for request in self._asked()))
         self._stage.kubectl("delete", "job", "late-prepare-1")
         self._stage.wait_for_phase("late", "Succeeded")
+
+    def _lack_pods(self) -> None:
+        """A quota refuses the pods of a gang."""
+        limit = {"metadata": {"name": "limit"}, "spec": {"hard": {"requests.nvidia.com/gpu": "0"}}}
+        self._stage.core.create_namespaced_resource_quota(self._stage.namespace, limit)
+        self._stage.apply("cramped")
+        wait_for("the refusal", lambda: "exceeded quota" in str(self._stage.status("cramped").get("conditions")))
+        self._stage.core.delete_namespaced_resource_quota("limit", self._stage.namespace)
+        self._stage.kubectl("delete", "ptj", "cramped")
 
     def _go(self) -> None:
         """The time to live of a finished job ends."""

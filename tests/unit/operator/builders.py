@@ -10,10 +10,12 @@ from posefleet_api.outcomes import ProgressReport, TerminationMessage
 from posefleet_api.status import Attempt, Checkpoint, Condition, Preparation, Progress, Status
 from posefleet_operator.builders.attempt_job import attempt_job, release
 from posefleet_operator.builders.prepare_job import prepare_job
+from posefleet_operator.cluster.ages import Ages, first_ages
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.merge_patch import patched
 from posefleet_operator.cluster.objects import Manifest, attempt_name, from_timestamp, to_timestamp
+from posefleet_operator.cluster.polling import Polling
 from posefleet_operator.fingerprints import data_fingerprint
 from posefleet_operator.observation import Observation, Refusal
 from posefleet_operator.settings import Settings
@@ -41,6 +43,8 @@ class JobBuilder:
     pods: tuple[Manifest, ...] = ()
     report: ProgressReport | None = None
     polled_since: datetime | None = None
+    #: For how long rank 0 has not answered since its report.
+    silent_seconds: float = 0
     refusal: Refusal | None = None
     settings: Settings = SETTINGS
 
@@ -181,18 +185,32 @@ class JobBuilder:
         )
 
     def seen(self, now: datetime = NOW) -> Observation:
-        """What a reconcile looks at."""
+        """What a reconcile looks at, by an operator that has seen everything from its beginning."""
+        child_jobs = tuple(ChildJob.read(manifest) for manifest in self.child_jobs)
+        pods = tuple(ChildPod.read(manifest) for manifest in self.pods)
         return Observation(
             manifest=self.manifest(),
-            child_jobs=tuple(ChildJob.read(manifest) for manifest in self.child_jobs),
-            pods=tuple(ChildPod.read(manifest) for manifest in self.pods),
+            child_jobs=child_jobs,
+            pods=pods,
             now=now,
             settings=self.settings,
             report=self.report,
-            polled_since=self.polled_since,
-            advanced_at=from_timestamp(self.report.last_step_time) if self.report is not None else None,
+            polling=polling_of(self.report, self.polled_since, now, self.silent_seconds),
+            ages=Ages(first_ages(self.status.to_dict(), child_jobs, pods, now, skew_seconds=0)),
             refusal=self.refusal,
         )
+
+
+def polling_of(
+    report: ProgressReport | None, polled_since: datetime | None, now: datetime, silent_seconds: float = 0
+) -> Polling | None:
+    """What polling has shown if every poll was answered until ``silent_seconds`` ago."""
+    heard = now - timedelta(seconds=silent_seconds)
+    advanced = from_timestamp(report.last_step_time) if report is not None else None
+    begun = advanced or polled_since
+    if report is not None and begun is not None:
+        return Polling(same_step_for=(heard - begun).total_seconds(), silent_for=silent_seconds)
+    return Polling(silent_for=(now - polled_since).total_seconds()) if polled_since is not None else None
 
 
 def a_job() -> JobBuilder:
@@ -221,10 +239,10 @@ def as_stored(manifest: Manifest) -> Manifest:
     return {**manifest, "metadata": {**manifest["metadata"], **added}}
 
 
-def finished_job(manifest: Manifest, condition: str, pods: int = 1, seconds_ago: float = 1) -> Manifest:
-    """A child Job that is ``Complete`` or ``Failed``."""
+def finished_job(manifest: Manifest, condition: str, pods: int = 1, seconds_ago: float = 1, **said: str) -> Manifest:
+    """A child Job that is ``Complete`` or ``Failed``, with the reason and message that its controller gives."""
     counted = {"succeeded" if condition == "Complete" else "failed": pods}
-    ending = {"type": condition, "status": "True", "lastTransitionTime": to_timestamp(ago(seconds_ago))}
+    ending = {"type": condition, "status": "True", "lastTransitionTime": to_timestamp(ago(seconds_ago)), **said}
     return {**manifest, "status": {"conditions": [ending], **counted}}
 
 

@@ -43,10 +43,14 @@ class FakeCluster:
         self._compare(self._held(kind, manifest["metadata"]["name"]), manifest)
         return self._store("replace", kind, manifest)
 
-    async def patch(self, kind: Kind, namespace: str, name: str, patch: Manifest, subresource: str = "") -> Manifest:
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: Manifest, subresource: str = "", dry_run: bool = False
+    ) -> Manifest:
         self._fail()
         held = self._held(kind, name, namespace)
         self._compare(held, patch)
+        if dry_run:
+            return held
         self.patches.append(patch)
         verb = f"patch {subresource} of" if subresource else "patch"
         return self._store(verb, kind, patched(held, patch))

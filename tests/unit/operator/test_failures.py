@@ -6,6 +6,7 @@ import pytest
 
 from posefleet_api.outcomes import TerminationMessage, TerminationReason
 from posefleet_api.status import Progress
+from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.plan import find_condition
 from unit.operator.builders import a_job, a_report
 from unit.operator.world import World
@@ -27,7 +28,7 @@ def fail(
 ) -> None:
     """The gang fails after it has trained up to ``step``, and the next one starts to run if one follows."""
     number = world.status.current_attempt or 0
-    world.report = a_report(number, step)
+    world.report = a_report(number, step).model_copy(update={"last_step_time": to_timestamp(world.now)})
     world.settle(1)
     said = TerminationMessage(
         reason=reason, message=message, start_step=0, progress=Progress(stage="train", step=step, steps=100)

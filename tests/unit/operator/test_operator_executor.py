@@ -121,6 +121,16 @@ async def test_a_status_based_on_an_old_version_is_refused_and_looked_at_again()
     assert bench.seen().status.failed_attempts == 2
 
 
+async def test_an_event_is_recorded_only_if_the_status_that_it_speaks_of_could_be_written() -> None:
+    bench = Bench(recorded())
+    await bench.reconcile()
+    bench.cluster.put(recorded().with_status(failed_attempts=2).manifest())
+    with pytest.raises(ApiError):
+        await bench.reconcile()
+
+    assert [kind for kind, _ in bench.cluster.objects if kind == "Event"] == []
+
+
 async def test_a_job_that_is_gone_is_forgotten_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(a_job().prepared())
     del bench.cluster.objects["PoseTrainingJob", "reaching"]

@@ -23,7 +23,7 @@ def exposed(metrics: Metrics) -> list[str]:
 
 
 def an_idle_poller() -> ProgressPoller:
-    return ProgressPoller(lambda key: None, lambda: ago(0), 5)
+    return ProgressPoller(lambda key: None, lambda: 0.0, 5)
 
 
 def reached(job: JobBuilder, step: int, checkpoint: int | None = None, **changes: Any) -> JobBuilder:

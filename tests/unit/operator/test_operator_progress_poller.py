@@ -1,6 +1,7 @@
 """What trainers answer, over real sockets."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,7 @@ from aiohttp import web
 from posefleet_api.outcomes import ProgressReport
 from posefleet_operator.cluster.objects import Key
 from posefleet_operator.cluster.progress_poller import ProgressPoller, fetch_report
-from unit.operator.builders import NOW, a_report, ago
+from unit.operator.builders import a_report
 
 REPORT = a_report(1, 42)
 KEY = ("lab", "reaching")
@@ -102,7 +103,7 @@ async def test_what_is_no_report_is_passed_over(ask, answer: web.Response) -> No
 
 async def test_what_is_heard_goes_by_the_operators_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node whose clock is an hour late has not stalled."""
-    times = iter([ago(100), ago(50), ago(10)])
+    times = iter([0.0, 50.0, 60.0, *[90.0] * 1000])
     woken: list[Key] = []
     poller = ProgressPoller(woken.append, lambda: next(times), 0.01)
     said = [a_report(1, 1, seconds_ago=3600), a_report(1, 1, seconds_ago=3600), a_report(1, 2, seconds_ago=3500)]
@@ -118,7 +119,7 @@ async def test_what_is_heard_goes_by_the_operators_own_clock(monkeypatch: pytest
         asking.cancel()
     target = poller.target(KEY)
     assert target is not None
-    assert (target.polled_since, target.advanced_at) == (ago(100), ago(10))
+    assert (target.polled_since, target.advanced_at, target.heard_at) == (0, 90, 90)
 
 
 async def test_an_address_is_not_asked_when_its_pod_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +132,7 @@ async def test_an_address_is_not_asked_when_its_pod_has_ended(monkeypatch: pytes
 
     async with serving({"progress": answering}) as port:
         monkeypatch.setattr("posefleet_operator.cluster.progress_poller.TRAINER_PORT", port)
-        poller = ProgressPoller(lambda key: None, lambda: NOW, 0.01)
+        poller = ProgressPoller(lambda key: None, lambda: 0.0, 0.01)
         poller.set_target(KEY, 1, "127.0.0.1")
         asking = asyncio.create_task(poller.run())
         await until(lambda: bool(asked))
@@ -143,3 +144,36 @@ async def test_an_address_is_not_asked_when_its_pod_has_ended(monkeypatch: pytes
     target = poller.target(KEY)
     assert target is not None
     assert (target.report, asked) == (REPORT, [])
+
+
+async def test_a_process_that_accepts_a_connection_and_does_not_answer_is_told_from_one_that_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("posefleet_operator.cluster.progress_poller._ANSWER_SECONDS", 0.05)
+    clock = iter(range(1_000_000))
+    poller = ProgressPoller(lambda key: None, lambda: next(clock), 0.01)
+    # The kernel accepts connections to a socket that listens, although no program takes them.
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        monkeypatch.setattr("posefleet_operator.cluster.progress_poller.TRAINER_PORT", hanging.getsockname()[1])
+        poller.set_target(KEY, 1, "127.0.0.1")
+        asking = asyncio.create_task(poller.run())
+        await until(lambda: poller.polling(KEY).mute_for > 0)
+    await until(lambda: poller.polling(KEY).mute_for == 0)
+    asking.cancel()
+    assert poller.polling(("lab", "other")) is None
+
+
+async def test_the_fleet_is_what_each_polled_attempt_has_done() -> None:
+    now = [0.0]
+    poller = ProgressPoller(lambda key: None, lambda: now[0], 0.01)
+    for number, advanced in enumerate([3.0, 1.0, None]):
+        key = ("lab", f"job-{number}")
+        poller.set_target(key, 1, "127.0.0.1")
+        if advanced is not None:
+            poller.target(key).heard(REPORT, now=advanced)
+    now[0] = 10.0
+    assert poller.polling(("lab", "job-2")).fleet == (7, 9)
+    now[0] = 10.5
+    assert poller.polling(("lab", "job-2")).fleet == (7, 9)
+    now[0] = 12.0
+    assert poller.polling(("lab", "job-2")).fleet == (9, 11)

@@ -11,16 +11,17 @@ from typing import Any
 from posefleet_api.constants import LABEL_JOB_UID
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import Status
+from posefleet_operator.cluster.ages import Stopwatch, first_ages
 from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.merge_patch import patched
-from posefleet_operator.cluster.objects import Manifest, from_timestamp, to_timestamp
+from posefleet_operator.cluster.objects import Manifest, to_timestamp
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan, Release
 from posefleet_operator.policies.events import event_manifest
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import TrainerDefaults
-from unit.operator.builders import NOW, SETTINGS, JobBuilder, controlled_by
+from unit.operator.builders import NOW, SETTINGS, JobBuilder, controlled_by, polling_of
 
 
 class Killed(Exception):
@@ -38,6 +39,7 @@ class World:
     pods: dict[str, Manifest] = field(default_factory=dict)
     events: dict[str, Manifest] = field(default_factory=dict)
     cache: Cache = field(default_factory=Cache)
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
     version: int = 100
     settings: Settings = SETTINGS
     #: Writes that the operator may still do before it is killed.
@@ -82,7 +84,7 @@ class World:
         """A new operator knows only what the API server has; it may have been given other trainer defaults."""
         if defaults:
             self.settings = replace(SETTINGS, trainer_defaults=TrainerDefaults.model_validate(defaults))
-        self.cache = Cache()
+        self.cache, self.stopwatch = Cache(), Stopwatch()
         self.cache.training_jobs.apply("ADDED", self.job)
         for (kind, _), manifest in self.objects.items():
             if kind == "Job":
@@ -172,10 +174,12 @@ class World:
         key = ("lab", self.job["metadata"]["name"])
         manifest = self.cache.training_jobs.get(key)
         assert manifest is not None
+        child_jobs, pods = self.cache.child_jobs.of(key), self.cache.pods.of(key)
+        facts = first_ages(manifest.get("status") or {}, child_jobs, pods, self.now)
         return Observation(
-            manifest=manifest, child_jobs=self.cache.child_jobs.of(key), pods=self.cache.pods.of(key),
-            now=self.now, settings=self.settings, report=self.report, polled_since=NOW,
-            advanced_at=from_timestamp(self.report.last_step_time) if self.report is not None else None,
+            manifest=manifest, child_jobs=child_jobs, pods=pods,
+            now=self.now, settings=self.settings, report=self.report, polling=polling_of(self.report, NOW, self.now),
+            ages=self.stopwatch.update(facts, (self.now - NOW).total_seconds()),
         )  # fmt: skip
 
     def _tell(self, kind: str, event: str, manifest: Manifest) -> None:

@@ -59,8 +59,13 @@ def load_prepared(output: Store, prepared: Store, spec: Spec) -> Prepared:
     record = read_record(prepared, pointer.key, Prepared)
     if record is None:
         raise InvalidInput(f"{prepared.uri}{pointer.key} is missing or damaged; run the stage prepare again")
-    usable = [video for video in record.clip_videos if video.frames >= spec.training.clip_length]
-    return record.model_copy(update={"clip_videos": usable})
+    return without_short_videos(record, spec)
+
+
+def without_short_videos(prepared: Prepared, spec: Spec) -> Prepared:
+    """Return ``prepared`` without the videos for clips that are shorter than a clip."""
+    usable = [video for video in prepared.clip_videos if video.frames >= spec.training.clip_length]
+    return prepared.model_copy(update={"clip_videos": usable})
 
 
 def _read_pointer(output: Store, spec: Spec) -> Pointer:

@@ -9,6 +9,7 @@ from pathlib import Path
 from posefleet_api.job import Spec
 from posefleet_api.status import Checkpoint
 from posefleet_trainer.context import Context, Rank
+from posefleet_trainer.dataset.fingerprint import training_fingerprint
 from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.errors import Preempted
@@ -24,7 +25,7 @@ from posefleet_trainer.preparation.load import Fetched, fetch_training_files
 from posefleet_trainer.record.facts import FactsFile
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.telemetry.progress import ProgressTracker, Timeline
-from posefleet_trainer.training.checkpoints import CheckpointWriter, training_fingerprint
+from posefleet_trainer.training.checkpoints import CheckpointWriter
 from posefleet_trainer.training.control import CheckpointClock, StepControl
 from posefleet_trainer.training.data import TrainingData, open_data, open_loader
 from posefleet_trainer.training.history import History
@@ -56,6 +57,7 @@ def train(context: Context, prepared: Prepared, fetched: Fetched | None = None) 
         InvalidInput: the manifest or the data cannot be trained on.
         StoreUnreachable: the store was away for longer than its patience.
         PeerLost: another rank went away.
+        Superseded: a newer attempt of the job has begun (on rank 0).
     """
     make_reproducible(compute_threads(context.job.spec.resources.cpus_per_node, context.rank.local_world))
     fingerprint = training_fingerprint(context.job.spec, prepared)
@@ -85,7 +87,7 @@ def _train_remaining_steps(
     image, keypoints = data.training.image, len(prepared.keypoints)
     plan = _plan_of(spec, data, rank.world)
     state = find_state(context.output, fetched.cache, fingerprint, rank, progress)
-    network = starting_network(spec, keypoints, state, fetched.cache, context.cache_directory / "hub", rank)
+    network = starting_network(spec, keypoints, state, fetched.cache, context.hub_directory, rank)
     history = History(state.history if state else None)
     first_step = _announce(progress, plan, state)
     module = _module_of(spec, prepared, plan, network, image, state)
@@ -165,7 +167,9 @@ def _module_of(
 
 def _writer(context: Context, fingerprint: str) -> CheckpointWriter:
     keep = context.job.spec.checkpoint.keep
-    return CheckpointWriter(context.output, context.cache_directory, keep, fingerprint, context.progress)
+    return CheckpointWriter(
+        context.output, context.attempt, context.cache_directory, keep, fingerprint, context.progress
+    )
 
 
 def _measurement(
