@@ -19,7 +19,7 @@ TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE_IMAGE ?=
 BUILD_IMAGE = $(PYTHON) scripts/build_image.py --revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
 
-.PHONY: help setup demo test mutants manifests verify generate lock images sbom e2e e2e-image chaos bench clean
+.PHONY: help setup demo test mutants manifests verify branches generate lock images sbom e2e e2e-image chaos bench clean
 
 help:  ## List the targets.
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,13 @@ verify: setup  ## Check style, types, import layers, generated files, the chart 
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m posefleet_lab.chartcheck charts/posefleet --crds crds --manifests examples
 	$(BIN)/python -m pytest -q tests/chart tests/unit/monitoring
+	@$(MAKE) --no-print-directory branches
+
+# Random lives, and those with an operator that is killed after each write, are left out: they take long, and what others
+# leave untested must not depend on chance.
+branches: setup  ## Check that the operator's unit tests take every branch of its policies and steps (under a minute).
+	$(BIN)/coverage run -m pytest -q tests/unit/operator -k 'not kill_after_any_write and not random_lives' -p no:cacheprovider
+	$(BIN)/coverage report
 
 generate: setup  ## Generate crds/ and docs/manifest.md from the API's models, docs/troubleshooting.md from the operator's reasons, and dashboards and docs/metrics.md from charts/dashboards.
 	$(BIN)/posefleet-generate
@@ -88,4 +95,4 @@ bench: setup  ## Run the benchmarks. Values that are compared are measured in th
 	@for bench in benchmarks/*.py; do echo "== $$bench"; PYTHONPATH=tests:scripts $(BIN)/python $$bench; done
 
 clean:  ## Remove the files that the targets created here, but keep the cache of built tools.
-	rm -rf $(VENV) demo-results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .coverage demo-results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

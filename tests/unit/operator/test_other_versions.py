@@ -129,3 +129,11 @@ def test_a_job_that_has_not_begun_is_refused_for_a_field_that_nobody_knows() -> 
 
     assert plan.status.phase == "Failed"
     assert "fieldOfTomorrow" in message_of(plan, "Failed")
+
+
+def test_a_status_that_cannot_be_read_is_told_although_the_manifest_is_not_valid_either() -> None:
+    job = a_job().running_attempt(1).with_spec(training={"epochs": -1})
+    plan = reconcile(with_stored_status(job, preparation="done"))
+
+    assert (plan.create, plan.delete, plan.release) == ([], [], [])
+    assert condition_of(plan, "Running")[1] == "NotUnderstood"

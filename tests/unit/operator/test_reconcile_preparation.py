@@ -178,3 +178,12 @@ def test_a_job_whose_tries_failed_is_not_reopened_by_other_data() -> None:
     plan = reconcile(failed.edited(dataset={"uri": "s3://lab-data/other/"}).seen())
 
     assert (plan.create, plan.status.phase) == ([], "Failed")
+
+
+def test_no_try_starts_while_pods_of_a_deleted_namesake_run() -> None:
+    namesake = replace(a_job(), uid="uid-0")
+    plan = reconcile(a_job().with_pod(a_pod(namesake, 7).running().manifest).seen())
+
+    assert plan.create == []
+    assert condition_of(plan, "Prepared") == ("False", "StoppingOldPods")
+    assert "reaching-a7-0-x" in message_of(plan, "Prepared")

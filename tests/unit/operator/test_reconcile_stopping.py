@@ -183,3 +183,11 @@ def test_a_resume_is_reported_once() -> None:
     plan = reconcile(job.seen())
 
     assert find_condition(plan.status.conditions, "Suspended") == before
+
+
+def test_a_deadline_between_two_attempts_ends_the_job_without_another_one() -> None:
+    plan = reconcile(a_job().with_spec(activeDeadlineSeconds=100).after_attempts("Failed").seen())
+
+    assert condition_of(plan, "Failed") == ("True", "DeadlineExceeded")
+    assert [attempt.outcome for attempt in plan.status.attempts] == ["Failed"]
+    assert plan.create == []
