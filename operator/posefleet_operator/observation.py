@@ -19,6 +19,9 @@ from posefleet_operator.fingerprints import data_fingerprint, pod_fingerprint
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import resolved
 
+#: An attempt that has answered within this time is known to run.
+_HEARD_SECONDS = 60.0
+
 
 class UnreadableStatus(ValueError):
     """This version of the operator does not understand the status, and must not write another one."""
@@ -192,6 +195,11 @@ class Observation:
         """Return the number of pods of an attempt, which may differ from the spec if that was edited since."""
         job = self.attempt_job(attempt.number)
         return job.completions if job is not None else len(attempt.nodes) or self.spec.resources.nodes
+
+    def is_heard(self, attempt: Attempt) -> bool:
+        """Return whether the trainer of an attempt has answered lately, whatever Kubernetes says about its node."""
+        reported = self.report is not None and self.report.attempt == attempt.number
+        return reported and self.polling is not None and self.polling.silent_for < _HEARD_SECONDS
 
     def attempt_job(self, number: int) -> ChildJob | None:
         """Return the child Job of an attempt, or None."""

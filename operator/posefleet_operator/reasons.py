@@ -128,6 +128,14 @@ DELETION_BY_POD_GC = _preemption("DeletionByPodGC", "A pod was deleted because i
 TERMINATION_BY_KUBELET = _preemption(
     "TerminationByKubelet", "The kubelet ended a pod, because its node was short of a resource or shut down."
 )
+NODE_LOST = Reason(
+    "NodeLost",
+    "The node of a pod has stopped answering, so nobody can see whether the pod still runs.",
+    "repair the node, delete it, or taint it with node.kubernetes.io/out-of-service if it is switched off",
+    outcome="Preempted",
+    severity="Warning",
+    needs_action=True,
+)
 DISRUPTED = _preemption("Disrupted", "The cluster removed a pod and gave no reason.")
 
 INVALID_INPUT = Reason(

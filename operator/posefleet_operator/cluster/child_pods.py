@@ -11,6 +11,8 @@ from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by
 CONTAINER: Final = "trainer"
 #: The kubelet sets this condition when volumes and network are ready, before it pulls images.
 _READY_TO_START: Final = "PodReadyToStartContainers"
+#: What a kubelet says of a pod whose containers are ready and whose readiness gates are not.
+_GATES_NOT_READY: Final = "ReadinessGatesNotReady"
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
@@ -39,6 +41,8 @@ class ChildPod:
     message: str
     #: ``REASON: MESSAGE`` of the condition DisruptionTarget. Empty if the cluster has not removed the pod.
     disruption: str
+    #: Whether its node has stopped answering to Kubernetes. Its processes may still run.
+    unreachable: bool
     #: Why the scheduler finds no node. Empty if it has found one.
     unschedulable: str
     waiting_reason: str
@@ -82,6 +86,7 @@ class ChildPod:
             reason=status.get("reason", ""),
             message=status.get("message", ""),
             disruption=_sentence(conditions.get("DisruptionTarget")),
+            unreachable=_is_unreachable(status),
             unschedulable=(lacking.get("PodScheduled") or {}).get("message", ""),
             waiting_reason=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),
@@ -90,6 +95,20 @@ class ChildPod:
             started_at=from_timestamp((state.get("running") or ended or {}).get("startedAt")),
             end=_termination(ended),
         )
+
+
+def _is_unreachable(status: Manifest) -> bool:
+    """Return whether the node lifecycle controller, and not a kubelet, has marked a pod as not ready.
+
+    A kubelet gives a reason, and never reports a pod as not ready whose containers are ready and that has no readiness
+    gates.
+    """
+    if status.get("reason") == reasons.NODE_LOST.name:
+        return True
+    ready = {c["type"]: c for c in status.get("conditions") or () if c["type"] in {"Ready", "ContainersReady"}}
+    own, containers = ready.get("Ready", {}), ready.get("ContainersReady", {})
+    marked = own.get("status") in {"False", "Unknown"} and containers.get("status") == "True"
+    return marked and own.get("reason", "") != _GATES_NOT_READY
 
 
 def _container_state(status: Manifest) -> Manifest:

@@ -186,7 +186,7 @@ def _ending_of_lost_gang(bad: Sequence[tuple[ChildPod, Ending]], missing: int, j
 def _ending_without_exit_code(pod: ChildPod) -> Ending:
     if _exceeded_its_limit(pod):
         return _ending_over_limit(pod)
-    if pod.gone and not pod.disruption:
+    if pod.gone and not pod.disruption and not pod.unreachable:
         return Ending.of(reasons.POD_DELETED, f"pod {pod.identity.name} was deleted from outside")
     reason = _disruption_reason(pod) or (reason_named(pod.reason) if pod.reason else reasons.POD_LOST)
     return Ending("Preempted", reason, _disruption_message(pod))
@@ -225,6 +225,8 @@ def _disruption_reason(pod: ChildPod) -> Reason | None:
     """Return why the cluster took a pod away, or None if it did not."""
     if pod.disruption:
         return reason_named(pod.disruption.split(":")[0])
+    if pod.unreachable:
+        return reasons.NODE_LOST
     return reasons.POD_DELETED if pod.identity.deleted_at is not None else None
 
 
@@ -232,6 +234,8 @@ def _disruption_message(pod: ChildPod) -> str:
     where = f" from node {pod.node}" if pod.node else ""
     if why := pod.disruption or pod.message:
         return f"pod {pod.identity.name} was removed{where} ({why.strip()})"
+    if pod.unreachable:
+        return f"node {pod.node} of pod {pod.identity.name} does not answer"
     if pod.identity.deleted_at is not None:
         return f"pod {pod.identity.name} was deleted from outside"
     return _text(pod, f"pod {pod.identity.name} was asked to stop")

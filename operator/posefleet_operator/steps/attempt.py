@@ -14,6 +14,7 @@ from posefleet_operator.plan import Plan, Reference
 from posefleet_operator.policies.attempts import queue_seconds, seconds_before_next
 from posefleet_operator.policies.exit_outcomes import termination_message
 from posefleet_operator.policies.lifecycle import number_to_delete
+from posefleet_operator.policies.lost_nodes import node_lost, unreachable_pods
 from posefleet_operator.policies.progress import after_report, after_termination
 from posefleet_operator.policies.waiting import what_blocks_creation, why_waiting
 
@@ -67,12 +68,14 @@ def _record_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size:
 
 
 def _watch(seen: Observation, plan: Plan, attempt: Attempt) -> None:
-    if attempt.running_time is not None:
-        plan.condition("Running", True, reasons.ALL_PODS_RUN, f"attempt {attempt.number} runs")
-        return
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
-    job = seen.attempt_job(attempt.number)
-    plan.wait("Running", why_waiting(job, pods, seen.gang_size(attempt), seen.spec.storage, seen.now))
+    if attempt.running_time is None:
+        job = seen.attempt_job(attempt.number)
+        plan.wait("Running", why_waiting(job, pods, seen.gang_size(attempt), seen.spec.storage, seen.ages))
+    elif (lost := unreachable_pods(pods)) and not seen.is_heard(attempt):
+        plan.wait("Running", node_lost(lost))
+    else:
+        plan.condition("Running", True, reasons.ALL_PODS_RUN, f"attempt {attempt.number} runs")
 
 
 def _back_off(plan: Plan, seconds: float) -> None:

@@ -7,8 +7,9 @@ from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import MAX_MESSAGE, Plan, find_condition
 from posefleet_operator.policies.attempts import counts_against_budget, gpu_seconds, queue_seconds
-from posefleet_operator.policies.exit_outcomes import Ending, gang_has_ended
+from posefleet_operator.policies.exit_outcomes import Ending, ending_of_disrupted_gang, gang_has_ended
 from posefleet_operator.policies.job_endings import ending_of_child_job
+from posefleet_operator.policies.lost_nodes import gang_is_lost
 from posefleet_operator.policies.progress import last_step
 from posefleet_operator.policies.stall import check_stall
 
@@ -44,6 +45,17 @@ def replace_changed(seen: Observation, plan: Plan) -> None:
         return
     if seen.pods_changed(seen.attempt_job(attempt.number)):
         end_attempt(seen, plan, Ending.of(reasons.REPLACED, "the manifest was changed while the pods waited"))
+
+
+def end_lost_gang(seen: Observation, plan: Plan) -> None:
+    """End an attempt of which nothing is left but deleted pods on nodes that do not answer."""
+    attempt = running_attempt(plan.status)
+    if attempt is None or seen.is_heard(attempt):
+        return
+    pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
+    ending = ending_of_disrupted_gang(pods, seen.gang_size(attempt))
+    if ending is not None and gang_is_lost(pods, seen.ages):
+        end_attempt(seen, plan, suspended_or(ending, plan))
 
 
 def detect_stall(seen: Observation, plan: Plan) -> None:

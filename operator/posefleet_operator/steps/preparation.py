@@ -21,7 +21,8 @@ from posefleet_operator.policies.exit_outcomes import (
 )
 from posefleet_operator.policies.job_endings import ending_of_child_job
 from posefleet_operator.policies.lifecycle import number_to_delete
-from posefleet_operator.policies.waiting import overdue_pods, what_blocks_creation, why_waiting
+from posefleet_operator.policies.lost_nodes import gang_is_lost, node_lost, unreachable_pods
+from posefleet_operator.policies.waiting import what_blocks_creation, why_waiting
 from posefleet_operator.reasons import Reason
 from posefleet_operator.steps.attempt_end import suspended_or
 
@@ -43,7 +44,7 @@ def record_try(seen: Observation, plan: Plan) -> None:
         return
     job, pods = seen.prepare_job(number), seen.own_pods(COMPONENT_PREPARE, number)
     # The files that a try stores are named by their content, so one that still runs on a lost node does no harm.
-    disrupted = ending_of_disrupted_gang(pods, 1) if overdue_pods(pods, seen.now) else None
+    disrupted = ending_of_disrupted_gang(pods, 1) if gang_is_lost(pods, seen.ages) else None
     if disrupted is None and not gang_has_ended(job, pods, seen.now):
         return
     if _is_superseded(seen, plan, job, pods):
@@ -85,10 +86,12 @@ def _watch_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[
         plan.condition("Prepared", False, reasons.DATA_CHANGED, _CHANGED_MESSAGE)
     elif plan.status.preparation.unreachable:
         return
+    elif lost := unreachable_pods(pods):
+        plan.wait("Prepared", node_lost(lost))
     elif any(pod.running for pod in pods):
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
     else:
-        plan.wait("Prepared", why_waiting(job, pods, 1, seen.spec.storage, seen.now))
+        plan.wait("Prepared", why_waiting(job, pods, 1, seen.spec.storage, seen.ages))
 
 
 def _record_ending(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:

@@ -184,6 +184,13 @@ class JobBuilder:
         )
 
 
+def ages_at(now: datetime, *children: ChildJob | ChildPod) -> Ages:
+    """For how long children have been what they are, seen by an operator that has watched them all the time."""
+    jobs = [child for child in children if isinstance(child, ChildJob)]
+    pods = [child for child in children if isinstance(child, ChildPod)]
+    return Ages(first_ages({}, jobs, pods, now, skew_seconds=0))
+
+
 def polling_of(
     report: ProgressReport | None, polled_since: datetime | None, now: datetime, silent_seconds: float = 0
 ) -> Polling | None:
@@ -288,6 +295,11 @@ class PodBuilder:
         """The cluster took it away."""
         condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "node is drained"}
         return self._status(conditions=[condition])
+
+    def unreachable(self) -> Self:
+        """Its node has stopped answering, and the node lifecycle controller has marked it."""
+        marked = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]
+        return self._status(conditions=[*self.manifest["status"].get("conditions", []), *marked])
 
     def deleted(self, seconds_ago: float = 3) -> Self:
         """It is on its way out."""

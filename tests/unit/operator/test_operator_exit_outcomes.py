@@ -281,7 +281,8 @@ def test_a_pod_that_vanished_was_deleted_unless_the_cluster_says_why() -> None:
     drained = ending_of_pod(rank(0).running().disrupted().seen.tombstone())
     assert (drained.outcome, drained.reason.name) == ("Preempted", "EvictionByEvictionAPI")
     assert ending_of_pod(rank(0).lost("").seen).reason.name == "PodLost"
-    assert ending_of_pod(rank(0).lost("NodeLost").deleted().seen).reason.name == "PodDeleted"
+    assert ending_of_pod(rank(0).lost("NodeLost").deleted().seen).reason.name == "NodeLost"
+    assert ending_of_pod(rank(0).lost("Shutdown").deleted().seen).reason.name == "PodDeleted"
 
 
 @pytest.mark.parametrize(
