@@ -198,6 +198,7 @@ def _is_recorded(pod: ChildPod, seen: Observation, status: Status, ended: set[in
     if pod.identity.owner_uid != seen.uid:
         return True
     if pod.identity.component == COMPONENT_ATTEMPT:
-        return pod.identity.number in ended
+        job = seen.attempt_job(pod.identity.number)
+        return pod.identity.number in ended or (job is not None and job.suspended)
     preparation = status.preparation
     return pod.identity.number < preparation.tries or preparation.end_time is not None

@@ -174,15 +174,11 @@ class Observation:
     def own_pods(self, component: str, number: int) -> tuple[ChildPod, ...]:
         """Return the pods of one attempt, or of one try of the preparation, ordered by rank.
 
-        Pods of a former Job of that number are left out, and so are pods that a queue removed before it admitted the
-        Job again.
+        A pod that is gone is left out if a later one has taken its place, as when a queue admits the Job again.
         """
         mine = (pod for pod in self.pods if pod.identity.owner_uid == self.uid)
         chosen = [p for p in mine if p.identity.component == component and p.identity.number == number]
-        job = _numbered(self.own_jobs(component), number)
-        present = [
-            p for p in chosen if not (p.gone and job is not None and _before(p.created, job.started or job.created))
-        ]
+        present = [pod for pod in chosen if not (pod.gone and any(_replaces(other, pod) for other in chosen))]
         return tuple(sorted(present, key=lambda pod: (pod.rank, pod.identity.version)))
 
     def leftovers_of_namesake(self) -> tuple[str, ...]:
@@ -227,8 +223,8 @@ def current_try(status: Status) -> int | None:
     return preparation.tries if preparation.tries and preparation.end_time is None else None
 
 
-def _before(created: datetime | None, started: datetime | None) -> bool:
-    return created is not None and started is not None and created < started
+def _replaces(later: ChildPod, earlier: ChildPod) -> bool:
+    return later.rank == earlier.rank and later.first_seen > earlier.first_seen
 
 
 def _numbered(jobs: tuple[ChildJob, ...], number: int) -> ChildJob | None:

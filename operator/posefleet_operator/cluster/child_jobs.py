@@ -14,8 +14,6 @@ class ChildJob:
 
     identity: Identity
     created: datetime | None
-    #: When it was last admitted. A suspended Job has no such time.
-    started: datetime | None
     suspended: bool
     complete: bool
     failed: bool
@@ -42,6 +40,10 @@ class ChildJob:
         """Whether it may still have or create pods and has not been deleted."""
         return not self.finished and self.identity.deleted_at is None
 
+    def following(self, earlier: Self | None, version: int) -> Self:
+        """Return the Job as it is, because the order of what happened to it is not needed."""
+        return self
+
     def tombstone(self) -> Self | None:
         """Return None, because nothing has to be kept of a deleted Job."""
         return None
@@ -57,7 +59,6 @@ class ChildJob:
         return cls(
             identity=Identity.read(manifest),
             created=from_timestamp(metadata.get("creationTimestamp")),
-            started=from_timestamp(status.get("startTime")),
             suspended=bool(spec.get("suspend")),
             complete="Complete" in conditions,
             failed="Failed" in conditions,

@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import Final, Self
 
 from posefleet_operator import reasons
-from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
+from posefleet_operator.cluster.objects import (
+    Identity,
+    Manifest,
+    conditions_by_type,
+    from_timestamp,
+    parse_number,
+    version_of,
+)
 
 #: Name of the trainer's container. Other containers, which a cluster may inject, are ignored.
 CONTAINER: Final = "trainer"
@@ -52,6 +59,11 @@ class ChildPod:
     created: datetime | None
     started_at: datetime | None
     end: Termination | None
+    #: Resource versions at which the operator first saw it, saw that it was to be removed, and saw that it had ended.
+    #: They order these facts, also those of different pods. 0 for what has not been seen.
+    first_seen: int
+    removal_seen: int
+    end_seen: int
     #: Whether this is a tombstone, that is, the last state of a pod that the API server no longer has.
     gone: bool = False
 
@@ -64,6 +76,22 @@ class ChildPod:
     def running(self) -> bool:
         """Whether its trainer runs."""
         return self.active and self.started_at is not None and self.end is None
+
+    def following(self, earlier: Self | None, version: int) -> Self:
+        """Return this state with the versions at which its facts were first seen.
+
+        Args:
+            earlier: what was known of the pod before, or of another one of the same name.
+            version: resource version of the event, or of the list, that showed this state.
+        """
+        known = earlier if earlier is not None and earlier.identity.uid == self.identity.uid else None
+        removed = self.identity.deleted_at is not None or bool(self.disruption)
+        return replace(
+            self,
+            first_seen=(known and known.first_seen) or version,
+            removal_seen=(known and known.removal_seen) or (version if removed else 0),
+            end_seen=(known and known.end_seen) or (version if self.end is not None else 0),
+        )
 
     def tombstone(self) -> Self:
         """Return the last state of a pod that has been deleted."""
@@ -94,7 +122,10 @@ class ChildPod:
             created=from_timestamp(metadata.get("creationTimestamp")),
             started_at=from_timestamp((state.get("running") or ended or {}).get("startedAt")),
             end=_termination(ended),
-        )
+            first_seen=0,
+            removal_seen=0,
+            end_seen=0,
+        ).following(None, version_of(manifest))
 
 
 def _is_unreachable(status: Manifest) -> bool:

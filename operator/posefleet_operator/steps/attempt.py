@@ -8,7 +8,7 @@ from posefleet_operator.builders.attempt_job import attempt_job, attempt_service
 from posefleet_operator.builders.names import attempt_name
 from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import from_timestamp, seconds_between, to_timestamp
+from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
 from posefleet_operator.observation import Observation, newest, running_attempt
 from posefleet_operator.plan import Plan, Reference
 from posefleet_operator.policies.attempts import queue_seconds, seconds_before_next
@@ -45,7 +45,7 @@ def run_attempts(seen: Observation, plan: Plan) -> None:
     last, policy = newest(plan.status), seen.spec.failure_policy
     left = 0.0
     if last is not None:
-        left = seconds_before_next(plan.status.attempts, policy) - seconds_between(last.end_time, seen.now)
+        left = seconds_before_next(plan.status.attempts, policy) - seen.ages.since(last.end_time)
     if left > 0:
         _back_off(plan, left)
     elif (blocked := what_blocks_creation(seen)) is not None:
@@ -56,6 +56,7 @@ def run_attempts(seen: Observation, plan: Plan) -> None:
 
 def _record_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size: int) -> None:
     """Record the nodes of a gang, and when the last of its pods started."""
+    pods = tuple(pod for pod in pods if not pod.gone)
     if len(pods) < size:
         return
     if all(pod.node for pod in pods):

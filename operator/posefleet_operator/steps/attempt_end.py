@@ -30,7 +30,7 @@ def record_outcome(seen: Observation, plan: Plan) -> None:
     requeued = job is not None and job.suspended and attempt.running_time is not None
     if requeued and not any(pod.active for pod in pods):
         end_attempt(seen, plan, Ending.of(reasons.QUEUE_PREEMPTED, "Kueue gave the nodes to another job"))
-    elif gang_has_ended(job, pods, seen.now):
+    elif gang_has_ended(job, pods, seen.ages):
         ran = attempt.running_time is not None
         ending = ending_of_child_job(job, pods, seen.gang_size(attempt), ran)
         end_attempt(seen, plan, suspended_or(ending, plan))

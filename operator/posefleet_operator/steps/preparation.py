@@ -9,7 +9,7 @@ from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import seconds_between, to_timestamp
+from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.observation import Observation, current_try
 from posefleet_operator.plan import Plan, Reference, is_true
 from posefleet_operator.policies.attempts import seconds_before_next_try
@@ -45,7 +45,7 @@ def record_try(seen: Observation, plan: Plan) -> None:
     job, pods = seen.prepare_job(number), seen.own_pods(COMPONENT_PREPARE, number)
     # The files that a try stores are named by their content, so one that still runs on a lost node does no harm.
     disrupted = ending_of_disrupted_gang(pods, 1) if gang_is_lost(pods, seen.ages) else None
-    if disrupted is None and not gang_has_ended(job, pods, seen.now):
+    if disrupted is None and not gang_has_ended(job, pods, seen.ages):
         return
     if _is_superseded(seen, plan, job, pods):
         plan.update_preparation(end_time=to_timestamp(seen.now), failures=0, unreachable=0)
@@ -146,7 +146,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
         plan.update_preparation(failures=0, unreachable=0, warnings=[])
         plan.condition("Prepared", False, reasons.DATA_CHANGED, _CHANGED_MESSAGE)
     pause = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
-    left = pause - seconds_between(preparation.end_time, seen.now) if preparation.end_time else 0.0
+    left = pause - seen.ages.since(preparation.end_time) if preparation.end_time else 0.0
     if left > 0:
         plan.requeue_within(left)
     elif (blocked := what_blocks_creation(seen)) is not None:

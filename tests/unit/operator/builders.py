@@ -281,7 +281,14 @@ class PodBuilder:
             "startedAt": to_timestamp(ago(50)), "finishedAt": to_timestamp(ago(seconds_ago)),
         }  # fmt: skip
         phase = "Succeeded" if exit_code == 0 else "Failed"
-        return self.on_node("node-1")._state(phase, {"terminated": state})
+        return (
+            self.on_node("node-1").at_version(1_000_000 - round(seconds_ago * 10))._state(phase, {"terminated": state})
+        )
+
+    def at_version(self, version: int) -> Self:
+        """The API server has given this state this resource version. Later states have higher ones."""
+        metadata = {**self.manifest["metadata"], "resourceVersion": str(version)}
+        return replace(self, manifest={**self.manifest, "metadata": metadata})
 
     def lost(self, reason: str, message: str = "") -> Self:
         """It failed as a whole; no container says why."""
