@@ -90,7 +90,7 @@ class ProgressPoller:
                 target.mute(self._clock())
                 return
         if report is None or report.attempt != target.attempt:
-            target.unreachable()
+            target.unreachable(self._clock())
         elif target.heard(report, self._clock()):
             self._enqueue(key)
 

@@ -195,11 +195,11 @@ def polling_of(
     report: ProgressReport | None, polled_since: datetime | None, now: datetime, silent_seconds: float = 0
 ) -> Polling | None:
     """What polling has shown if every poll was answered until ``silent_seconds`` ago."""
-    heard = now - timedelta(seconds=silent_seconds)
     advanced = from_timestamp(report.last_step_time) if report is not None else None
     begun = advanced or polled_since
     if report is not None and begun is not None:
-        return Polling(same_step_for=(heard - begun).total_seconds(), silent_for=silent_seconds)
+        since = (now - begun).total_seconds()
+        return Polling(same_step_for=since - silent_seconds, silent_for=silent_seconds, since_advance=since)
     return Polling(silent_for=(now - polled_since).total_seconds()) if polled_since is not None else None
 
 
