@@ -19,7 +19,7 @@ TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE_IMAGE ?=
 BUILD_IMAGE = $(PYTHON) scripts/build_image.py --revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
 
-.PHONY: help setup demo test mutants verify generate lock images sbom e2e e2e-image chaos bench clean
+.PHONY: help setup demo test mutants manifests verify generate lock images sbom e2e e2e-image chaos bench clean
 
 help:  ## List the targets.
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ demo: setup  ## Run one job on a local cluster and write its report. PROJECT=fol
 
 test: setup  ## Run the unit and integration tests, with a real API server and a real object store.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+manifests: setup  ## Compare what the models and a real API server say of 10,000 changed manifests and 10,000 changed statuses.
+	@POSEFLEET_EXAMPLES=10000 $(BIN)/python -m pytest tests/integration/operator/test_built_objects.py tests/integration/operator/test_status_parity.py
 
 mutants: setup  ## Run the mutation tests, which fail below 90 % of mutants killed (ONLY="losses cache" runs these groups).
 	@PYTHONPATH=scripts $(BIN)/python -m mutants $(ONLY)
@@ -77,8 +80,9 @@ e2e: setup  ## Run the end-to-end tests on a real node with containerd, kubelet,
 e2e-image: setup  ## Build and test the trainer image (needs the same as e2e, and 25 GB of disk).
 	@$(if $(SKIP),POSEFLEET_E2E_SKIP=$(SKIP)) POSEFLEET_TRAINER_IMAGE=1 $(BIN)/python -m pytest tests/e2e/test_trainer_image.py tests/e2e/test_trainer_image_job.py
 
-chaos: setup  ## Interrupt training at random moments and compare the weights with an uninterrupted run (SEED=n).
+chaos: setup  ## Interrupt training at random moments and compare the weights with an uninterrupted run (SEED=n), and reconcile 50,000 random steps of jobs' lives.
 	@POSEFLEET_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos
+	@POSEFLEET_STEPS=50000 $(BIN)/python -m pytest tests/unit/operator/test_state_machine.py
 
 bench: setup  ## Run the benchmarks. Values that are compared are measured in the same run.
 	@for bench in benchmarks/*.py; do echo "== $$bench"; PYTHONPATH=tests:scripts $(BIN)/python $$bench; done

@@ -1,8 +1,9 @@
 """Measures the time from ``kubectl apply`` to the first training step on a container node (part of ``make bench``).
 
-The chart is installed, the images are on the node, the data are prepared by a job before; every figure is the median
-of ``--repeats`` jobs, in seconds. Needs what ``make e2e`` does. ``--image`` names a trainer image of buildah's store to
-take instead of the stand-in, which has the same code and libraries in a volume.
+Before the measurement, the chart is installed, the images are loaded onto the node, and another job prepares the data.
+Each printed value is the median over ``--repeats`` jobs, in seconds. The benchmark needs the same programs as
+``make e2e``. By default, the pods run a stand-in for the trainer image, which has the same code and libraries in a
+volume; ``--image`` names a trainer image in buildah's store to use instead.
 """
 
 import argparse
@@ -27,7 +28,8 @@ from support.installation import LAB, install, open_lab, the_example
 from support.jobs import Jobs
 from support.waiting import wait_for
 
-#: The parts that are measured on pods, in order. Each lasts from the previous moment to the named one.
+#: The parts that are measured on pods, in their order, and the moment at which each ends. It starts where the one
+#: before it ends.
 MOMENTS = {
     "pod of prepare is there": "prepare created",
     "its container starts": "prepare started",
@@ -69,7 +71,7 @@ class Pods(threading.Thread):
 
 
 def one_job(jobs: Jobs, pods: Pods, name: str, nodes: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Run a new job and return the seconds of each part, and of each part of rank 0's process."""
+    """Run a new job, and return the seconds that each part took, and those of each part inside rank 0's process."""
     began = time.time()
     jobs.apply(a_job(name, nodes))
     reached = {"kubectl apply returns": time.time()}
@@ -121,7 +123,7 @@ def main() -> None:
     """Run the benchmark and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--image", help="a trainer image of buildah's store")
+    parser.add_argument("--image", help="a trainer image in buildah's store, instead of the stand-in")
     options = parser.parse_args()
     if missing := explain(CONTAINER_NODE, IMAGE_TOOLS):
         print(missing)

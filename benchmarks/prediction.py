@@ -1,7 +1,8 @@
 """Measures the cost of prediction without the network: ``python benchmarks/prediction.py [--frames N] [--side N]``.
 
-Decodes a made-up video into a network that computes nothing, by one decoder and by several, in turn; then writes and
-reads the poses of an hour of video. Prints frames a second; the figures of one machine stand in docs/performance.md.
+The benchmark decodes a synthetic video into a network that computes nothing, first with one decoder and then with
+several, and prints the frames per second. Then it writes and reads the poses of an hour of video. docs/performance.md
+has the results of one machine.
 """
 
 import argparse
@@ -53,14 +54,14 @@ def make_video(path: Path, frames: int, side: int) -> None:
 
 
 def rate(work: Callable[[], object], frames: int) -> float:
-    """Return the frames per second."""
+    """Run ``work``, which processes ``frames`` frames, and return the frames per second."""
     began = time.perf_counter()
     work()
     return frames / (time.perf_counter() - began)
 
 
 def decode(path: Path, index: VideoIndex, decoders: int) -> None:
-    """Pass all frames through ``NoNetwork``."""
+    """Decode all frames with ``decoders`` decoders, and pass them through ``NoNetwork``."""
     parts = split_for_decoders(range(index.frames), index, decoders)
     frames = [read_frames(path, index, part.start, part.stop, (IMAGE.height, IMAGE.width)) for part in parts]
     predict_frames(NoNetwork(), frames, Grid(index.height, index.width), lambda _: None)
@@ -81,7 +82,7 @@ def main() -> None:
             for _ in range(ROUNDS)
         ]
         one, two, four = np.median(measured, axis=0)
-        print(f"decoded from {options.side}x{options.side} and resized, frames a second:")
+        print(f"decoded from {options.side}x{options.side} and resized, frames per second:")
         print(f"one decoder {one:.0f}, two {two:.0f} ({two / one:.2f} times), four {four:.0f} ({four / one:.2f} times)")
         hour = 60 * 60 * 60
         poses = Poses(
@@ -91,7 +92,8 @@ def main() -> None:
         file = Path(folder) / "poses.csv"
         written = rate(lambda: write_poses(file, KEYPOINTS, range(hour), poses), hour)
         read = rate(lambda: read_poses(file, len(KEYPOINTS)), hour)
-        print(f"an hour at 60 frames a second, {len(KEYPOINTS)} keypoints: {file.stat().st_size / 1e6:.0f} MB of CSV, "
+        size = f"{file.stat().st_size / 1e6:.0f} MB of CSV"
+        print(f"an hour at 60 frames per second, {len(KEYPOINTS)} keypoints: {size}, "
               f"written in {hour / written:.1f} s, read in {hour / read:.1f} s")  # fmt: skip
 
 

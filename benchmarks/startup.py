@@ -1,7 +1,8 @@
 """Measures the time from process start to the first training step: ``python benchmarks/startup.py [--repeats N]``.
 
-CPU-seconds of what each kind of process imports, each in a process of its own (the least of N runs), and the split of a
-lone rank that trains a project of a few frames. The figures of a quiet machine stand in docs/performance.md.
+The benchmark prints the CPU-seconds that each kind of process needs for its imports, measured in a new process (the
+minimum of N runs). Then it trains a project of a few frames with one rank, and prints how long each part of the start
+took. docs/performance.md has the results of one machine.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import av
 import cv2
 import numpy as np
 
-#: Each line imports what the lines above it do, and more.
+#: What each kind of process imports. The entries for torch each add a library to the entry before.
 IMPORTS = {
     "Python": "pass",
     "launcher": "import posefleet_trainer.main, posefleet_trainer.gang.launcher",
@@ -45,7 +46,7 @@ SIDE = 128
 
 
 def cpu_seconds(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, str]:
-    """Return the user and system seconds of a command and its children, and its output."""
+    """Run a command, and return the user and system seconds of it and its children, and its output."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -54,7 +55,7 @@ def cpu_seconds(command: list[str], environment: dict[str, str] | None = None) -
 
 
 def a_project(folder: Path) -> Path:
-    """Return the manifest of a job on twelve labelled frames and a short video."""
+    """Write a project of twelve labelled frames and a short video, and return the path of a job's manifest for it."""
     frames = folder / "project/labeled-data/vid"
     frames.mkdir(parents=True)
     rows = ["scorer,s,s", "bodyparts,spot,spot", "coords,x,y"]
@@ -91,7 +92,7 @@ def a_project(folder: Path) -> Path:
 
 
 def the_stages(folder: Path) -> None:
-    """Run prepare, then one rank up to a few steps after its first."""
+    """Run the stage prepare, then the stage train with one rank for two steps, and print their CPU-seconds."""
     environment = {**os.environ, "POSEFLEET_CACHE_DIR": str(folder / "cache")}
     command = [sys.executable, "-m", "posefleet_trainer", str(a_project(folder))]
     seconds, _ = cpu_seconds([*command, "--stages", "prepare"], environment)

@@ -1,7 +1,7 @@
 """Measures the parts of a training step and a prediction: ``python benchmarks/step.py [--backbone NAME] [--side N]``.
 
-One process with one thread on the CPU, or one GPU where there is one. Prints a table; the figures of a quiet machine
-stand in docs/design/training.md.
+The benchmark runs in one process, on a GPU if there is one and otherwise with one thread on the CPU, and prints a
+table. docs/design/training.md has the results of one machine.
 """
 
 import argparse
@@ -20,7 +20,7 @@ KEYPOINTS = 14
 
 
 def milliseconds(work: Callable[[], object], repeats: int) -> float:
-    """Return the median time of ``work`` per frame, after one warm-up run."""
+    """Return the median time of ``work`` in milliseconds per frame, after one warm-up run."""
     on_gpu = torch.cuda.is_available()
     times = []
     for _ in range(repeats + 1):
@@ -76,7 +76,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    print(f"ms a frame, {FRAMES} frames of {options.side}x{options.side}, {KEYPOINTS} keypoints, {device}, one thread")
+    frames = f"{FRAMES} frames of {options.side}x{options.side}"
+    print(f"milliseconds per frame: {frames}, {KEYPOINTS} keypoints, {device}, one thread")
     for name in options.backbone or ["mobilenetv3_small", "resnet10t", "resnet18", "resnet50"]:
         grid = Grid(options.side, options.side)
         network = PoseNetwork(name, grid, KEYPOINTS).to(device)

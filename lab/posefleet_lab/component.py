@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,27 @@ class Component:
             if time.monotonic() > deadline:
                 raise self._error(f"not {what} after {timeout_seconds:.0f} s")
             time.sleep(0.05)
+
+    def wait_for_answer(self, url: str, opener: urllib.request.OpenerDirector | None = None) -> None:
+        """Wait until a GET request for ``url`` has the status 200.
+
+        Args:
+            url: of the program's health check.
+            opener: sends the requests, for example with a client certificate; None ignores the user's proxies.
+
+        Raises:
+            ComponentError: with the last lines of the log, if the program ends first or does not answer in time.
+        """
+        client = opener or urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+        def answers() -> bool:
+            try:
+                with client.open(url, timeout=2) as response:
+                    return bool(response.status == 200)
+            except OSError:
+                return False
+
+        self.wait_until(answers, "ready")
 
     def require_alive(self, moment: str = "") -> None:
         """Raise ComponentError with the last lines of the log if the program was started and has ended."""

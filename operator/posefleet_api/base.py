@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -11,6 +11,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     JsonValue,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic.alias_generators import to_camel, to_snake
@@ -37,11 +38,14 @@ class ApiModel(BaseModel):
         use_attribute_docstrings=True,
     )
 
+    #: Integers that a CEL rule of the model computes with. The API server refuses ``1.0`` in them.
+    computed_with: ClassVar[frozenset[str]] = frozenset()
+
     @field_validator("*", mode="before")
     @classmethod
-    def _whole(cls, value: object) -> object:
+    def _whole(cls, value: object, info: ValidationInfo) -> object:
         """Accept ``1.0`` as an integer, since the API server stores it as ``1``."""
-        return int(value) if isinstance(value, float) and value.is_integer() else value
+        return value if info.field_name in cls.computed_with else _as_integers(value)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as a part of a Kubernetes object: camelCase, without fields that are None."""
@@ -57,6 +61,12 @@ class ApiModel(BaseModel):
         It does not change when a later version adds fields with defaults.
         """
         return self.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True)
+
+
+def _as_integers(value: object) -> object:
+    if isinstance(value, list):
+        return [_as_integers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
@@ -98,8 +108,8 @@ class Matches:
 
 
 @dataclass(frozen=True)
-class KeysMatch:
-    """A pattern for the keys of a map. The map must have a ``max_length``, which bounds the cost of the CEL rule."""
+class DoesNotMatch:
+    """A pattern that a text may not match. It is checked as ``Matches`` is."""
 
     pattern: str
     message: str
@@ -107,8 +117,8 @@ class KeysMatch:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         compiled = re.compile(self.pattern, re.ASCII)
 
-        def check(value: dict[str, Any]) -> dict[str, Any]:
-            if not all(compiled.fullmatch(key) for key in value):
+        def check(value: str) -> str:
+            if compiled.fullmatch(value):
                 raise ValueError(self.message)
             return value
 
@@ -116,7 +126,33 @@ class KeysMatch:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         result = handler(schema)
-        rule = f"self.all(key, key.matches({_cel_pattern(self.pattern)}))"
+        rule = f"!self.matches({_cel_pattern(self.pattern)})"
+        result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
+        return result
+
+
+@dataclass(frozen=True)
+class KeysMatch:
+    """A pattern for the keys of a map. The map must have a ``max_length``, which bounds the cost of the CEL rule."""
+
+    pattern: str
+    message: str
+    #: Greatest length of a key.
+    longest: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        compiled = re.compile(self.pattern, re.ASCII)
+
+        def check(value: dict[str, Any]) -> dict[str, Any]:
+            if not all(len(key) <= self.longest and compiled.fullmatch(key) for key in value):
+                raise ValueError(self.message)
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        result = handler(schema)
+        rule = f"self.all(key, size(key) <= {self.longest} && key.matches({_cel_pattern(self.pattern)}))"
         result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
         return result
 

@@ -16,14 +16,18 @@ LABEL_JOB_UID: Final = f"{GROUP}/job-uid"
 LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 ANNOTATION_FINGERPRINT: Final = f"{GROUP}/fingerprint"
-#: Hash of what the author says about the pods; see ``fingerprints.py`` of the operator.
-ANNOTATION_POD_FINGERPRINT: Final = f"{GROUP}/pod-fingerprint"
+#: Hashes of the parts of the spec that a child was created with; see ``fingerprints.py`` of the operator.
+ANNOTATION_SPEC_PARTS: Final = f"{GROUP}/spec-parts"
+#: Marks the Job of an attempt that has been created and not yet released; its pods may not start.
+ANNOTATION_HELD: Final = f"{GROUP}/held"
 #: Number of GPUs of a whole gang, by whichever resource they are requested.
 ANNOTATION_GPUS: Final = f"{GROUP}/gpus"
 #: Set to a new value by the job's author, it asks for a checkpoint now.
 ANNOTATION_CHECKPOINT_NOW: Final = f"{GROUP}/checkpoint-now"
 #: Set to a new value by the job's author, it reopens a failed job, which goes on from its last checkpoint.
 ANNOTATION_RETRY: Final = f"{GROUP}/retry"
+#: At most this much of the value of such an annotation is read.
+MAX_REQUEST_LENGTH: Final = 253
 COMPONENT_PREPARE: Final = "prepare"
 COMPONENT_ATTEMPT: Final = "attempt"
 
@@ -51,7 +55,8 @@ ENV_ACCESS_KEY: Final = "AWS_ACCESS_KEY_ID"
 ENV_SECRET_KEY: Final = "AWS_SECRET_ACCESS_KEY"  # noqa: S105  a variable's name
 ENV_SESSION_TOKEN: Final = "AWS_SESSION_TOKEN"  # noqa: S105  a variable's name
 
-#: On this port of the pod's address rank 0 serves ``/metrics`` for Prometheus and ``/progress`` for the operator.
+#: On this port of the pod's address rank 0 serves ``/metrics`` for Prometheus, and for the operator ``/progress`` and
+#: ``/checkpoint``.
 TRAINER_PORT: Final = 9400
 TRAINER_PORT_NAME: Final = "metrics"
 

@@ -24,6 +24,7 @@ class Split(ApiModel):
     training.seed."""
 
     model_config = {"json_schema_extra": rules(("self.validationPercent + self.testPercent < 100", _LEAVES_FRAMES))}
+    computed_with = frozenset({"validation_percent", "test_percent"})
 
     validation_percent: Percent = 10
     """Percentage of the labelled frames that measure the progress of training and are not trained on."""
@@ -80,3 +81,6 @@ class Output(ApiModel):
     cache_uri: OptionalUri = ""
     """URI of a folder for prepared data, that is, indexes of the videos and copies at training size, which all jobs
     share. If it is empty, the folder is .posefleet/ at the root of the output's bucket, or beside a file:// output."""
+    overwrite: bool = False
+    """Whether a finished model that another training has left in the output is replaced, with its predictions and its
+    report. If it is false, such a job is refused while its data is prepared."""

@@ -48,7 +48,8 @@ class Spec(ApiModel):
     """Whether the job is suspended. If it is set to true, training writes a checkpoint and releases its nodes. If it
     is set back to false, training goes on from that checkpoint."""
     active_deadline_seconds: Annotated[int, Field(ge=1, le=_MAX_SECONDS)] | None = None
-    """Number of seconds after which a job that has not finished fails, counted from when the operator first saw it."""
+    """Number of seconds after which a job that has not finished fails, counted from when the operator first saw it or
+    last reopened it."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=_MAX_SECONDS)] | None = None
     """Number of seconds after which a finished job is deleted. Its results remain in the store."""
     pod: PodOptions = PodOptions()

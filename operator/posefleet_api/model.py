@@ -36,6 +36,7 @@ class ImageSize(ApiModel):
     """Size to which frames are resized before they enter the network."""
 
     model_config = {"json_schema_extra": rules(_MULTIPLE_OF_32)}
+    computed_with = frozenset({"height", "width"})
 
     height: Side = 256
     """Height in pixels, a multiple of 32."""

@@ -1,9 +1,9 @@
 """What a trainer sends to the operator: exit codes, termination messages and progress reports."""
 
 from enum import IntEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from posefleet_api.base import ApiModel
 from posefleet_api.status import Artifacts, Checkpoint, Count, Progress
@@ -53,6 +53,15 @@ class TrainerMessage(ApiModel):
         """
         return cls.model_validate_json(text, extra="ignore")
 
+    @field_validator("last_checkpoint", mode="wrap", check_fields=False)
+    @classmethod
+    def _writable(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        """Leave out a checkpoint that no status could hold, such as one with a malformed time."""
+        try:
+            return handler(value)
+        except ValidationError:
+            return None
+
 
 class TerminationMessage(TrainerMessage):
     """What a trainer process writes to its termination log before it ends.
@@ -91,6 +100,9 @@ class ProgressReport(TrainerMessage):
     progress: Progress
     start_step: Annotated[Count, Field(description="The step from which this attempt resumed.")] = 0
     last_checkpoint: Checkpoint | None = None
+    checkpoint_request: Annotated[
+        str, Field(description="The request for a checkpoint that the newest finished one answered, or empty.")
+    ] = ""
     last_step_time: Annotated[
         str, Field(description="Time at which the last step, or part of a download, was done.")
     ] = ""

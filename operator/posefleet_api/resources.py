@@ -20,7 +20,7 @@ class Resources(ApiModel):
     model_config = {
         "json_schema_extra": rules(
             (
-                "!has(self.gpuModel) || self.gpuModel == '' || !has(self.gpusPerNode) || self.gpusPerNode > 0",
+                "has(self.gpusPerNode) && self.gpusPerNode == 0 ? !has(self.gpuModel) || self.gpuModel == '' : true",
                 _MODEL_WITHOUT_GPUS,
             ),
             (
@@ -30,6 +30,7 @@ class Resources(ApiModel):
             ),
         )
     }
+    computed_with = frozenset({"gpus_per_node"})
 
     nodes: Annotated[int, Field(ge=1, le=256), _FILLED_IN] = 1
     """Number of pods that train together, one per node where there is room."""

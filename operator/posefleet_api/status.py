@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, StringConstraints
 
 from posefleet_api.base import ApiModel, Matches, UniqueBy
+from posefleet_api.constants import MAX_REQUEST_LENGTH
 from posefleet_api.dataset import Storage
 from posefleet_api.resources import Resources
 
@@ -22,10 +23,12 @@ Stage = Literal["prepare", "train", "predict", "report"]
 AttemptOutcome = Literal["Succeeded", "Preempted", "InvalidInput", "Failed", "Stalled", "DeadlineExceeded"]
 #: The status lists this many of the newest attempts, and counts the others.
 MAX_ATTEMPTS: Final = 20
+#: The status lists this many labelled videos. All of them are in the output.
+MAX_LABELLED_VIDEOS: Final = 128
 
 #: A number that the API server, JSON and a graph can all represent exactly.
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Number = Annotated[float, Field(strict=False)]
+Number = float
 Text = Annotated[str, Field(max_length=1024)]
 ResultUri = Annotated[str, Field(max_length=2048)]
 Word = Annotated[
@@ -33,7 +36,15 @@ Word = Annotated[
     StringConstraints(max_length=128),
     Matches("[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", "must be one CamelCase word"),
 ]
-Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
+#: A time of RFC 3339. With the format date-time instead, the API server would accept an empty list as a time.
+Timestamp = Annotated[
+    str,
+    Field(
+        max_length=40,
+        pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+        r"(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$",
+    ),
+]
 
 
 class Condition(ApiModel):
@@ -49,7 +60,7 @@ class Condition(ApiModel):
     """Explanation of the reason for people, with what they can do about it."""
     last_transition_time: Timestamp
     """Time at which the status of the condition last changed."""
-    observed_generation: int = 0
+    observed_generation: Count = 0
     """Generation of the spec that the condition was set for."""
 
 
@@ -99,10 +110,12 @@ class Checkpoint(ApiModel):
 class Attempt(ApiModel):
     """One attempt: a gang of pods, from its creation to its outcome."""
 
-    number: int
+    number: Count
     """Number of the attempt, starting at 1."""
+    job_uid: Annotated[str, Field(max_length=64)] | None = None
+    """Uid of the Job of the attempt. Absent until the operator has seen that Job."""
     start_time: Timestamp
-    """Time at which the Job of the attempt was created."""
+    """Time at which the operator decided to start the attempt."""
     running_time: Timestamp | None = None
     """Time from which all pods of the attempt ran."""
     end_time: Timestamp | None = None
@@ -114,9 +127,12 @@ class Attempt(ApiModel):
     """Reason for which the attempt ended as one CamelCase word. docs/troubleshooting.md explains each."""
     message: Text = ""
     """Explanation of the reason for people, with what they can do about it."""
+    action: Word | None = None
+    """Action of the rule of failurePolicy.rules that decided what follows the attempt: Retry, Ignore or Fail. It is
+    absent if no rule applied."""
     nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=256)] = []
     """Names of the nodes on which the pods ran, in the order of the ranks. Only the newest attempts list them."""
-    gpus: int = 0
+    gpus: Count = 0
     """Number of GPUs that the attempt held."""
     start_step: Count | None = None
     """Number of the optimizer step from which the attempt resumed."""
@@ -138,18 +154,18 @@ class Artifacts(ApiModel):
     """URI of the folder with the predictions."""
     model: ResultUri | None = None
     """URI of the trained weights."""
-    labelled_videos: Annotated[list[ResultUri], Field(max_length=128)] = []
-    """URIs of the videos with keypoints drawn in."""
+    labelled_videos: Annotated[list[ResultUri], Field(max_length=MAX_LABELLED_VIDEOS)] = []
+    """URIs of videos with keypoints drawn in. Of more than 128 videos, only the first are listed."""
 
 
 class Preparation(ApiModel):
     """The preparation of the data and its tries, each of which is a Job."""
 
-    tries: int = 0
+    tries: Count = 0
     """Number of tries so far."""
-    failures: int = 0
+    failures: Count = 0
     """Number of tries that failed and count against failurePolicy.maxFailures."""
-    unreachable: int = 0
+    unreachable: Count = 0
     """Number of latest tries in a row that were not the job's fault, for example because the store did not answer."""
     end_time: Timestamp | None = None
     """Time at which the last try ended."""
@@ -171,47 +187,50 @@ class Resolved(ApiModel):
 class Status(ApiModel):
     """Most recently observed status of the job."""
 
-    observed_generation: int = 0
+    observed_generation: Count = 0
     """Most recent generation of the spec that the operator has seen."""
     phase: Word = "Pending"
-    """Summary of where the job is in its life: Pending, Preparing, Queued (Kueue has not admitted it yet), Starting (not
-    all pods run yet), Running, BackingOff (before the next attempt), Suspended, Succeeded or Failed. Programs should
-    read the conditions."""
+    """Summary of where the job is in its life: Pending, Preparing, Queued (Kueue has not admitted it yet), Starting
+    (not all pods run yet), Running, BackingOff (before the next attempt), Suspended, Succeeded or Failed. Programs
+    should read the conditions."""
     conditions: Annotated[list[Condition], Field(max_length=16), UniqueBy("type")] = []
     """Conditions of the job. Finished becomes True however the job ends, and then Succeeded or Failed is True as well.
     UpToDate is False while a running attempt was started before the latest change of the spec."""
     start_time: Timestamp | None = None
-    """Time at which the operator first saw the job."""
+    """Time at which the operator first saw the job, or last reopened it."""
     completion_time: Timestamp | None = None
     """Time at which the job succeeded or failed."""
     preparation: Preparation = Preparation()
     """The preparation of the data."""
     progress: Progress | None = None
     """Progress of the current stage."""
-    current_attempt: int | None = None
+    current_attempt: Count | None = None
     """Number of the newest attempt."""
     attempts: Annotated[list[Attempt], Field(max_length=MAX_ATTEMPTS), UniqueBy("number")] = []
     """The newest attempts, the newest last."""
-    failed_attempts: int = 0
+    failed_attempts: Count = 0
     """Number of attempts that count against failurePolicy.maxFailures."""
-    preempted_attempts: int = 0
+    preempted_attempts: Count = 0
     """Number of attempts that ended without counting as failures."""
-    gpus: int = 0
+    gpus: Count = 0
     """Number of GPUs that the job holds or asks for."""
     last_checkpoint: Checkpoint | None = None
     """The newest checkpoint in the store, from which the next attempt resumes."""
     artifacts: Artifacts | None = None
     """The results of the job."""
-    gpu_seconds: int = 0
+    gpu_seconds: Count = 0
     """Number of GPU-seconds that all finished attempts held together."""
-    queue_seconds: int = 0
+    queue_seconds: Count = 0
     """Number of seconds that all attempts together waited for their pods to run."""
     resolved: Resolved | None = None
     """What the job uses after the defaults of the cluster have been filled in."""
-    checkpoint_request: Annotated[str, Field(max_length=253)] = ""
-    """Value of the annotation posefleet.io/checkpoint-now for which the last checkpoint on request was taken."""
-    retry_request: Annotated[str, Field(max_length=253)] = ""
-    """Value of the annotation posefleet.io/retry for which the job was last reopened."""
+    checkpoint_request: Annotated[str, Field(max_length=MAX_REQUEST_LENGTH)] = ""
+    """Last value of the annotation posefleet.io/checkpoint-now that was handled: a checkpoint was taken for it, or no
+    attempt ran."""
+    retry_request: Annotated[str, Field(max_length=MAX_REQUEST_LENGTH)] = ""
+    """Last value of the annotation posefleet.io/retry that the operator has handled."""
+    reopened_after_attempt: int | None = None
+    """Number of the newest attempt when the job was last reopened. Failures up to it no longer count."""
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Self:

@@ -32,8 +32,8 @@ class Checkpoint(ApiModel):
     """How often training is saved, and from which weights it starts."""
 
     interval_seconds: Annotated[int, Field(ge=0, le=604_800)] = 600
-    """Number of seconds between checkpoints. A crash loses at most as much work. With 0 another checkpoint is begun as soon
-    as the last one is stored."""
+    """Number of seconds between checkpoints. A crash loses at most as much work. With 0 another checkpoint is begun as
+    soon as the last one is stored."""
     keep: Annotated[int, Field(ge=1, le=100)] = 3
     """Number of checkpoints that are kept in the store while the job runs."""
     resume_from: OptionalUri = ""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
-from posefleet_api.base import KeysMatch, Matches, NoKeysMatch
+from posefleet_api.base import DoesNotMatch, KeysMatch, Matches, NoKeysMatch
 
 Uri = Annotated[
     str,
@@ -62,35 +62,55 @@ Quantity = Annotated[
 ]
 _RESOURCE = rf"{_DNS_NAME}/{_QUALIFIED_NAME}"
 _RESOURCE_MESSAGE = "must be the name of an extended resource, DOMAIN/NAME, such as nvidia.com/gpu or rdma/hca"
-ResourceName = Annotated[str, StringConstraints(max_length=128), Matches(_RESOURCE, _RESOURCE_MESSAGE)]
+_NATIVE_RESOURCE = r"requests\..*|(.*\.)?kubernetes\.io/.*"
+_NATIVE_RESOURCE_MESSAGE = "names that begin with requests. and those of kubernetes.io are no extended resources"
+_LONGEST_RESOURCE = 128
+ResourceName = Annotated[
+    str,
+    StringConstraints(max_length=_LONGEST_RESOURCE),
+    Matches(_RESOURCE, _RESOURCE_MESSAGE),
+    DoesNotMatch(_NATIVE_RESOURCE, _NATIVE_RESOURCE_MESSAGE),
+]
 #: Kubernetes counts extended resources in whole numbers and writes them as text.
 WholeQuantity = Annotated[
     str,
-    StringConstraints(max_length=16),
+    StringConstraints(max_length=9),
     Matches(r"[1-9][0-9]*", 'must be a whole number in quotes, such as "1"'),
 ]
 ExtendedResources = Annotated[
-    dict[str, WholeQuantity], Field(max_length=8), KeysMatch(_RESOURCE, f"every key {_RESOURCE_MESSAGE}")
+    dict[str, WholeQuantity],
+    Field(max_length=8),
+    KeysMatch(_RESOURCE, f"every key {_RESOURCE_MESSAGE}", _LONGEST_RESOURCE),
+    NoKeysMatch(_NATIVE_RESOURCE, _NATIVE_RESOURCE_MESSAGE),
 ]
 _LABEL_KEY = rf"({_DNS_NAME}/)?{_QUALIFIED_NAME}"
 _LABEL_KEY_MESSAGE = "must be the key of a label, NAME or DOMAIN/NAME, such as nvidia.com/gpu.product"
+_LONGEST_KEY = 253
 _LABEL_VALUE = f"|{_QUALIFIED_NAME}"
 _LABEL_VALUE_MESSAGE = "must be the value of a label: up to 63 characters of A-Z, a-z, 0-9, '-', '_' and '.'"
-LabelKey = Annotated[str, StringConstraints(max_length=317), Matches(_LABEL_KEY, _LABEL_KEY_MESSAGE)]
+LabelKey = Annotated[str, StringConstraints(max_length=_LONGEST_KEY), Matches(_LABEL_KEY, _LABEL_KEY_MESSAGE)]
 LabelValue = Annotated[str, StringConstraints(max_length=63), Matches(_LABEL_VALUE, _LABEL_VALUE_MESSAGE)]
 _RESERVED_KEYS = r"(posefleet\.io|batch\.kubernetes\.io)/.*|job-name|controller-uid"
 _RESERVED_KEYS_MESSAGE = "keys of posefleet.io/ and batch.kubernetes.io/, job-name and controller-uid are reserved"
 NodeLabels = Annotated[
     dict[str, LabelValue],
     Field(max_length=64),
-    KeysMatch(_LABEL_KEY, f"every key {_LABEL_KEY_MESSAGE}"),
+    KeysMatch(_LABEL_KEY, f"every key {_LABEL_KEY_MESSAGE}", _LONGEST_KEY),
 ]
 PodLabels = Annotated[NodeLabels, NoKeysMatch(_RESERVED_KEYS, _RESERVED_KEYS_MESSAGE)]
+#: Annotations whose values the API server checks, or that mean something to the kubelet.
+_POD_SETTINGS = (
+    r"kubernetes\.io/.*|controller\.kubernetes\.io/pod-deletion-cost|"
+    r"container\.apparmor\.security\.beta\.kubernetes\.io/.*|"
+    r"(container\.)?seccomp\.security\.alpha\.kubernetes\.io/.*"
+)
+_POD_SETTINGS_MESSAGE = "annotations that change a pod's security or life, such as those of kubernetes.io/, are refused"
 PodAnnotations = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=1024)]],
-    Field(max_length=64),
-    KeysMatch(_LABEL_KEY, f"every key {_LABEL_KEY_MESSAGE}"),
+    Field(max_length=32),
+    KeysMatch(_LABEL_KEY, f"every key {_LABEL_KEY_MESSAGE}", _LONGEST_KEY),
     NoKeysMatch(_RESERVED_KEYS, _RESERVED_KEYS_MESSAGE),
+    NoKeysMatch(_POD_SETTINGS, _POD_SETTINGS_MESSAGE),
 ]
 Region = Annotated[
     str,

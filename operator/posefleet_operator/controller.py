@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from posefleet_api.constants import COMPONENT_ATTEMPT
@@ -19,10 +19,11 @@ from posefleet_operator.cluster.client import ApiError
 from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.objects import Key
 from posefleet_operator.cluster.progress_poller import ProgressPoller
-from posefleet_operator.executor import Executor, Refused
-from posefleet_operator.observation import Observation, UnreadableManifest, UnreadableStatus, running_attempt
+from posefleet_operator.executor import Executor, Refused, StatusRefused
+from posefleet_operator.observation import Observation, Refusal, running_attempt
 from posefleet_operator.plan import Plan
 from posefleet_operator.policies.progress import only_progress_differs
+from posefleet_operator.policies.waiting import may_lack_pods
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.settings import Settings
 from posefleet_operator.telemetry.logs import job_context
@@ -31,7 +32,9 @@ from posefleet_operator.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
-_REFUSAL_SECONDS = 30.0
+_FIRST_REFUSAL_SECONDS, _LAST_REFUSAL_SECONDS = 2.0, 30.0
+#: Conflicts with other writers are common and are logged only when they do not end.
+_CONFLICTS_TO_LOG = 5
 #: Number of reconciles that may run at the same time.
 _AT_ONCE = 32
 
@@ -43,10 +46,23 @@ class _Worker:
     queued: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     failures: int = 0
-    refusal: str = ""
+    refusal: Refusal | None = None
     refused_until: float = 0.0
+    refused_generation: int = 0
+    #: Number of refusals in a row.
+    refusals: int = 0
+    status_refusal: str = ""
+    #: Seconds in which the API server wants no request about the job.
+    hold_seconds: float = 0.0
+    #: The last failure that has been logged. The same is not logged again until a reconcile has succeeded.
+    logged: str = ""
     progress_written: float = float("-inf")
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the next reconcile has a refusal to report."""
+        return self.refusal is not None or bool(self.status_refusal)
 
 
 class Controller:
@@ -70,6 +86,8 @@ class Controller:
         self._monotonic_clock = monotonic_clock
         self._workers: dict[Key, _Worker] = {}
         self._limit = asyncio.Semaphore(_AT_ONCE)
+        #: Whether the last request to the API server got no answer.
+        self._unreachable = False
 
     def enqueue(self, key: Key) -> None:
         """Have a job reconciled soon. A job that is already waiting for it is reconciled once."""
@@ -98,6 +116,9 @@ class Controller:
             while self.cache.training_jobs.get(key) is not None:
                 worker.queued.clear()
                 seconds = await self._reconcile_or_retry(key, worker)
+                # Nothing shortens a pause that the API server has asked for.
+                await asyncio.sleep(worker.hold_seconds)
+                worker.hold_seconds = 0.0
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await worker.queued.wait()
@@ -112,33 +133,64 @@ class Controller:
             async with self._limit:
                 with self._metrics.reconcile_timer():
                     seconds = await self._reconcile(key, worker)
-        except Refused as refusal:
-            worker.refusal = str(refusal)
-            worker.refused_until = asyncio.get_running_loop().time() + _REFUSAL_SECONDS
-            self._metrics.reconcile_failed(refusal)
-            logger.warning("%s", refusal)
+        except (Refused, StatusRefused) as refusal:
+            self._remember_refusal(key, worker, refusal)
             return 0.0
-        except (ApiError, NotLeading, UnreadableStatus, UnreadableManifest) as error:
+        except (ApiError, NotLeading) as error:
             return self._retry(worker, error)
         except Exception as error:
-            logger.exception("reconcile failed")
+            if repr(error) != worker.logged:
+                logger.exception("reconcile failed, and is tried again until it works")
+            worker.logged = repr(error)
             return self._retry(worker, error)
         worker.failures = 0
+        if not worker.refused:
+            worker.logged, worker.refusals = "", 0
+        if self._unreachable:
+            logger.info("the API server answers again")
+            self._unreachable = False
         return seconds
 
+    def _remember_refusal(self, key: Key, worker: _Worker, refused: Refused | StatusRefused) -> None:
+        """Have the next reconcile report a refusal, and try again after a while or when the manifest is edited."""
+        if isinstance(refused, Refused):
+            worker.refusal = refused.refusal
+        else:
+            worker.status_refusal = str(refused)
+        pause = min(_LAST_REFUSAL_SECONDS, _FIRST_REFUSAL_SECONDS * 2.0 ** min(worker.refusals, 16))
+        worker.refusals += 1
+        worker.refused_until = asyncio.get_running_loop().time() + pause
+        worker.refused_generation = self._generation(key)
+        self._metrics.reconcile_failed(refused)
+        _log_once(worker, str(refused))
+
     def _retry(self, worker: _Worker, error: Exception) -> float:
+        """Count and log a failure, and return the seconds until the next try."""
         worker.failures += 1
         self._metrics.reconcile_failed(error)
-        conflict = isinstance(error, ApiError) and error.status == 409
         seconds = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** min(worker.failures - 1, 16))
-        log = logger.debug if conflict and worker.failures < 5 else logger.warning
-        log("retrying in %.1f s: %s", seconds, error)
+        if isinstance(error, ApiError):
+            self._log_api_error(worker, error)
+            worker.hold_seconds = error.retry_after_seconds
         return seconds * random.uniform(0.5, 1.0)  # noqa: S311  spreads load
+
+    def _log_api_error(self, worker: _Worker, error: ApiError) -> None:
+        """Log an outage once for all jobs, and what the API server says against one job once for that job."""
+        if error.status == 0:
+            if not self._unreachable:
+                logger.warning("%s; all jobs are tried again until it does", error.message)
+            self._unreachable = True
+        elif error.status == 409 and worker.failures < _CONFLICTS_TO_LOG:
+            logger.debug("tried again: %s", error)
+        else:
+            _log_once(worker, f"tried again until it works: {error}")
 
     async def _reconcile(self, key: Key, worker: _Worker) -> float:
         seen = self._observe(key, worker)
         if seen is None:
             return 0.0
+        if (job := seen.newest_job) is not None and may_lack_pods(job, seen.pods_of(job), seen.ages):
+            seen = replace(seen, pod_refusal=await self._executor.why_no_pods(key[0], job))
         plan = reconcile(seen)
         pause = self._pause_before_progress(seen.status, plan.status, worker)
         with job_context(key, plan.status.current_attempt):
@@ -147,6 +199,8 @@ class Controller:
         if not seen.finished:
             self._metrics.reconcile_succeeded()
         resync = self._settings.resync_seconds * random.uniform(0.8, 1.2)  # noqa: S311  spreads load
+        if worker.refused:
+            resync = min(resync, max(0.0, worker.refused_until - asyncio.get_running_loop().time()))
         return min(
             resync, plan.requeue_after if plan.requeue_after is not None else resync, pause if pause > 0 else resync
         )
@@ -155,8 +209,9 @@ class Controller:
         manifest = self.cache.training_jobs.get(key)
         if manifest is None:
             return None
-        if worker.refused_until <= asyncio.get_running_loop().time():
-            worker.refusal = ""
+        edited = worker.refused_generation != self._generation(key)
+        if edited or worker.refused_until <= asyncio.get_running_loop().time():
+            worker.refusal, worker.status_refusal = None, ""
         target, now = self.poller.target(key), self._clock()
         child_jobs, pods = self.cache.child_jobs.of(key), self.cache.pods.of(key)
         facts = first_ages(manifest.get("status") or {}, child_jobs, pods, now)
@@ -170,7 +225,12 @@ class Controller:
             polling=self.poller.polling(key),
             ages=worker.stopwatch.update(facts, self._monotonic_clock()),
             refusal=worker.refusal,
+            status_refusal=worker.status_refusal,
         )
+
+    def _generation(self, key: Key) -> int:
+        manifest = self.cache.training_jobs.get(key)
+        return int(manifest["metadata"].get("generation", 0)) if manifest is not None else 0
 
     def _pause_before_progress(self, old: Status, new: Status, worker: _Worker) -> float:
         """Return how many seconds a write that changes only progress has to wait, to spare the API server."""
@@ -190,8 +250,16 @@ class Controller:
             pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
             address = next((pod.ip for pod in pods if pod.rank == 0 and pod.running), "")
             self.poller.set_target(seen.key, attempt.number, address)
+            self.poller.ask_for_checkpoint(seen.key, plan.checkpoint_request)
         ended = {a.number for a in plan.status.attempts if a.outcome}
         self.cache.pods.prune_tombstones(seen.key, lambda pod: _is_recorded(pod, seen, plan.status, ended))
+
+
+def _log_once(worker: _Worker, text: str) -> None:
+    """Log a failure of a job, unless it is the one that was logged last."""
+    if text != worker.logged:
+        logger.warning("%s", text)
+    worker.logged = text
 
 
 def _is_recorded(pod: ChildPod, seen: Observation, status: Status, ended: set[int]) -> bool:

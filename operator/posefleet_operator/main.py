@@ -86,7 +86,7 @@ class Operator:
     async def _campaign(self, cluster: Cluster) -> None:
         """Wait for the Lease, lead until it is lost, and start again."""
         while True:
-            election = Election(cluster, self._settings, time.monotonic)
+            election = Election(cluster, self._settings, seconds_since_boot)
             self._health.enter("standby")
             self._health.stopped()
             await election.acquire()
@@ -102,7 +102,8 @@ class Operator:
     async def _lead(self, cluster: Cluster, election: Election) -> None:
         """Reconcile jobs until the Lease is lost. The cache is discarded afterwards."""
         cache = Cache()
-        executor = Executor(cluster, cache, election.require, self._settings.identity)
+        fenced = cluster.while_leading(election.seconds_left)
+        executor = Executor(fenced, cache, election.seconds_left, self._settings.identity)
         controller = Controller(cache, executor, self._settings, self._metrics, lambda: datetime.now(UTC))
         renewing = asyncio.create_task(election.renew_until_lost())
         controlling = asyncio.create_task(self._control(cluster, cache, controller))
@@ -138,6 +139,11 @@ class Operator:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_follow(cluster, resync, deliver, controller.enqueue))
                 tasks.create_task(controller.poller.run())
+
+
+def seconds_since_boot() -> float:
+    """Return the seconds since the machine was started, with those in which it was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 async def _follow(cluster: Cluster, resync: Resync, deliver: Sink, enqueue: Callable[[Key], None]) -> None:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from pydantic import ValidationError
 
-from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
+from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE, MAX_REQUEST_LENGTH
 from posefleet_api.job import InvalidManifest, PoseTrainingJob, Spec, parse_job
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import FINISHED_PHASES, Attempt, Status
@@ -15,7 +16,8 @@ from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import Key, Manifest
 from posefleet_operator.cluster.polling import Polling
-from posefleet_operator.fingerprints import data_fingerprint, pod_fingerprint
+from posefleet_operator.fingerprints import POD_PARTS, data_fingerprint, part_fingerprints
+from posefleet_operator.reasons import Reason
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import resolved
 
@@ -23,15 +25,12 @@ from posefleet_operator.trainer_defaults import resolved
 _HEARD_SECONDS = 60.0
 
 
-class UnreadableStatus(ValueError):
-    """This version of the operator does not understand the status, and must not write another one."""
+@dataclass(frozen=True)
+class Refusal:
+    """Why the API server refused a child object of a job."""
 
-
-class UnreadableManifest(ValueError):
-    """This version of the operator does not understand the manifest of a job that has started.
-
-    A newer CRD has filled in a field. What runs of the job goes on, and the operator leaves it alone.
-    """
+    reason: Reason
+    message: str
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,12 @@ class Observation:
     polling: Polling | None = None
     #: For how long facts about the job and its children have been so.
     ages: Ages = field(default_factory=Ages)
-    #: What the API server said when it refused a child object of the job. Empty when it is time to try again.
-    refusal: str = ""
+    #: Why the API server refused a child object of the job. None when it is time to try again.
+    refusal: Refusal | None = None
+    #: What the API server said when it refused a pod of the newest Job. Empty if it refused none.
+    pod_refusal: str = ""
+    #: What the API server said when it refused to store the status. Empty when it is time to try again.
+    status_refusal: str = ""
 
     @property
     def key(self) -> Key:
@@ -72,6 +75,11 @@ class Observation:
         """Generation of the spec."""
         return int(self.manifest["metadata"].get("generation", 0))
 
+    def request(self, annotation: str) -> str:
+        """Return what the job's author asks for by an annotation, or an empty text."""
+        annotations = self.manifest["metadata"].get("annotations") or {}
+        return str(annotations.get(annotation, ""))[:MAX_REQUEST_LENGTH]
+
     @property
     def deleting(self) -> bool:
         """Whether the job is being deleted."""
@@ -79,31 +87,47 @@ class Observation:
 
     @cached_property
     def status(self) -> Status:
-        """The status as it is in the API server.
+        """The status as it is in the API server, without the fields that this version cannot read."""
+        stored = self.manifest.get("status") or {}
+        return Status.read({name: value for name, value in stored.items() if name not in self.unreadable})
 
-        Raises:
-            UnreadableStatus: if a newer operator has written it.
-        """
+    @cached_property
+    def unreadable(self) -> dict[str, str]:
+        """The fields of the status that this version cannot read, with what is wrong with each."""
         try:
-            return Status.read(self.manifest.get("status") or {})
+            Status.read(self.manifest.get("status") or {})
         except ValidationError as error:
-            raise UnreadableStatus(str(error)) from error
+            return {str(found["loc"][0]): _where_and_why(found) for found in error.errors(include_url=False)}
+        return {}
+
+    @property
+    def not_understood(self) -> str:
+        """Why this version can neither read the status nor write one. Empty if it can."""
+        if self.unreadable:
+            fields = "; ".join(self.unreadable.values())
+            return f"this version of the operator cannot read the status of the job: {fields}"
+        return self.status_refusal and f"the API server refuses the status of the job: {self.status_refusal}"
 
     @cached_property
     def job(self) -> PoseTrainingJob | InvalidManifest:
         """The job with this cluster's defaults and without its status, or what is wrong with its manifest.
 
         A job that has started is not ended because the defaults have changed and no longer complete it. It is
-        returned as its author wrote it, and ``incomplete`` says what is missing.
-
-        Raises:
-            UnreadableManifest: if the job has started, and its manifest was valid then and is not valid now.
+        returned as its author wrote it, and ``incomplete`` says what is missing. Nor is it ended because a newer CRD
+        has filled in a field, which is left out then; see ``unknown_fields``.
         """
         if isinstance(self._completed, InvalidManifest) and self._started:
-            if isinstance(self._written, InvalidManifest):
-                raise UnreadableManifest(str(self._written)) from self._written
             return self._written
         return self._completed
+
+    @cached_property
+    def unknown_fields(self) -> str:
+        """What this version does not understand in the manifest of a job that has started. Empty if nothing."""
+        try:
+            parse_job(self._manifest_without_status)
+        except InvalidManifest as refusal:
+            return str(refusal) if self._started and not isinstance(self._written, InvalidManifest) else ""
+        return ""
 
     @property
     def incomplete(self) -> str:
@@ -126,27 +150,45 @@ class Observation:
         """Hash of what the preparation depends on in the author's manifest.
 
         It does not include the cluster's defaults, so data that are prepared stay prepared when the defaults change.
-        It may be used only after the step that refuses invalid manifests.
+        It may be used only after the step that refuses invalid manifests. If this version does not understand the
+        whole manifest, the data are taken to be as they were.
         """
+        if self.unknown_fields:
+            return self.status.preparation.fingerprint
         assert isinstance(self._written, PoseTrainingJob)
         return data_fingerprint(self._written.spec)
 
     @property
-    def pod_fingerprint(self) -> str:
-        """Hash of what the author says about the pods. It has the same restriction as ``fingerprint``."""
+    def spec_parts(self) -> dict[str, str]:
+        """Hash of each part of the author's spec. It has the same restriction as ``fingerprint``."""
         assert isinstance(self._written, PoseTrainingJob)
-        return pod_fingerprint(self._written.spec)
+        return part_fingerprints(self._written.spec)
+
+    def changed_parts(self, job: ChildJob | None) -> tuple[str, ...]:
+        """Return the parts of the spec that the author has edited since an unfinished child Job was created."""
+        if job is None or not job.unfinished:
+            return ()
+        return tuple(name for name, now in self.spec_parts.items() if job.spec_parts.get(name, now) != now)
 
     def pods_changed(self, job: ChildJob | None) -> bool:
         """Return whether the author has edited the pods since an unfinished child Job was created."""
-        return job is not None and job.unfinished and job.pod_fingerprint not in {"", self.pod_fingerprint}
+        return not self.unknown_fields and any(part in POD_PARTS for part in self.changed_parts(job))
 
     @cached_property
     def _written(self) -> PoseTrainingJob | InvalidManifest:
         try:
-            return parse_job({name: part for name, part in self.manifest.items() if name != "status"})
+            return parse_job(self._manifest_without_status)
         except InvalidManifest as refusal:
-            return refusal
+            if not self._started:
+                return refusal
+        try:
+            return PoseTrainingJob.model_validate(self._manifest_without_status, extra="ignore")
+        except ValidationError as error:
+            return InvalidManifest(str(error))
+
+    @property
+    def _manifest_without_status(self) -> Manifest:
+        return {name: part for name, part in self.manifest.items() if name != "status"}
 
     @cached_property
     def _completed(self) -> PoseTrainingJob | InvalidManifest:
@@ -174,17 +216,26 @@ class Observation:
     def own_pods(self, component: str, number: int) -> tuple[ChildPod, ...]:
         """Return the pods of one attempt, or of one try of the preparation, ordered by rank.
 
-        A pod that is gone is left out if a later one has taken its place, as when a queue admits the Job again.
+        A pod that is gone is left out if a later one has taken its place, as when a queue admits the Job again. Pods of
+        a former Job of that number are left out as well. If the Job is gone, all pods that it can have left are
+        returned.
         """
         mine = (pod for pod in self.pods if pod.identity.owner_uid == self.uid)
-        chosen = [p for p in mine if p.identity.component == component and p.identity.number == number]
+        job = self._child_job(component, number)
+        chosen = [
+            pod
+            for pod in mine
+            if (pod.identity.component, pod.identity.number) == (component, number)
+            and (job is None or pod.identity.controller_uid == job.identity.uid)
+        ]
         present = [pod for pod in chosen if not (pod.gone and any(_replaces(other, pod) for other in chosen))]
         return tuple(sorted(present, key=lambda pod: (pod.rank, pod.identity.version)))
 
     def leftovers_of_namesake(self) -> tuple[str, ...]:
-        """Return the Jobs and pods that are left of a deleted job of the same name."""
-        jobs = (f"Job {job.identity.name}" for job in self.child_jobs if job.identity.owner_uid != self.uid)
-        pods = (p for p in self.pods if p.identity.owner_uid != self.uid and p.active)
+        """Return the Jobs and pods that still run of a deleted job of the same name."""
+        theirs = (job for job in self.child_jobs if job.identity.owner_uid not in {"", self.uid})
+        jobs = (f"Job {job.identity.name}" for job in theirs if not job.finished)
+        pods = (p for p in self.pods if p.identity.owner_uid not in {"", self.uid} and p.active)
         return (*jobs, *(f"pod {pod.identity.name}" for pod in pods))
 
     def gang_size(self, attempt: Attempt) -> int:
@@ -199,11 +250,34 @@ class Observation:
 
     def attempt_job(self, number: int) -> ChildJob | None:
         """Return the child Job of an attempt, or None."""
-        return _numbered(self.own_jobs(COMPONENT_ATTEMPT), number)
+        return self._child_job(COMPONENT_ATTEMPT, number)
+
+    @property
+    def newest_job(self) -> ChildJob | None:
+        """The child Job of the newest attempt, or before the first one that of the newest try, or None."""
+        attempt = running_attempt(self.status)
+        if attempt is not None:
+            return self.attempt_job(attempt.number)
+        return None if self.status.attempts else self.prepare_job(self.status.preparation.tries)
+
+    def pods_of(self, job: ChildJob) -> tuple[ChildPod, ...]:
+        """Return the pods of a child Job."""
+        return self.own_pods(job.identity.component, job.identity.number)
 
     def prepare_job(self, number: int) -> ChildJob | None:
         """Return the child Job of a try of the preparation, or None."""
-        return _numbered(self.own_jobs(COMPONENT_PREPARE), number)
+        return self._child_job(COMPONENT_PREPARE, number)
+
+    def _child_job(self, component: str, number: int) -> ChildJob | None:
+        """Return the Job of that number. For an attempt it must be the one that the status names, once it does."""
+        recorded = {attempt.number: attempt.job_uid for attempt in self.status.attempts}
+        named = recorded.get(number) if component == COMPONENT_ATTEMPT else None
+        jobs = (job for job in self.own_jobs(component) if job.identity.number == number)
+        return next((job for job in jobs if named in {None, job.identity.uid}), None)
+
+
+def _where_and_why(found: Any) -> str:
+    return f"{'.'.join(map(str, ('status', *found['loc'])))}: {found['msg']}"
 
 
 def newest(status: Status) -> Attempt | None:
@@ -225,7 +299,3 @@ def current_try(status: Status) -> int | None:
 
 def _replaces(later: ChildPod, earlier: ChildPod) -> bool:
     return later.rank == earlier.rank and later.first_seen > earlier.first_seen
-
-
-def _numbered(jobs: tuple[ChildJob, ...], number: int) -> ChildJob | None:
-    return next((job for job in jobs if job.identity.number == number), None)

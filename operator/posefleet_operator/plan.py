@@ -45,8 +45,18 @@ class Reference:
 
     kind: Literal["Job", "ConfigMap", "Service", "PoseTrainingJob"]
     name: str
-    #: Only an object with this uid is deleted. If it is empty, any object of that name is.
+    #: Only an object with this uid is deleted. If it is empty, the object of that name is, but only if the job owns it.
     uid: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A held Job that is to start, at the version in which it was seen."""
+
+    name: str
+    uid: str
+    version: int
+    patch: Manifest
 
 
 @dataclass
@@ -60,9 +70,12 @@ class Plan:
     status: Status
     now: datetime
     generation: int
-    apply: list[Manifest] = field(default_factory=list)
+    create: list[Manifest] = field(default_factory=list)
+    release: list[Release] = field(default_factory=list)
     delete: list[Reference] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
+    #: The request for a checkpoint that rank 0 of the running attempt is to be asked for. Empty for none.
+    checkpoint_request: str = ""
     requeue_after: float | None = None
     remaining_steps_skipped: bool = False
 

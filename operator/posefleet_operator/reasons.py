@@ -5,6 +5,7 @@ A pod can also end for a reason that the kubelet, the scheduler or another compo
 wraps such a word, and everything that is derived from the registry treats it as the work of the cluster.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -35,6 +36,8 @@ class Reason:
     needs_action: bool = False
     #: Whether another attempt would end in the same way, so that the job fails at once.
     final: bool = False
+    #: Whether it is final only the second time, because a faulty node may give it as well.
+    has_second_chance: bool = False
     #: Whether it appears in a condition or an attempt, and not only as the reason of an event.
     in_status: bool = True
 
@@ -61,8 +64,8 @@ def _preemption(name: str, meaning: str, remedy: str = "") -> Reason:
     return Reason(name, meaning, remedy, outcome="Preempted", severity="Warning")
 
 
-def _failure(name: str, meaning: str, remedy: str, *, final: bool = False) -> Reason:
-    return Reason(name, meaning, remedy, outcome="Failed", severity="Warning", final=final)
+def _failure(name: str, meaning: str, remedy: str) -> Reason:
+    return Reason(name, meaning, remedy, outcome="Failed", severity="Warning")
 
 
 def _trouble(name: str, meaning: str, remedy: str) -> Reason:
@@ -141,7 +144,8 @@ DISRUPTED = _preemption("Disrupted", "The cluster removed a pod and gave no reas
 INVALID_INPUT = Reason(
     "InvalidInput",
     "The manifest or the dataset is wrong.",
-    "correct what the message names; a job that has not trained yet then starts again by itself",
+    "correct what the message names; a job whose manifest was corrected before it trained starts again by itself, and "
+    "any other when the annotation posefleet.io/retry is set to a new value",
     outcome="InvalidInput",
     severity="Warning",
     final=True,
@@ -151,11 +155,15 @@ ERROR = _failure("Error", "The trainer ended with an error that has no reason of
 OUT_OF_MEMORY = _failure(
     "OutOfMemory", "The GPU ran out of memory.", "lower training.batchSize, or use a smaller image size or backbone"
 )
-NON_FINITE_LOSS = _failure(
+NON_FINITE_LOSS = Reason(
     "NonFiniteLoss",
-    "The training loss became infinite or not a number, which every attempt would repeat.",
-    "lower training.learningRate and apply the job under another name",
+    "The training loss became infinite or not a number. One more attempt starts from the last checkpoint, on other "
+    "nodes if there are any, because a faulty GPU can cause this as well.",
+    "if it happens twice, lower training.learningRate and apply the job under another name",
+    outcome="Failed",
+    severity="Warning",
     final=True,
+    has_second_chance=True,
 )
 JOB_FAILED = _failure(
     "JobFailed",
@@ -199,7 +207,7 @@ STALLED = Reason(
 DEADLINE_EXCEEDED = Reason(
     "DeadlineExceeded",
     "The job did not finish within activeDeadlineSeconds.",
-    "apply a job with another name and more time",
+    "raise activeDeadlineSeconds and set the annotation posefleet.io/retry to a new value",
     outcome="DeadlineExceeded",
     severity="Warning",
 )
@@ -210,13 +218,19 @@ NOT_STARTED = Reason("NotStarted", "The job has not come this far yet.")
 IN_PROGRESS = Reason("InProgress", "The job has not finished.")
 NOT_SUSPENDED = Reason("NotSuspended", "The field spec.suspend is false.")
 UP_TO_DATE = Reason("UpToDate", "What runs of the job follows the manifest as it is now.")
+APPLIES_TO_NEXT_ATTEMPT = Reason(
+    "AppliesToNextAttempt",
+    "Parts of the manifest were changed while an attempt ran, which goes on with the former ones.",
+    "to apply them at once, set spec.suspend to true and, when the job is suspended, to false",
+)
 PREPARING = Reason("Preparing", "The data are being checked and prepared.")
 PREPARED = Reason("Prepared", "The data are prepared.")
 DATA_CHANGED = Reason("DataChanged", "The manifest was changed, so the data are prepared again.")
 PREPARE_FAILED = Reason(
     "PrepareFailed",
     "A try of the preparation failed. After failurePolicy.maxFailures tries the job fails.",
-    "read the log of the preparation, `prepare/<n>.log` in the output",
+    "read the log of the preparation, `prepare/<n>.log` in the output, remove the cause, and set the annotation "
+    "posefleet.io/retry to a new value",
     severity="Warning",
 )
 PODS_STARTING = Reason("PodsStarting", "The pods have been created, and not all of them run yet.")
@@ -231,22 +245,24 @@ STOPPING_OLD_PODS = Reason(
     "the next ones start when these have ended",
     severity="Warning",
 )
-REFUSED = Reason(
-    "Refused",
-    "The API server refuses an object that the job needs.",
-    "correct spec.pod or spec.resources, or ask your cluster administrator",
-    severity="Warning",
-)
 ATTEMPTS_EXHAUSTED = Reason(
     "AttemptsExhausted",
     "As many attempts failed as failurePolicy.maxFailures allows.",
-    "remove the cause that the message names and apply the job under another name",
+    "remove the cause that the message names, then set the annotation posefleet.io/retry to a new value",
+    severity="Warning",
+)
+SAME_FAILURE_TWICE = Reason(
+    "SameFailureTwice",
+    "Two failures in a row were the same, with the same message at the same step, so another attempt would end in the "
+    "same way.",
+    "remove the cause that the message names, then set the annotation posefleet.io/retry to a new value",
     severity="Warning",
 )
 SUSPENDING = Reason(
     "Suspending", "The job is being suspended, and its pods end. Those that train write a checkpoint before."
 )
 RESUMED = Reason("Resumed", "The job is no longer suspended and goes on, from its last checkpoint if it has one.")
+REOPENED = Reason("Reopened", "The job had failed and was reopened by the annotation posefleet.io/retry.")
 SUCCEEDED = Reason("Succeeded", "The job has finished; status.artifacts names its results.")
 
 # Reasons of conditions that a person has to act on.
@@ -268,6 +284,22 @@ INCOMPLETE = _trouble(
     "Incomplete",
     "The trainer defaults of the operator have changed and no longer complete the job.",
     "add to the manifest what the message names, or ask your cluster administrator to set it",
+)
+REFUSED = _trouble(
+    "Refused",
+    "The API server refuses an object that the job needs.",
+    "correct spec.pod or spec.resources, or ask your cluster administrator",
+)
+NAME_CONFLICT = _trouble(
+    "NameConflict",
+    "An object that does not belong to the job has the name of one that the job needs.",
+    "rename or delete that object, or apply the job under another name",
+)
+NOT_UNDERSTOOD = _trouble(
+    "NotUnderstood",
+    "This version of the operator cannot read the manifest or the status of the job, or cannot write the status. "
+    "Suspending and deleting the job and its deadline work all the same.",
+    "run the version of the operator that belongs to the CustomResourceDefinition, or delete the job",
 )
 VOLUMES_MISSING = _trouble(
     "VolumesMissing",
@@ -314,6 +346,16 @@ TRAINING_WARNING = _event("TrainingWarning", "The trainer ignored something, suc
 TRAINING = _event("Training", "The attempt has reached the training stage.")
 PREDICTING = _event("Predicting", "The attempt has reached the prediction stage.")
 REPORTING = _event("Reporting", "The attempt has reached the report stage.")
+CHECKPOINT_TAKEN = _event(
+    "CheckpointTaken", "A checkpoint was taken because of the annotation posefleet.io/checkpoint-now."
+)
+CHECKPOINT_NOT_TAKEN = _event(
+    "CheckpointNotTaken", "The annotation posefleet.io/checkpoint-now was set while no attempt ran."
+)
+RETRY_IGNORED = _event("RetryIgnored", "The annotation posefleet.io/retry was set on a job that has not failed.")
+RETRY_REFUSED = _event(
+    "RetryRefused", "The annotation posefleet.io/retry was set on a job whose manifest is not valid.", "Warning"
+)
 ATTEMPT_SUCCEEDED = _event("AttemptSucceeded", "An attempt has succeeded.")
 ATTEMPT_PREEMPTED = _event("AttemptPreempted", "An attempt was interrupted, which does not count as a failure.")
 ATTEMPT_INVALID_INPUT = _event("AttemptInvalidInput", "An attempt found that its input is wrong.", "Warning")
@@ -327,9 +369,31 @@ REGISTRY: Final[Mapping[str, Reason]] = MappingProxyType(
 )
 
 
+_MAX_LENGTH: Final = 128
+_CAMEL_CASE: Final = re.compile("[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+#: The kubelet appends the name of a resource to this when a node turns out to have too little of it.
+_OUT_OF: Final = "OutOf"
+
+
 def reason_named(name: str) -> Reason:
     """Return the registered reason of that name, or one for a word that the cluster has made up."""
-    return REGISTRY.get(name) or Reason(name, "", severity="Warning")
+    return REGISTRY.get(name) or Reason(camel_case(name), "", severity="Warning")
+
+
+def camel_case(word: str) -> str:
+    """Return ``word`` as a reason that a condition and an event may have: one CamelCase word of 128 characters.
+
+    A word that is one already is not changed. ``OutOfnvidia.com/gpu`` becomes ``OutOfGpu``, ``shut down`` becomes
+    ``ShutDown``, and a word without a Latin letter becomes ``Unknown``. No registered reason is ever returned for
+    another word.
+    """
+    if len(word) <= _MAX_LENGTH and _CAMEL_CASE.fullmatch(word):
+        return word
+    if word.startswith(_OUT_OF) and "/" in word:
+        word = f"{_OUT_OF} {word.rpartition('/')[2]}"
+    parts = re.findall("[A-Za-z0-9]+", word)
+    joined = "".join(part[0].upper() + part[1:] for part in parts).lstrip("0123456789")[:_MAX_LENGTH]
+    return joined if joined not in REGISTRY and joined else f"Unknown{joined}"[:_MAX_LENGTH]
 
 
 def reasons_by_outcome() -> dict[AttemptOutcome, tuple[str, ...]]:

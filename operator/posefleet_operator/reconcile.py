@@ -16,12 +16,17 @@ from posefleet_operator.steps.lifecycle import (
     reopen_corrected,
     summarize,
 )
+from posefleet_operator.steps.not_understood import stop_only
 from posefleet_operator.steps.preparation import prepare, record_try
+from posefleet_operator.steps.requests import answer_checkpoint_request, reopen_on_request
 from posefleet_operator.steps.suspension import suspend
+from posefleet_operator.steps.up_to_date import report_up_to_date
 
 #: The steps in the order of a job's life. A step may skip the remaining ones.
 STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     record_generation,
+    reopen_on_request,
+    answer_checkpoint_request,
     reopen_corrected,
     clean_up_finished,
     refuse_invalid,
@@ -44,18 +49,16 @@ def reconcile(seen: Observation) -> Plan:
     """Compute the plan for one job.
 
     This is a pure function of the observation, so a reconcile that is repeated, delayed or interrupted does no harm.
-
-    Raises:
-        UnreadableStatus: if a newer operator has written the status.
-        UnreadableManifest: if a newer CRD has added fields to the manifest of a job that has already started.
     """
     plan = Plan(seen.status, seen.now, seen.generation)
     if seen.deleting:
         return plan
-    for step in STEPS:
+    for step in (stop_only,) if seen.not_understood else STEPS:
         step(seen, plan)
         if plan.remaining_steps_skipped:
             break
-    summarize(seen, plan)
-    plan.events = events_between(seen.status, plan.status)
+    if not seen.not_understood:
+        summarize(seen, plan)
+        report_up_to_date(seen, plan)
+    plan.events += events_between(seen.status, plan.status)
     return plan

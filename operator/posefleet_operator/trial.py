@@ -80,7 +80,8 @@ async def _delete(cluster: Cluster, manifest: Manifest) -> None:
     """Delete the job, and wait until it is gone."""
     metadata = manifest["metadata"]
     try:
-        await cluster.delete(TRAINING_JOB, metadata["namespace"], metadata["name"], foreground=True)
+        uid = (await cluster.get(TRAINING_JOB, metadata["namespace"], metadata["name"]))["metadata"]["uid"]
+        await cluster.delete(TRAINING_JOB, metadata["namespace"], metadata["name"], uid, foreground=True)
     except ApiError as error:
         if error.status != 404:
             raise

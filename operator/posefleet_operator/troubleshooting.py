@@ -24,6 +24,7 @@ Logs of an attempt stay in the output folder, `attempts/<n>/node-<i>.log`, when 
 
 `status.attempts[].reason`, and the condition Running. An attempt that counts uses up one of
 `failurePolicy.maxFailures`; a final reason ends the job at once, because another attempt would end in the same way.
+A rule of `failurePolicy.rules` that applies to the attempt decides instead.
 A pod may also end for a reason that the cluster has made up, such as the kubelet's `NodeLost`. Such attempts are
 Preempted and do not count; the message says what the cluster reported.
 """
@@ -66,7 +67,15 @@ def _table(head: str, rows: Iterable[str]) -> Iterator[str]:
 
 
 def _outcome_row(reason: Reason) -> str:
-    counts = "final" if reason.final else "yes" if reason.counts_against_budget else "no"
+    counts = (
+        "final the second time"
+        if reason.has_second_chance
+        else "final"
+        if reason.final
+        else "yes"
+        if reason.counts_against_budget
+        else "no"
+    )
     return f"`{reason}` | {reason.outcome} | {counts} | {reason.meaning} | {_sentence(reason.remedy)}"
 
 

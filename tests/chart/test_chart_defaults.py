@@ -77,7 +77,8 @@ def test_jobs_find_the_trial_store(tmp_path: Path) -> None:
     assert storage is not None
     name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
     assert storage.endpoint == f"http://{name}.{namespace}:{service['spec']['ports'][0]['port']}"
-    assert {secret["metadata"]["name"] for secret in secrets} == {storage.credentials_secret_ref}
+    assert storage.credentials_secret_ref is not None
+    assert {secret["metadata"]["name"] for secret in secrets} == {storage.credentials_secret_ref.name}
     assert {secret["metadata"]["namespace"] for secret in secrets} == {namespace, "trial"}
     assert len({(secret["data"]["AWS_SECRET_ACCESS_KEY"]) for secret in secrets}) == 1
 
@@ -86,6 +87,7 @@ def test_without_values_no_default_is_made_up(tmp_path: Path) -> None:
     defaults = _read(render(monitoring={"scrape": "none"}), tmp_path)
     assert defaults == TrainerDefaults()
     assert yaml.safe_load(only(render(), "ConfigMap", "-trainer-defaults")["data"]["trainer-defaults.yaml"]).keys() == {
+        "allowHostPath",
         "gpuModelLabel",
         "pod",
     }

@@ -50,10 +50,12 @@ def test_the_pod_finds_a_node_where_trainer_pods_do() -> None:
     placement = {
         "nodeSelector": {"pool": "gpu"},
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
-        "affinity": {"nodeAffinity": {}},
     }
-    pod = _pod(pod=placement)
+    requirements = [{"key": "nvidia.com/gpu.memory", "operator": "In", "values": ["81920"]}]
+    pod = _pod(pod={**placement, "nodeAffinity": requirements})
     assert {name: pod[name] for name in placement} == placement
+    (term,) = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term == {"matchExpressions": requirements}
 
 
 def test_the_trial_store_finds_a_node_where_the_operator_does() -> None:

@@ -23,7 +23,6 @@ FOREIGN = {
     "networkPolicy.monitoringPeers[]",
     "networkPolicy.trainerEgress[]",
     "namespaces[].limits[]",
-    "trainer.pod.affinity",
     "trainer.pod.env[].valueFrom",
     "trainer.pod.tolerations[]",
     "trainer.pod.volumeMounts[]",

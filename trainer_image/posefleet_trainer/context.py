@@ -14,6 +14,7 @@ from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.record.facts import FactsFile
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.store.fence import AttemptId
 from posefleet_trainer.store.open import open_store
 from posefleet_trainer.telemetry.progress import ProgressTracker, Timeline
 
@@ -62,6 +63,16 @@ class Context:
     """The time until the first training step, by part."""
     facts: FactsFile = field(default_factory=FactsFile)
     """What this process notes for the summary of its attempt."""
+
+    @property
+    def hub_directory(self) -> Path:
+        """Directory on this node's disk for downloads from the public hub."""
+        return self.cache_directory / "hub"
+
+    @property
+    def attempt(self) -> AttemptId:
+        """The attempt that this process belongs to."""
+        return AttemptId(self.job.metadata.uid, self.progress.report().attempt)
 
     def open_cache(self) -> NodeCache:
         """Open the cache of this node. Close it after the stage, so that the next one can use the space."""

@@ -45,8 +45,12 @@ class PeerLost(TrainerError):
     reason: TerminationReason = "PeerLost"
 
 
+class Superseded(TrainerError):
+    """A newer attempt of the job has begun, so this one must not write anything more."""
+
+
 class NonFiniteLoss(TrainerError):
-    """A loss became NaN or infinite."""
+    """A loss or the gradient became NaN or infinite."""
 
     reason: TerminationReason = "NonFiniteLoss"
 

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ STAGES: tuple[Stage, ...] = ("prepare", "train", "predict", "report")
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``posefleet-trainer`` or ``python -m posefleet_trainer``: as the launcher, or where RANK is set as a rank."""
+    if "RANK" in os.environ:
+        from posefleet_trainer.gang.stacks import write_stacks_on_signal
+
+        write_stacks_on_signal()
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_args(words)
     stages: tuple[Stage, ...] = arguments.stages
@@ -48,7 +53,9 @@ def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
     from posefleet_trainer.output_folder import MODEL_MANIFEST_KEY
     from posefleet_trainer.preflight.preflight import preflight
     from posefleet_trainer.preparation.load import fetch_training_files
+    from posefleet_trainer.store.fence import fenced
 
+    context = replace(context, output=fenced(context.output, context.attempt, begins=context.rank.index == 0))
     prepared = load_prepared(context.output, context.prepared, context.job.spec)
     preflight(context, prepared)
     context.timeline.mark("preflight")
@@ -57,7 +64,7 @@ def run_stages(context: Context, stages: Sequence[Stage]) -> Artifacts | None:
         fetched = None
         if not context.output.find(MODEL_MANIFEST_KEY):
             cache = context.open_cache()
-            fetched = fetch_training_files(context.prepared, cache, context.job.spec, prepared, context.progress)
+            fetched = fetch_training_files(context.prepared, cache, prepared, context.progress)
         context.timeline.mark("data")
     context.timeline.mark("import")
     from posefleet_trainer.record.facts import versions

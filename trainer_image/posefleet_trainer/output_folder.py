@@ -9,12 +9,16 @@ from posefleet_api.constants import attempt_folder
 #: read by the stages after it (both in ``preparation/``).
 PREPARED_POINTER_KEY = "prepared.json"
 
-#: Checkpoints, each a file with a manifest beside it (``training/checkpoints.py`` names them). Written while the model
-#: trains, read when the next attempt starts.
+#: Checkpoints, each a file with a manifest beside it (``training/checkpoint_files.py`` names them). Written while the
+#: model trains, read when the next attempt starts.
 CHECKPOINTS_FOLDER = "checkpoints/"
 
-#: A copy of the manifest of the newest complete checkpoint. Written and read with the checkpoints.
-LATEST_CHECKPOINT_KEY = f"{CHECKPOINTS_FOLDER}latest.json"
+#: The folder of what is known of each attempt: logs, summary, and the mark that it has begun.
+ATTEMPTS_FOLDER = "attempts/"
+
+#: Names the job that owns the output folder. Written by the stage prepare, read before anything is written to the
+#: output folder (``store/fence.py``).
+OWNER_KEY = f"{ATTEMPTS_FOLDER}owner.json"
 
 #: The trained model. Written by the stage train; read by later attempts of the job, and by other jobs that start from
 #: it with ``checkpoint.resumeFrom``.
@@ -39,6 +43,11 @@ REPORT_KEY = "report/index.html"
 
 #: Errors, keypoints and warnings of the job, for programs. Written by the stage report.
 SUMMARY_KEY = "summary.json"
+
+
+def begun_key(attempt: int, job_mark: str) -> str:
+    """Return the key whose presence says that an attempt has begun. Written and listed by ``store/fence.py``."""
+    return f"{attempt_folder(attempt)}begun-{job_mark}.json"
 
 
 def node_log_key(attempt: int, node: int) -> str:

@@ -1,7 +1,5 @@
 """The container node: its programs, the order in which they start, and its end."""
 
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 from ..component import Component
@@ -79,8 +77,8 @@ class ContainerNode:
         for component in (self._dns, self._proxy, self._kubelet):
             component.start()
         self._apply_dns()
-        self._dns.wait_until(_answers(f"http://127.0.0.1:{self._ports['dns'][0]}/ready"), "ready")
-        self._proxy.wait_until(_answers(f"http://127.0.0.1:{self._ports['proxy'][0]}/livez"), "ready")
+        self._dns.wait_for_answer(f"http://127.0.0.1:{self._ports['dns'][0]}/ready")
+        self._proxy.wait_for_answer(f"http://127.0.0.1:{self._ports['proxy'][0]}/livez")
         self._kubelet.wait_until(self._is_registered, "registered", _NODE_SECONDS)
         self._describe()
         self._kubelet.wait_until(self._is_ready, "ready", _NODE_SECONDS)
@@ -152,16 +150,3 @@ class ContainerNode:
         conditions = {condition["type"]: condition["status"] for condition in node["status"].get("conditions") or []}
         gpus = node["status"].get("allocatable", {}).get("nvidia.com/gpu", "0")
         return conditions.get("Ready") == "True" and int(gpus) == self._gpus
-
-
-def _answers(url: str) -> Callable[[], bool]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def answers() -> bool:
-        try:
-            with opener.open(url, timeout=2) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
-
-    return answers

@@ -3,7 +3,7 @@
 import json
 import ssl
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -139,19 +139,7 @@ class ControlPlane:
             "etcd": f"https://127.0.0.1:{self._etcd_port}/health",
             "apiserver": f"{self.server}/readyz",
         }.get(name) or f"https://127.0.0.1:{self._secure_ports[name]}/healthz"
-        self._components[name].wait_until(self._answers(url), "ready")
-
-    def _answers(self, url: str) -> Callable[[], bool]:
-        opener = self._opener()
-
-        def answers() -> bool:
-            try:
-                with opener.open(url, timeout=2) as response:
-                    return bool(response.status == 200)
-            except OSError:
-                return False
-
-        return answers
+        self._components[name].wait_for_answer(url, self._opener())
 
     def _opener(self) -> urllib.request.OpenerDirector:
         """Return an HTTPS client with the administrator's certificate that ignores the user's proxies."""

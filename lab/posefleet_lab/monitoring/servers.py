@@ -4,7 +4,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,8 +96,8 @@ class Monitoring:
         (self.directory / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager_configuration()))
         for component in self.components:
             component.start()
-        self._alertmanager.wait_until(_answers(f"{self.alertmanager_url}/api/v2/status"), "ready")
-        self._prometheus.wait_until(_answers(f"{self.url}/api/v1/status/runtimeinfo"), "ready")
+        self._alertmanager.wait_for_answer(f"{self.alertmanager_url}/api/v2/status")
+        self._prometheus.wait_for_answer(f"{self.url}/api/v1/status/runtimeinfo")
 
     def stop(self) -> None:
         """Stop all programs."""
@@ -141,14 +141,3 @@ def _alertmanager(directory: Path, host: str) -> list[str]:
         f"--web.listen-address={host}",
         "--cluster.listen-address=",
     ]
-
-
-def _answers(url: str) -> Callable[[], bool]:
-    def answers() -> bool:
-        try:
-            answer(url)
-        except LabError:
-            return False
-        return True
-
-    return answers

@@ -1,9 +1,12 @@
 """The Indexed Job of an attempt, with one pod per node, and the Service that gives these pods their names."""
 
+from collections.abc import Mapping, Sequence
+
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
     ANNOTATION_GPUS,
-    ANNOTATION_POD_FINGERPRINT,
+    ANNOTATION_HELD,
+    ANNOTATION_SPEC_PARTS,
     COMPONENT_ATTEMPT,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -17,25 +20,35 @@ from posefleet_api.constants import (
 )
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.resources import Resources
-from posefleet_operator.builders.names import attempt_name, labels, metadata, rendezvous_port
+from posefleet_operator.builders.names import labels, metadata, rendezvous_port
 from posefleet_operator.builders.pod_template import Role, pod_failure_policy, pod_template
-from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.objects import Manifest, attempt_name
+from posefleet_operator.fingerprints import encode_parts
 from posefleet_operator.settings import Settings
 
-_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def attempt_job(
-    job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
+    job: PoseTrainingJob,
+    number: int,
+    fingerprint: str,
+    spec_parts: Mapping[str, str],
+    settings: Settings,
+    avoided_nodes: Sequence[str] = (),
 ) -> Manifest:
-    """Return the Indexed Job whose pods train together. With a queue it is created suspended, and Kueue releases it.
+    """Return the Indexed Job whose pods train together.
+
+    It is created suspended, outside of any queue and with a mark that it is held, and starts only when ``release`` is
+    applied to it. See docs/design/fencing.md.
 
     Args:
         job: the job, with all defaults.
         number: number of the attempt.
         fingerprint: hash of the data and the training that it is created for.
-        pod_fingerprint: hash of what the job's author says about its pods.
+        spec_parts: hash of each part of the author's spec, by its name.
         settings: the operator's settings.
+        avoided_nodes: names of nodes that may be faulty. Pods run on them only if no other node has room.
     """
     nodes = job.spec.resources.nodes
     child = {
@@ -43,11 +56,10 @@ def attempt_job(
         "annotations": {
             ANNOTATION_GPUS: str(job.spec.resources.gpus),
             ANNOTATION_FINGERPRINT: fingerprint,
-            ANNOTATION_POD_FINGERPRINT: pod_fingerprint,
+            ANNOTATION_SPEC_PARTS: encode_parts(spec_parts),
+            ANNOTATION_HELD: "true",
         },
     }
-    if job.spec.queue:
-        child["labels"] = {**child["labels"], _QUEUE_LABEL: job.spec.queue}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -59,13 +71,21 @@ def attempt_job(
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": pod_failure_policy(),
-            "suspend": bool(job.spec.queue),
-            "template": pod_template(job, _role(job, number, settings), settings),
+            "suspend": True,
+            "template": pod_template(job, _role(job, number, settings, avoided_nodes), settings),
         },
     }
 
 
-def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
+def release(queue: str) -> Manifest:
+    """Return the merge patch that lets a held Job start, or that hands it over to a queue of Kueue."""
+    marks: Manifest = {"annotations": {ANNOTATION_HELD: None}}
+    if queue:
+        return {"metadata": {**marks, "labels": {QUEUE_LABEL: queue}}}
+    return {"metadata": marks, "spec": {"suspend": False}}
+
+
+def _role(job: PoseTrainingJob, number: int, settings: Settings, avoided_nodes: Sequence[str]) -> Role:
     pod: Manifest = {
         "subdomain": attempt_name(job.metadata.name, number),
         "topologySpreadConstraints": [_spread_over_nodes(job)],
@@ -80,6 +100,7 @@ def _role(job: PoseTrainingJob, number: int, settings: Settings) -> Role:
         resources=_resources(job.spec.resources),
         environment=_gang_environment(job, number),
         pod=pod,
+        avoided_nodes=tuple(avoided_nodes),
     )
 
 

@@ -1,4 +1,4 @@
-"""The names, labels and owner references of a job's children."""
+"""The metadata of a job's children: name, labels and owner reference; and the ports of their rendezvous."""
 
 import hashlib
 
@@ -13,27 +13,9 @@ from posefleet_api.constants import (
     LABEL_JOB_UID,
 )
 from posefleet_api.job import PoseTrainingJob
-from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.objects import Manifest, child_name
 
 _FIRST_PORT, _PORTS = 20_000, 10_000
-
-
-def attempt_name(job: str, number: int) -> str:
-    """Return the name of an attempt's Job, Service and ConfigMap.
-
-    Each attempt has its own, because DNS serves the addresses of a former one for some seconds.
-    """
-    return f"{job}-a{number}"
-
-
-def prepare_name(job: str, number: int) -> str:
-    """Return the name of the Job and the ConfigMap of a try of the preparation."""
-    return f"{job}-prepare-{number}"
-
-
-def child_name(job: str, component: str, number: int) -> str:
-    """Return the name of the children of an attempt, or of a try of the preparation."""
-    return attempt_name(job, number) if component == COMPONENT_ATTEMPT else prepare_name(job, number)
 
 
 def rendezvous_port(uid: str, number: int) -> int:

@@ -1,5 +1,6 @@
 """The pod of a trainer, for the preparation and for attempts: template, environment, volumes and ConfigMap."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -28,9 +29,9 @@ from posefleet_api.job import PoseTrainingJob
 from posefleet_api.outcomes import ExitCode
 from posefleet_api.pod import PodOptions
 from posefleet_api.values import quantity_bytes
-from posefleet_operator.builders.names import child_name, labels, metadata
+from posefleet_operator.builders.names import labels, metadata
 from posefleet_operator.cluster.child_pods import CONTAINER
-from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.objects import Manifest, child_name
 from posefleet_operator.settings import Settings
 
 _TEMPORARY_BYTES = "1Gi"
@@ -49,6 +50,8 @@ class Role:
     environment: list[Manifest]
     #: Fields that only this role adds to the pod spec.
     pod: Manifest
+    #: Names of nodes on which the pod runs only if no other node has room.
+    avoided_nodes: tuple[str, ...] = ()
 
 
 def pod_template(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest:
@@ -62,7 +65,7 @@ def pod_template(job: PoseTrainingJob, role: Role, settings: Settings) -> Manife
         "securityContext": _pod_security(settings),
         "nodeSelector": own.part("nodeSelector"),
         "tolerations": own.part("tolerations"),
-        "affinity": _affinity(own),
+        "affinity": _affinity(own, role.avoided_nodes),
         "imagePullSecrets": own.part("imagePullSecrets"),
         "serviceAccountName": own.part("serviceAccountName"),
         "priorityClassName": own.part("priorityClassName"),
@@ -129,11 +132,17 @@ def _container(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest
     }
 
 
-def _affinity(own: PodOptions) -> Manifest | None:
-    if not own.node_affinity:
-        return None
-    terms = [{"matchExpressions": own.part("nodeAffinity")}]
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+def _affinity(own: PodOptions, avoided_nodes: Sequence[str]) -> Manifest | None:
+    affinity: Manifest = {}
+    if own.node_affinity:
+        terms = [{"matchExpressions": own.part("nodeAffinity")}]
+        affinity["requiredDuringSchedulingIgnoredDuringExecution"] = {"nodeSelectorTerms": terms}
+    if avoided_nodes:
+        # A node's name need not be its label kubernetes.io/hostname. A field can be compared with one value only.
+        others = [{"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in avoided_nodes]
+        preference = {"weight": 100, "preference": {"matchFields": others}}
+        affinity["preferredDuringSchedulingIgnoredDuringExecution"] = [preference]
+    return {"nodeAffinity": affinity} if affinity else None
 
 
 def _number(role: Role) -> Manifest:

@@ -1,8 +1,10 @@
 """The Job that checks and prepares the data before any GPU is used."""
 
+from collections.abc import Mapping
+
 from posefleet_api.constants import (
     ANNOTATION_FINGERPRINT,
-    ANNOTATION_POD_FINGERPRINT,
+    ANNOTATION_SPEC_PARTS,
     COMPONENT_PREPARE,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -14,6 +16,7 @@ from posefleet_api.values import quantity_bytes
 from posefleet_operator.builders.names import metadata
 from posefleet_operator.builders.pod_template import Role, pod_failure_policy, pod_template
 from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.fingerprints import encode_parts
 from posefleet_operator.settings import Settings
 
 _CPU_REQUEST = "500m"
@@ -21,7 +24,7 @@ _MEMORY_REQUEST = "1Gi"
 
 
 def prepare_job(
-    job: PoseTrainingJob, number: int, fingerprint: str, pod_fingerprint: str, settings: Settings
+    job: PoseTrainingJob, number: int, fingerprint: str, spec_parts: Mapping[str, str], settings: Settings
 ) -> Manifest:
     """Return a Job with one pod and without GPUs.
 
@@ -29,7 +32,7 @@ def prepare_job(
         job: the job, with all defaults.
         number: number of the try.
         fingerprint: hash of what the preparation depends on.
-        pod_fingerprint: hash of what the job's author says about its pods.
+        spec_parts: hash of each part of the author's spec, by its name.
         settings: the operator's settings.
     """
     role = Role(
@@ -46,7 +49,7 @@ def prepare_job(
         "kind": "Job",
         "metadata": {
             **child,
-            "annotations": {ANNOTATION_FINGERPRINT: fingerprint, ANNOTATION_POD_FINGERPRINT: pod_fingerprint},
+            "annotations": {ANNOTATION_FINGERPRINT: fingerprint, ANNOTATION_SPEC_PARTS: encode_parts(spec_parts)},
         },
         "spec": {
             "completions": 1,

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from posefleet_api.constants import ANNOTATION_CHECKPOINT_NOW, ANNOTATION_RETRY
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import Key, Manifest, key_of, version_of
@@ -13,6 +14,8 @@ logger = logging.getLogger(__name__)
 Child = TypeVar("Child", ChildJob, ChildPod)
 #: The fields of a PoseTrainingJob's metadata that the operator reads. The others are not kept.
 _METADATA = ("name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+#: The annotations by which a job's author asks for something.
+_ANNOTATIONS = (ANNOTATION_CHECKPOINT_NOW, ANNOTATION_RETRY)
 
 
 class Jobs:
@@ -44,6 +47,8 @@ class Jobs:
             self._by_key.pop(key, None)
         else:
             metadata = {name: value for name, value in manifest["metadata"].items() if name in _METADATA}
+            annotations = manifest["metadata"].get("annotations") or {}
+            metadata["annotations"] = {name: annotations[name] for name in _ANNOTATIONS if name in annotations}
             self._by_key[key] = {**manifest, "metadata": metadata}
         return key
 

@@ -1,11 +1,18 @@
 """The typed view of the ``batch/v1`` Jobs that belong to a PoseTrainingJob."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from posefleet_api.constants import ANNOTATION_FINGERPRINT, ANNOTATION_GPUS, ANNOTATION_POD_FINGERPRINT
+from posefleet_api.constants import (
+    ANNOTATION_FINGERPRINT,
+    ANNOTATION_GPUS,
+    ANNOTATION_HELD,
+    ANNOTATION_SPEC_PARTS,
+)
 from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
+from posefleet_operator.fingerprints import decode_parts
 
 
 @dataclass(frozen=True)
@@ -14,7 +21,11 @@ class ChildJob:
 
     identity: Identity
     created: datetime | None
+    #: When it was last admitted. A suspended Job has no such time.
+    started: datetime | None
     suspended: bool
+    #: Whether it has been created and not yet released.
+    held: bool
     complete: bool
     failed: bool
     finished_at: datetime | None
@@ -27,8 +38,8 @@ class ChildJob:
     #: Number of GPUs of the whole gang.
     gpus: int
     fingerprint: str
-    #: Hash of what the author said about its pods. Empty if an earlier version created it.
-    pod_fingerprint: str
+    #: Hash of each part of the author's spec that it was created with, as far as its version knew them.
+    spec_parts: Mapping[str, str]
 
     @property
     def finished(self) -> bool:
@@ -59,7 +70,9 @@ class ChildJob:
         return cls(
             identity=Identity.read(manifest),
             created=from_timestamp(metadata.get("creationTimestamp")),
+            started=from_timestamp(status.get("startTime")),
             suspended=bool(spec.get("suspend")),
+            held=ANNOTATION_HELD in annotations,
             complete="Complete" in conditions,
             failed="Failed" in conditions,
             finished_at=from_timestamp(ending.get("lastTransitionTime")),
@@ -69,5 +82,5 @@ class ChildJob:
             completions=int(spec.get("completions") or 1),
             gpus=parse_number(annotations.get(ANNOTATION_GPUS)),
             fingerprint=annotations.get(ANNOTATION_FINGERPRINT, ""),
-            pod_fingerprint=annotations.get(ANNOTATION_POD_FINGERPRINT, ""),
+            spec_parts=decode_parts(annotations.get(ANNOTATION_SPEC_PARTS, "")),
         )

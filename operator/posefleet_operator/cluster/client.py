@@ -1,20 +1,25 @@
 """The client of the Kubernetes API: the kinds that the operator uses, requests, and errors.
 
-Objects are plain dicts. The connections are those of ``kubernetes.aio``.
+Objects are plain dicts. Credentials and certificates are those of ``kubernetes.aio``, whose own requests write text
+in a form that the API server does not always accept; see ``text.py``.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import kopf
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client.rest import RESTClientObject
 
 from posefleet_api.constants import API_VERSION, KIND, PLURAL
-from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.objects import Manifest, parse_number
+from posefleet_operator.cluster.text import encoded
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,20 @@ def kind_of(manifest: Manifest) -> Kind:
 FIELD_MANAGER = "posefleet-operator"
 REQUEST_SECONDS = 10.0
 _PAGE = 500
+_CONNECTIONS = 100
+_LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
 class ApiError(Exception):
     """The API server answered with an error, or did not answer, in which case the status is 0."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
+        #: How long the API server asks to wait before the request is repeated.
+        self.retry_after_seconds = retry_after_seconds
 
     @property
     def refused(self) -> bool:
@@ -71,8 +80,15 @@ class Cluster:
     """A connection to an API server."""
 
     def __init__(self, configuration: Any) -> None:
+        """Open no connection yet. This must be called in the event loop that will use it."""
         self._configuration = configuration
-        self._client = kubernetes_client.ApiClient(configuration)
+        tls = RESTClientObject(configuration).ssl_context
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=_CONNECTIONS),
+            trace_configs=[_check_before_sending()],
+            trust_env=True,
+        )
+        self._seconds_left: Callable[[], float] | None = None
 
     @classmethod
     async def connect(cls, kubeconfig: str) -> "Cluster":
@@ -89,9 +105,19 @@ class Cluster:
         )
         return cls(configuration)
 
+    def while_leading(self, seconds_left: Callable[[], float]) -> "Cluster":
+        """Return the same connection for requests of a leader.
+
+        ``seconds_left`` returns how long it still leads, and raises an exception if it does not. It is asked again at
+        the moment when a request is sent, and no request takes longer.
+        """
+        fenced = copy(self)
+        fenced._seconds_left = seconds_left
+        return fenced
+
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.close()  # type: ignore[no-untyped-call]
+        await self._session.close()
 
     async def credentials(self) -> kopf.ConnectionInfo:
         """Return the same connection for kopf, which asks again when the API server no longer accepts the last one."""
@@ -119,34 +145,44 @@ class Cluster:
         metadata = manifest["metadata"]
         return await self._request("PUT", kind.path(metadata["namespace"], metadata["name"]), {}, manifest)
 
-    async def apply(self, kind: Kind, manifest: Manifest, subresource: str = "", dry_run: bool = False) -> Manifest:
-        """Apply an object server-side. With a resourceVersion this fails with status 409 if the object has changed.
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: Manifest, subresource: str = "", dry_run: bool = False
+    ) -> Manifest:
+        """Change an object by a JSON merge patch.
 
-        A dry run fails as the write would, and changes nothing.
+        If the patch contains the resourceVersion, this fails with status 409 if the object has changed since. A dry run
+        fails as the change would, and changes nothing.
         """
-        metadata = manifest["metadata"]
-        path = kind.path(metadata["namespace"], metadata["name"], subresource)
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
-        return await self._request("PATCH", path, query, manifest, "application/apply-patch+yaml")
+        path = kind.path(namespace, name, subresource)
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        return await self._request("PATCH", path, query, patch, "application/merge-patch+json")
 
-    async def delete(self, kind: Kind, namespace: str, name: str, uid: str = "", foreground: bool = False) -> None:
-        """Delete an object, and its children before it (``foreground``) or after it."""
-        body: Manifest = {"propagationPolicy": "Foreground" if foreground else "Background"}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str, foreground: bool = False) -> None:
+        """Delete the object with this uid, and its children before it (``foreground``) or after it.
+
+        This fails with status 409 if another object has the name.
+        """
+        propagation = "Foreground" if foreground else "Background"
+        body: Manifest = {"propagationPolicy": propagation, "preconditions": {"uid": uid}}
         await self._request("DELETE", kind.path(namespace, name), {}, body)
 
-    async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[list[Manifest], int]:
-        """Return all objects of a kind in a namespace (empty for the cluster), and the version of the list."""
+    async def list(
+        self, kind: Kind, namespace: str, selector: str = "", fields: str = ""
+    ) -> tuple[list[Manifest], int]:
+        """Return the objects of a kind in a namespace (empty for the cluster), and the version of the list.
+
+        ``selector`` selects by labels and ``fields`` by fields. If they are empty, all objects are returned.
+        """
         items: list[Manifest] = []
         version = 0
-        async for page in self._pages(kind, namespace, selector):
+        selectors = {"labelSelector": selector, "fieldSelector": fields}
+        async for page in self._pages(kind, namespace, {name: text for name, text in selectors.items() if text}):
             items += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page["items"]]
             version = int(page["metadata"].get("resourceVersion") or 0)
         return items, version
 
-    async def _pages(self, kind: Kind, namespace: str, selector: str) -> AsyncIterator[Manifest]:
-        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+    async def _pages(self, kind: Kind, namespace: str, selectors: dict[str, str]) -> AsyncIterator[Manifest]:
+        query = {"limit": str(_PAGE)} | selectors
         while True:
             page = await self._request("GET", kind.path(namespace), query)
             yield page
@@ -162,22 +198,57 @@ class Cluster:
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        prepared = await self._client.param_serialize(
-            method, path, query_params=list((query or {}).items()), header_params=headers, body=body,
-            auth_settings=["BearerToken"],
-        )  # fmt: skip
+        headers = {"Accept": "application/json", "Content-Type": content_type, **await self._authorization()}
+        left = self._seconds_left() if self._seconds_left is not None else REQUEST_SECONDS
         try:
-            response = await self._client.call_api(*prepared, _request_timeout=REQUEST_SECONDS)
-            text: bytes = await response.read()  # type: ignore[no-untyped-call]
+            async with self._session.request(
+                method,
+                self._configuration.host + path,
+                params=query,
+                headers=headers,
+                data=encoded(body) if body is not None else None,
+                proxy=self._configuration.proxy,
+                server_hostname=self._configuration.tls_server_name,
+                timeout=aiohttp.ClientTimeout(total=min(left, REQUEST_SECONDS)),
+                trace_request_ctx=self._seconds_left,
+            ) as response:
+                text = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise ApiError(0, "Unreachable", f"the API server does not answer: {error!r}") from error
+            raise ApiError(0, "Unreachable", f"the API server does not answer: {_cause(error)}") from error
         answer = _decoded(text)
         if response.status >= 400:
             raise ApiError(
-                response.status, answer.get("reason", ""), answer.get("message", text[:200].decode(errors="replace"))
+                response.status,
+                answer.get("reason", ""),
+                answer.get("message", text[:200].decode(errors="replace")),
+                min(parse_number(response.headers.get("Retry-After")), _LONGEST_RETRY_AFTER_SECONDS),
             )
         return answer
+
+    async def _authorization(self) -> dict[str, str]:
+        bearer = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return {"Authorization": bearer} if bearer else {}
+
+
+def _check_before_sending() -> aiohttp.TraceConfig:
+    """Return a hook that asks ``seconds_left`` of a request once more when its connection is ready."""
+
+    async def check(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx()
+
+    hook = aiohttp.TraceConfig()
+    hook.on_request_headers_sent.append(check)
+    return hook
+
+
+def _cause(error: Exception) -> str:
+    """Return why there was no answer, without the addresses of objects, so that equal causes have equal texts."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or type(error.os_error).__name__
+    return str(error) or type(error).__name__
 
 
 def _decoded(text: bytes) -> Manifest:

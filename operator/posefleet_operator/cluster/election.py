@@ -27,27 +27,31 @@ class Election:
     """A candidate for the Lease."""
 
     def __init__(self, cluster: Cluster, settings: Settings, clock: Callable[[], float]) -> None:
-        """``clock`` returns seconds of a monotonic clock."""
+        """``clock`` returns seconds of a monotonic clock that goes on while the machine is suspended."""
         self._cluster = cluster
         self._settings = settings
         self._clock = clock
         self._held_until = float("-inf")
         self._rival: tuple[str, str] = ("", "")
         self._rival_renewed_at = float("-inf")
+        #: The last failure that has been logged since the API server answered.
+        self._logged = ""
 
     @property
     def leading(self) -> bool:
         """Whether this candidate may write now."""
         return self._clock() < self._held_until
 
-    def require(self) -> None:
-        """Check that this candidate leads.
+    def seconds_left(self) -> float:
+        """Return how long this candidate may still write if it does not renew the Lease.
 
         Raises:
-            NotLeading: if it does not.
+            NotLeading: if it may not write now.
         """
-        if not self.leading:
+        left = self._held_until - self._clock()
+        if left <= 0:
             raise NotLeading(f"{self._settings.identity} does not hold the lease")
+        return left
 
     async def acquire(self) -> None:
         """Wait until the Lease is held."""
@@ -83,18 +87,22 @@ class Election:
             async with asyncio.timeout(self._settings.lease_seconds * (1 - _SAFETY_PART) / 2):
                 acquired = await self._write()
         except (ApiError, TimeoutError) as error:
-            conflict = isinstance(error, ApiError) and error.status == 409
-            logger.log(
-                logging.DEBUG if conflict else logging.WARNING,
-                "cannot acquire the lease: %s",
-                error or "no answer in time",
-            )
+            self._log_failure(error)
             return False
+        self._logged = ""
         if acquired:
             self._held_until = sent_at + self._settings.lease_seconds * (1 - _SAFETY_PART)
         else:
             self._held_until = float("-inf")
         return acquired
+
+    def _log_failure(self, error: ApiError | TimeoutError) -> None:
+        """Log why the Lease could not be written, unless that was the last thing that was logged."""
+        text = str(error) or "no answer in time"
+        conflict = isinstance(error, ApiError) and error.status == 409
+        if text != self._logged:
+            logger.log(logging.DEBUG if conflict else logging.WARNING, "cannot acquire the lease: %s", text)
+        self._logged = text
 
     async def _write(self) -> bool:
         lease = await self._read()

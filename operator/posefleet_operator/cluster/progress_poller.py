@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from posefleet_api.constants import TRAINER_PORT
 from posefleet_api.outcomes import ProgressReport
+from posefleet_operator.cluster.checkpoint_requests import request_checkpoint
 from posefleet_operator.cluster.objects import Key
 from posefleet_operator.cluster.polling import Polling, Target
 
@@ -36,6 +37,7 @@ class ProgressPoller:
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._targets: dict[Key, Target] = {}
+        self._checkpoint_requests: dict[Key, str] = {}
         self._fleet: tuple[float, ...] = ()
         self._fleet_at = float("-inf")
 
@@ -51,9 +53,17 @@ class ProgressPoller:
         elif address:
             self._targets[key] = Target(attempt, address, self._clock())
 
+    def ask_for_checkpoint(self, key: Key, request: str) -> None:
+        """Ask rank 0 of a job for a checkpoint with every poll, until it reports that it has answered this request.
+
+        An empty request ends the asking.
+        """
+        self._checkpoint_requests[key] = request
+
     def forget(self, key: Key) -> None:
         """Stop polling a job."""
         self._targets.pop(key, None)
+        self._checkpoint_requests.pop(key, None)
 
     def target(self, key: Key) -> Target | None:
         """Return the polled attempt of a job, or None."""
@@ -89,10 +99,21 @@ class ProgressPoller:
             except NoAnswer:
                 target.mute(self._clock())
                 return
+            await self._pass_request_on(session, key, target, report)
         if report is None or report.attempt != target.attempt:
             target.unreachable(self._clock())
         elif target.heard(report, self._clock()):
             self._enqueue(key)
+
+    async def _pass_request_on(
+        self, session: aiohttp.ClientSession, key: Key, target: Target, report: ProgressReport | None
+    ) -> None:
+        """Send the request for a checkpoint to a rank 0 that has just answered and has not taken it yet."""
+        request = self._checkpoint_requests.get(key, "")
+        if not request or report is None or report.attempt != target.attempt or not target.address:
+            return
+        if report.checkpoint_request != request:
+            await request_checkpoint(session, target.address, request)
 
 
 async def fetch_report(session: aiohttp.ClientSession, address: str) -> ProgressReport | None:

@@ -12,6 +12,7 @@ from posefleet_api.constants import API_VERSION, KIND
 from posefleet_api.status import Attempt, ConditionType, Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.text import cut_to_bytes
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import JobEvent, find_condition
 from posefleet_operator.reasons import Reason, reason_named
@@ -19,6 +20,7 @@ from posefleet_operator.reasons import Reason, reason_named
 REPORTING_CONTROLLER = "posefleet.io/operator"
 #: The API server accepts 1,024 bytes.
 _MAX_NOTE_BYTES = 1000
+_ENDED_BY_AN_EDIT = frozenset({reasons.REFUSED, reasons.NAME_CONFLICT, reasons.NOT_UNDERSTOOD})
 _STAGES: dict[str, Reason] = {
     "train": reasons.TRAINING,
     "predict": reasons.PREDICTING,
@@ -42,6 +44,7 @@ def events_between(old: Status, new: Status) -> list[JobEvent]:
         *_troubles(old, new),
         *_stages(old, new),
         *_suspension(old, new),
+        *_edits(old, new),
         *_finish(old, new),
     ]
 
@@ -57,7 +60,7 @@ def event_manifest(seen: Observation, event: JobEvent, instance: str, order: int
     """
     namespace, name = seen.key
     digest = hashlib.sha256(f"{seen.uid}/{event.identity}".encode()).hexdigest()[:16]
-    note = event.message.encode()[:_MAX_NOTE_BYTES].decode(errors="ignore")
+    note = cut_to_bytes(event.message, _MAX_NOTE_BYTES)
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
@@ -100,7 +103,7 @@ def _attempts(old: Status, new: Status) -> Iterator[JobEvent]:
     known = {attempt.number: attempt for attempt in old.attempts}
     for attempt in new.attempts:
         before, number = known.get(attempt.number), attempt.number
-        if before is None:
+        if attempt.job_uid is not None and (before is None or before.job_uid is None):
             yield JobEvent(reasons.ATTEMPT_STARTED, f"attempt {number} started", f"started-{number}")
         if attempt.running_time and not (before and before.running_time):
             yield JobEvent(reasons.ATTEMPT_RUNNING, f"all pods of attempt {number} run", f"running-{number}")
@@ -119,10 +122,16 @@ def _ended(attempt: Attempt) -> JobEvent:
 
 def _troubles(old: Status, new: Status) -> Iterator[JobEvent]:
     before, after = find_condition(old.conditions, "Running"), find_condition(new.conditions, "Running")
-    if after is None or (before is not None and before.reason == after.reason):
+    if after is None:
         return
-    if (reason := reason_named(after.reason)).needs_action:
-        yield JobEvent(reason, after.message, f"trouble-{new.current_attempt}-{reason}")
+    reason = reason_named(after.reason)
+    edited = before is not None and before.observed_generation != after.observed_generation
+    if before is not None and before.reason == after.reason and not (edited and reason in _ENDED_BY_AN_EDIT):
+        return
+    if reason.needs_action:
+        # An edit can end a refusal, and the same reason after it is another one.
+        again = f"-{after.observed_generation}" if reason in _ENDED_BY_AN_EDIT else ""
+        yield JobEvent(reason, after.message, f"trouble-{new.current_attempt}-{reason}{again}")
 
 
 def _stages(old: Status, new: Status) -> Iterator[JobEvent]:
@@ -141,6 +150,13 @@ def _suspension(old: Status, new: Status) -> Iterator[JobEvent]:
     yield JobEvent(reasons.SUSPENDED if now else reasons.RESUMED, after.message, f"suspended-{now}-{since}")
 
 
+def _edits(old: Status, new: Status) -> Iterator[JobEvent]:
+    before, after = find_condition(old.conditions, "UpToDate"), find_condition(new.conditions, "UpToDate")
+    if after is None or after.status == "True" or (before is not None and before.message == after.message):
+        return
+    yield JobEvent(reasons.APPLIES_TO_NEXT_ATTEMPT, after.message, f"edit-{after.observed_generation}")
+
+
 def _finish(old: Status, new: Status) -> Iterator[JobEvent]:
     if new.completion_time is None or old.completion_time is not None:
         return
@@ -150,4 +166,7 @@ def _finish(old: Status, new: Status) -> Iterator[JobEvent]:
     if condition is None:
         return
     reason = reasons.SUCCEEDED if succeeded else reason_named(condition.reason)
-    yield JobEvent(reason, condition.message, f"finished-{new.preparation.tries}-{new.current_attempt}")
+    # A job that was reopened can fail again without a new try or attempt.
+    reopened = f"-{new.retry_request}" if new.retry_request else ""
+    identity = f"finished-{new.preparation.tries}-{new.current_attempt}{reopened}"
+    yield JobEvent(reason, condition.message, identity)

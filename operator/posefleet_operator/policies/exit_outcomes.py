@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
@@ -41,6 +41,8 @@ class Ending:
     outcome: AttemptOutcome
     reason: Reason
     message: str
+    #: Exit code of the pod that decided. None if no container ended, or if the gang as a whole gives the reason.
+    exit_code: int | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, reason: Reason, message: str) -> "Ending":
@@ -66,16 +68,20 @@ def ending_of_pod(pod: ChildPod) -> Ending:
     """
     if pod.end is None:
         return _ending_without_exit_code(pod)
+    return replace(_ending_with_exit_code(pod, pod.end), exit_code=pod.end.exit_code)
+
+
+def _ending_with_exit_code(pod: ChildPod, end: Termination) -> Ending:
     if (said := termination_message(pod)) is not None and (reason := reason_named(said.reason)).final:
         return Ending.of(reason, said.message)
-    if pod.end.exit_code != ExitCode.SUCCEEDED and _exceeded_its_limit(pod):
+    if end.exit_code != ExitCode.SUCCEEDED and _exceeded_its_limit(pod):
         return _ending_over_limit(pod)
-    if pod.end.exit_code == ExitCode.PREEMPTED:
+    if end.exit_code == ExitCode.PREEMPTED:
         return Ending("Preempted", _disruption_reason(pod) or reasons.PREEMPTED, _disruption_message(pod))
-    if (known := _REASON_OF_EXIT_CODE.get(pod.end.exit_code)) is not None:
+    if (known := _REASON_OF_EXIT_CODE.get(end.exit_code)) is not None:
         reason, otherwise = known
         return Ending.of(reason, _text(pod, otherwise))
-    return _ending_of_abnormal_exit(pod, pod.end)
+    return _ending_of_abnormal_exit(pod, end)
 
 
 def ending_of_exit_code(pod_name: str, exit_code: int) -> Ending:

@@ -17,6 +17,7 @@ from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Waiting
 from posefleet_operator.policies.lost_nodes import node_lost, overdue_pods, unreachable_pods, waited_for
+from posefleet_operator.policies.refusals import remedy_for
 from posefleet_operator.reasons import reason_named
 
 #: A pod that takes longer to start is named in the condition.
@@ -24,6 +25,9 @@ SLOW_START_SECONDS = 120.0
 #: Mounting volumes takes a second or two.
 _SLOW_VOLUMES_SECONDS = 10.0
 _OLD_PODS_SECONDS = 5.0
+#: The Job controller creates pods at once. If some are missing after this time, it is asked why.
+_CREATION_SECONDS = 1.0
+_LOOK_FOR_PODS_SECONDS = 2.0
 _REFUSED_SECONDS = 30.0
 _IMAGE_REASONS = frozenset(
     {
@@ -65,7 +69,22 @@ def why_waiting(
         name = slow[0].identity.name
         return Waiting(reasons.SLOW_START, f"pod {name} takes long to start; `kubectl describe pod {name}` says why")
     running = sum(pod.running for pod in pods)
-    return Waiting(reasons.PODS_STARTING, f"{running} of {nodes} pods run", _SLOW_VOLUMES_SECONDS)
+    soon = _LOOK_FOR_PODS_SECONDS if len(pods) < nodes else _SLOW_VOLUMES_SECONDS
+    return Waiting(reasons.PODS_STARTING, f"{running} of {nodes} pods run", soon)
+
+
+def pods_refused(seen: Observation, job: ChildJob | None, pods: Sequence[ChildPod]) -> Waiting | None:
+    """Return the wait for pods of a child Job that the API server refuses, or None if it refuses none."""
+    if job is None or not seen.pod_refusal or len(pods) >= job.completions:
+        return None
+    message = f"the API server refuses pods of Job {job.identity.name}: {seen.pod_refusal}"
+    return Waiting(reasons.REFUSED, f"{message}; {remedy_for(seen.pod_refusal)}", _LOOK_FOR_PODS_SECONDS)
+
+
+def may_lack_pods(job: ChildJob, pods: Sequence[ChildPod], ages: Ages) -> bool:
+    """Return whether the Job controller has had the time to create the pods of a Job, and has not created all."""
+    active = job.unfinished and not job.suspended and len(pods) < job.completions
+    return active and ages.of("admitted", job.identity.uid) >= _CREATION_SECONDS
 
 
 def what_blocks_creation(seen: Observation) -> Waiting | None:
@@ -74,8 +93,10 @@ def what_blocks_creation(seen: Observation) -> Waiting | None:
     Two gangs must never train at the same time, so whatever may still run of a former one is waited for. The exception
     are pods on a lost node for which nobody waits any longer.
     """
-    if seen.refusal:
-        return Waiting(reasons.REFUSED, f"{seen.refusal}; {reasons.REFUSED.remedy}", _REFUSED_SECONDS)
+    if seen.refusal is not None:
+        return Waiting(seen.refusal.reason, seen.refusal.message, _REFUSED_SECONDS)
+    if seen.unknown_fields:
+        return Waiting(reasons.NOT_UNDERSTOOD, not_understood_message(seen), requeue_seconds=None)
     if seen.incomplete:
         message = f"{seen.incomplete} (the operator's trainer defaults have changed)"
         return Waiting(reasons.INCOMPLETE, message, requeue_seconds=None)
@@ -83,6 +104,12 @@ def what_blocks_creation(seen: Observation) -> Waiting | None:
         late, unreachable = overdue_pods(seen.pods, seen.ages), unreachable_pods(seen.pods)
         return node_lost(unreachable) if unreachable and not late else waiting_for_pods(blockers, late)
     return None
+
+
+def not_understood_message(seen: Observation) -> str:
+    """Return what this version does not understand in the manifest, with the remedy."""
+    message = f"this version of the operator does not understand the manifest: {seen.unknown_fields}"
+    return f"{message}; {reasons.NOT_UNDERSTOOD.remedy}"
 
 
 def _stuck(pods: Sequence[ChildPod], ages: Ages) -> Waiting | None:

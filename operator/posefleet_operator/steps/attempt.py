@@ -1,22 +1,34 @@
-"""The steps that run attempts: create a gang, watch it start, record its progress, and pause before the next one."""
+"""The steps that run attempts: start a gang, watch it start, record its progress, and pause before the next one.
+
+A gang starts in four reconciles, each of which builds on what the one before has written. The attempt is recorded in
+the status; its objects are created, the Job suspended; the uid of the Job is recorded; the Job is released. Each write
+of the status proves that no other operator has gone on with the job meanwhile, so that a leader that was paused for
+any time cannot start a second gang. See docs/design/fencing.md.
+"""
 
 from posefleet_api.constants import COMPONENT_ATTEMPT, attempt_logs
 from posefleet_api.job import PoseTrainingJob
 from posefleet_api.status import Attempt, Status
 from posefleet_operator import reasons
-from posefleet_operator.builders.attempt_job import attempt_job, attempt_service
-from posefleet_operator.builders.names import attempt_name
+from posefleet_operator.builders.attempt_job import attempt_job, attempt_service, release
 from posefleet_operator.builders.pod_template import job_config
+from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import from_timestamp, to_timestamp
+from posefleet_operator.cluster.objects import attempt_name, from_timestamp, to_timestamp
 from posefleet_operator.observation import Observation, newest, running_attempt
-from posefleet_operator.plan import Plan, Reference
-from posefleet_operator.policies.attempts import queue_seconds, seconds_before_next
+from posefleet_operator.plan import Plan, Reference, Release
+from posefleet_operator.policies.attempts import (
+    attempts_since_reopened,
+    queue_seconds,
+    seconds_before_next,
+    with_jitter,
+)
 from posefleet_operator.policies.exit_outcomes import termination_message
+from posefleet_operator.policies.failures import nodes_to_avoid
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.lost_nodes import node_lost, unreachable_pods
 from posefleet_operator.policies.progress import after_report, after_termination
-from posefleet_operator.policies.waiting import what_blocks_creation, why_waiting
+from posefleet_operator.policies.waiting import not_understood_message, pods_refused, what_blocks_creation, why_waiting
 
 _REQUEUE_SECONDS = 30.0
 
@@ -26,8 +38,11 @@ def record_progress(seen: Observation, plan: Plan) -> None:
     attempt = running_attempt(plan.status)
     if attempt is None:
         return
+    job = seen.attempt_job(attempt.number)
+    if job is not None and attempt.job_uid is None:
+        plan.update_attempt(job_uid=job.identity.uid)
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
-    _record_gang(plan, attempt, pods, seen.gang_size(attempt))
+    _record_gang(plan, plan.status.attempts[-1], pods, seen.gang_size(attempt))
     if seen.report is not None:
         plan.status = after_report(plan.status, seen.report)
     # Rank 0 comes last, because its message has precedence.
@@ -37,21 +52,23 @@ def record_progress(seen: Observation, plan: Plan) -> None:
 
 
 def run_attempts(seen: Observation, plan: Plan) -> None:
-    """Watch the current attempt start, or start the next one when its time has come and nothing blocks it."""
+    """Start or watch the current attempt, or record the next one when its time has come and nothing blocks it."""
     attempt = running_attempt(plan.status)
     if attempt is not None:
-        _watch(seen, plan, attempt)
+        job = seen.attempt_job(attempt.number)
+        if attempt.job_uid is not None:
+            _watch(seen, plan, attempt, job)
+        elif (blocked := what_blocks_creation(seen)) is not None:
+            plan.wait("Running", blocked)
+        else:
+            _create(seen, plan, attempt)
         return
-    last, policy = newest(plan.status), seen.spec.failure_policy
-    left = 0.0
-    if last is not None:
-        left = seconds_before_next(plan.status.attempts, policy) - seen.ages.since(last.end_time)
-    if left > 0:
+    if (left := _seconds_to_wait(seen, plan.status)) > 0:
         _back_off(plan, left)
     elif (blocked := what_blocks_creation(seen)) is not None:
         plan.wait("Running", blocked)
     else:
-        _start(seen, plan, (plan.status.current_attempt or 0) + 1)
+        _record(seen, plan, (plan.status.current_attempt or 0) + 1)
 
 
 def _record_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size: int) -> None:
@@ -68,15 +85,34 @@ def _record_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size:
         plan.update(queue_seconds=plan.status.queue_seconds + round(waited))
 
 
-def _watch(seen: Observation, plan: Plan, attempt: Attempt) -> None:
+def _watch(seen: Observation, plan: Plan, attempt: Attempt, job: ChildJob | None) -> None:
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
-    if attempt.running_time is None:
-        job = seen.attempt_job(attempt.number)
-        plan.wait("Running", why_waiting(job, pods, seen.gang_size(attempt), seen.spec.storage, seen.ages))
-    elif (lost := unreachable_pods(pods)) and not seen.is_heard(attempt):
+    if attempt.running_time is not None:
+        _watch_running(seen, plan, attempt, pods)
+    elif job is not None and job.held:
+        _release(seen, plan, job)
+    else:
+        size = seen.gang_size(attempt)
+        waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, size, seen.spec.storage, seen.ages)
+        plan.wait("Running", waiting)
+
+
+def _watch_running(seen: Observation, plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...]) -> None:
+    if (lost := unreachable_pods(pods)) and not seen.is_heard(attempt):
         plan.wait("Running", node_lost(lost))
+    elif seen.unknown_fields:
+        plan.condition("Running", True, reasons.NOT_UNDERSTOOD, not_understood_message(seen))
     else:
         plan.condition("Running", True, reasons.ALL_PODS_RUN, f"attempt {attempt.number} runs")
+
+
+def _seconds_to_wait(seen: Observation, status: Status) -> float:
+    """Return how many seconds of the pause after the last attempt are left."""
+    last = newest(status)
+    if last is None:
+        return 0.0
+    pause = seconds_before_next(attempts_since_reopened(status), seen.spec.failure_policy, status.last_checkpoint)
+    return with_jitter(pause, seen.uid, last.number) - seen.ages.since(last.end_time)
 
 
 def _back_off(plan: Plan, seconds: float) -> None:
@@ -87,23 +123,48 @@ def _back_off(plan: Plan, seconds: float) -> None:
     plan.requeue_within(seconds)
 
 
-def _start(seen: Observation, plan: Plan, number: int) -> None:
-    """Create the objects of an attempt, and delete those of one that is no longer kept."""
-    assert isinstance(seen.job, PoseTrainingJob)
+def _record(seen: Observation, plan: Plan, number: int) -> None:
+    """Record the next attempt, whose objects the next reconcile creates, and delete those of one no longer kept."""
     logs = attempt_logs(seen.spec.output.uri, number)
     started = to_timestamp(seen.now)
     plan.add_attempt(Attempt(number=number, start_time=started, gpus=seen.spec.resources.gpus, logs=logs))
-    job = seen.job.model_copy(update={"status": _history_for_trainer(plan.status)})
-    plan.apply += [
-        job_config(job, COMPONENT_ATTEMPT, number),
-        attempt_service(job, number),
-        attempt_job(job, number, seen.fingerprint, seen.pod_fingerprint, seen.settings),
-    ]
     if (old := number_to_delete(number)) is not None:
         name = attempt_name(seen.name, old)
-        plan.delete += [Reference("ConfigMap", name), Reference("Service", name), Reference("Job", name)]
-    plan.condition("Running", False, reasons.PODS_STARTING, f"attempt {number} has been created")
-    plan.requeue_within(_REQUEUE_SECONDS)
+        plan.delete += [Reference("ConfigMap", name), Reference("Service", name)]
+        if (job := seen.attempt_job(old)) is not None:
+            plan.delete_job(job)
+    plan.condition("Running", False, reasons.PODS_STARTING, f"attempt {number} is being created")
+    plan.requeue_within(0)
+
+
+def _create(seen: Observation, plan: Plan, attempt: Attempt) -> None:
+    """Create the objects of a recorded attempt. The gang follows the spec of this moment."""
+    assert isinstance(seen.job, PoseTrainingJob)
+    job, number = seen.job.model_copy(update={"status": _history_for_trainer(plan.status)}), attempt.number
+    plan.create += [
+        job_config(job, COMPONENT_ATTEMPT, number),
+        attempt_service(job, number),
+        attempt_job(
+            job,
+            number,
+            seen.fingerprint,
+            seen.spec_parts,
+            seen.settings,
+            avoided_nodes=nodes_to_avoid(plan.status.attempts),
+        ),
+    ]
+    plan.update_attempt(gpus=seen.spec.resources.gpus)
+    plan.condition("Running", False, reasons.PODS_STARTING, f"attempt {number} is being created")
+    plan.requeue_within(0)
+
+
+def _release(seen: Observation, plan: Plan, job: ChildJob) -> None:
+    """Let the Job of an attempt start, once the status that was read names it."""
+    before = running_attempt(seen.status)
+    if before is not None and before.job_uid == job.identity.uid:
+        identity = job.identity
+        plan.release.append(Release(identity.name, identity.uid, identity.version, release(seen.spec.queue)))
+    plan.requeue_within(0 if not plan.release else _REQUEUE_SECONDS)
 
 
 def _history_for_trainer(status: Status) -> Status:

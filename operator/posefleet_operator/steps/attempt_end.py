@@ -6,8 +6,14 @@ from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.observation import Observation, running_attempt
 from posefleet_operator.plan import MAX_MESSAGE, Plan, find_condition
-from posefleet_operator.policies.attempts import counts_against_budget, gpu_seconds, queue_seconds
+from posefleet_operator.policies.attempts import (
+    attempts_since_reopened,
+    counts_against_budget,
+    gpu_seconds,
+    queue_seconds,
+)
 from posefleet_operator.policies.exit_outcomes import Ending, ending_of_disrupted_gang, gang_has_ended
+from posefleet_operator.policies.failures import action_of_rule, why_job_fails
 from posefleet_operator.policies.job_endings import ending_of_child_job
 from posefleet_operator.policies.lost_nodes import gang_is_lost
 from posefleet_operator.policies.progress import last_step
@@ -24,6 +30,10 @@ def record_outcome(seen: Observation, plan: Plan) -> None:
     """
     attempt = running_attempt(plan.status)
     if attempt is None:
+        return
+    if attempt.job_uid is None:
+        if seen.spec.suspend:
+            end_attempt(seen, plan, Ending.of(reasons.SUSPENDED, "stopped by spec.suspend before it was created"))
         return
     job = seen.attempt_job(attempt.number)
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
@@ -80,6 +90,7 @@ def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
         outcome=ending.outcome,
         reason=ending.reason.name,
         message=ending.message[:MAX_MESSAGE],
+        action=action_of_rule(ending, seen.spec.failure_policy),
     )
     attempt = plan.status.attempts[-1]
     waited = 0.0 if attempt.running_time is not None else queue_seconds(attempt)
@@ -105,11 +116,11 @@ def suspended_or(ending: Ending, plan: Plan) -> Ending:
 
 
 def _finish_if_last(seen: Observation, plan: Plan, attempt: Attempt, ending: Ending) -> None:
-    failed = plan.status.failed_attempts
+    failed, policy = plan.status.failed_attempts, seen.spec.failure_policy
     if ending.outcome == "Succeeded":
         plan.succeed(ending.message)
-    elif ending.reason.final:
-        plan.fail(ending.reason, ending.message)
-    elif counts_against_budget(attempt) and failed >= seen.spec.failure_policy.max_failures:
+    elif (failure := why_job_fails(attempts_since_reopened(plan.status), ending, policy)) is not None:
+        plan.fail(*failure)
+    elif counts_against_budget(attempt) and failed >= policy.max_failures:
         message = f"{failed} attempts failed, the last with {ending.reason}: {ending.message}"
         plan.fail(reasons.ATTEMPTS_EXHAUSTED, message)

@@ -39,6 +39,8 @@ def reopen_corrected(seen: Observation, plan: Plan) -> None:
         observed_generation=seen.generation,
         start_time=to_timestamp(seen.now),
         preparation=Preparation(tries=tries, end_time=to_timestamp(seen.now) if tries else None),
+        checkpoint_request=plan.status.checkpoint_request,
+        retry_request=plan.status.retry_request,
     )
 
 
@@ -100,7 +102,7 @@ def _complete_conditions(plan: Plan) -> None:
 
 
 def summarize(seen: Observation, plan: Plan) -> None:
-    """Set the phase and the number of GPUs from the rest of the status. This runs last in every reconcile."""
+    """Set the phase and the number of GPUs from the rest of the status. This runs after all other steps."""
     _complete_conditions(plan)
     status = plan.status
     attempt = running_attempt(status)

@@ -2,27 +2,28 @@
 
 from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.job import PoseTrainingJob
+from posefleet_api.resources import FailurePolicy
 from posefleet_api.status import Preparation, Status
 from posefleet_operator import reasons
-from posefleet_operator.builders.names import prepare_name
 from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import to_timestamp
+from posefleet_operator.cluster.objects import prepare_name, to_timestamp
 from posefleet_operator.observation import Observation, current_try
 from posefleet_operator.plan import Plan, Reference, is_true
-from posefleet_operator.policies.attempts import seconds_before_next_try
+from posefleet_operator.policies.attempts import seconds_before_next_try, with_jitter
 from posefleet_operator.policies.exit_outcomes import (
     Ending,
     ending_of_disrupted_gang,
     gang_has_ended,
     termination_message,
 )
+from posefleet_operator.policies.failures import Action, action_of_rule, why_rule_fails
 from posefleet_operator.policies.job_endings import ending_of_child_job
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.lost_nodes import gang_is_lost, node_lost, unreachable_pods
-from posefleet_operator.policies.waiting import what_blocks_creation, why_waiting
+from posefleet_operator.policies.waiting import pods_refused, what_blocks_creation, why_waiting
 from posefleet_operator.reasons import Reason
 from posefleet_operator.steps.attempt_end import suspended_or
 
@@ -91,31 +92,52 @@ def _watch_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[
     elif any(pod.running for pod in pods):
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
     else:
-        plan.wait("Prepared", why_waiting(job, pods, 1, seen.spec.storage, seen.ages))
+        waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, 1, seen.spec.storage, seen.ages)
+        plan.wait("Prepared", waiting)
 
 
 def _record_ending(seen: Observation, plan: Plan, ending: Ending, pods: tuple[ChildPod, ...]) -> None:
-    plan.update(preparation=_after(plan.status.preparation, ending, pods, to_timestamp(seen.now)))
-    preparation, limit = plan.status.preparation, seen.spec.failure_policy.max_failures
+    policy = seen.spec.failure_policy
+    action = action_of_rule(ending, policy)
+    plan.update(preparation=_after(plan.status.preparation, ending, action, pods, to_timestamp(seen.now)))
     if ending.outcome == "Succeeded":
         plan.condition("Prepared", True, reasons.PREPARED, ending.message)
-        return
-    plan.condition("Prepared", False, _reason(ending), _with_next_try(seen, preparation, ending))
-    if ending.reason.final:
-        plan.fail(ending.reason, ending.message)
-    elif preparation.failures >= limit:
-        message = f"{preparation.failures} tries failed, the last with: {ending.message}"
-        plan.fail(reasons.PREPARE_FAILED, message)
+    elif (failure := _failure(plan.status.preparation, ending, action, policy)) is not None:
+        plan.condition("Prepared", False, _reason(ending), ending.message)
+        plan.fail(*failure)
+    else:
+        plan.condition("Prepared", False, _reason(ending), _with_next_try(plan.status.preparation, ending, policy))
 
 
-def _after(preparation: Preparation, ending: Ending, pods: tuple[ChildPod, ...], now: str) -> Preparation:
-    """Return the account of the tries after one more. A preemption or a suspension does not count as a failure."""
+def _failure(
+    preparation: Preparation, ending: Ending, action: Action | None, policy: FailurePolicy
+) -> tuple[Reason, str] | None:
+    """Return the reason and the message with which the job fails, or None if another try follows."""
+    if action == "Fail":
+        return ending.reason, why_rule_fails(ending, policy)
+    if action is None and ending.reason.final:
+        return ending.reason, ending.message
+    if preparation.failures >= policy.max_failures:
+        return reasons.PREPARE_FAILED, f"{preparation.failures} tries failed, the last with: {ending.message}"
+    return None
+
+
+def _after(
+    preparation: Preparation, ending: Ending, action: Action | None, pods: tuple[ChildPod, ...], now: str
+) -> Preparation:
+    """Return the account of the tries after one more.
+
+    A preemption, and a failure that a rule ignores, is not counted as a failure but among the tries in a row that were
+    not the job's fault. A suspension is counted nowhere.
+    """
+    counts = action != "Ignore" if action is not None else ending.outcome == "Failed"
+    excused = action == "Ignore" or (_is_unreachable(ending) and not counts)
     said = [message for pod in pods if (message := termination_message(pod)) is not None]
     return preparation.model_copy(
         update={
             "end_time": now,
-            "failures": preparation.failures + (ending.outcome == "Failed"),
-            "unreachable": preparation.unreachable + 1 if _is_unreachable(ending) else 0,
+            "failures": preparation.failures + counts,
+            "unreachable": preparation.unreachable + 1 if excused else 0,
             "warnings": [text for message in said for text in message.warnings][:_MAX_WARNINGS],
         }
     )
@@ -129,14 +151,12 @@ def _reason(ending: Ending) -> Reason:
     return reasons.PREPARE_FAILED if ending.outcome == "Failed" else ending.reason
 
 
-def _with_next_try(seen: Observation, preparation: Preparation, ending: Ending) -> str:
-    if ending.outcome == "InvalidInput":
-        return ending.message
+def _with_next_try(preparation: Preparation, ending: Ending, policy: FailurePolicy) -> str:
     if ending.reason == reasons.SUSPENDED:
         return f"{ending.message}; the data are prepared when the job is resumed"
-    seconds = seconds_before_next_try(preparation, seen.spec.failure_policy)
+    seconds = seconds_before_next_try(preparation, policy)
     why = ending.message.rstrip(".")
-    return f"{why}; the next try follows after {seconds:.0f} s, and later ones after longer pauses"
+    return f"{why}; the next try follows after about {seconds:.0f} s, and later ones after longer pauses"
 
 
 def _start_try(seen: Observation, plan: Plan) -> None:
@@ -146,6 +166,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
         plan.update_preparation(failures=0, unreachable=0, warnings=[])
         plan.condition("Prepared", False, reasons.DATA_CHANGED, _CHANGED_MESSAGE)
     pause = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
+    pause = with_jitter(pause, seen.uid, preparation.tries)
     left = pause - seen.ages.since(preparation.end_time) if preparation.end_time else 0.0
     if left > 0:
         plan.requeue_within(left)
@@ -157,11 +178,12 @@ def _start_try(seen: Observation, plan: Plan) -> None:
 
 def _create_try(seen: Observation, plan: Plan, number: int, wanted: str) -> None:
     assert isinstance(seen.job, PoseTrainingJob)
-    plan.apply.append(job_config(seen.job, COMPONENT_PREPARE, number))
-    plan.apply.append(prepare_job(seen.job, number, wanted, seen.pod_fingerprint, seen.settings))
+    plan.create.append(job_config(seen.job, COMPONENT_PREPARE, number))
+    plan.create.append(prepare_job(seen.job, number, wanted, seen.spec_parts, seen.settings))
     if (old := number_to_delete(number)) is not None:
-        name = prepare_name(seen.name, old)
-        plan.delete += [Reference("ConfigMap", name), Reference("Job", name)]
+        plan.delete.append(Reference("ConfigMap", prepare_name(seen.name, old)))
+        if (job := seen.prepare_job(old)) is not None:
+            plan.delete_job(job)
     plan.update_preparation(tries=number, end_time=None, fingerprint=wanted)
     if not plan.status.preparation.unreachable:
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)

@@ -68,8 +68,9 @@ def start_logging(log_format: LogFormat, level: str, stream: TextIO = sys.stderr
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # kopf logs every event that it passes on. The operator logs what results from it.
-    logging.getLogger("kopf").setLevel(max(logging.WARNING, root.level))
+    # kopf logs every event that it passes on, and every try of a watch. The operator logs what results from it, and
+    # notices itself when the API server does not answer.
+    logging.getLogger("kopf").setLevel(max(logging.ERROR, root.level))
     # kopf runs in a thread of its own, and logs each time that it does not handle signals there.
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

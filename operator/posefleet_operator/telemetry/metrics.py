@@ -19,7 +19,7 @@ from posefleet_operator.cluster.client import ApiError
 from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.objects import Key, from_timestamp, seconds_between, to_timestamp
 from posefleet_operator.cluster.progress_poller import ProgressPoller
-from posefleet_operator.executor import Refused
+from posefleet_operator.executor import NameConflict, Refused, StatusRefused
 from posefleet_operator.observation import Observation
 from posefleet_operator.policies.attempts import gpu_seconds, useful_share
 from posefleet_operator.policies.progress import attempts_so_far
@@ -28,7 +28,14 @@ from posefleet_operator.telemetry.job_series import JobSeries
 
 _RECONCILE_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _WAIT_BUCKETS = (1, 3, 10, 20, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400)
-_RECONCILE_ERRORS = ("Conflict", "Unreachable", Refused.__name__, NotLeading.__name__, "ApiError", "Unexpected")
+_NAMED_ERRORS = (Refused, NameConflict, StatusRefused, NotLeading)
+_NAMED_STATUSES = {0: "Unreachable", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 429: "Throttled"}
+_RECONCILE_ERRORS = (
+    *(error.__name__ for error in _NAMED_ERRORS),
+    *_NAMED_STATUSES.values(),
+    "ApiError",
+    "Unexpected",
+)
 #: Anybody who evicts a pod may give any reason. Those that the registry does not know are counted as Other.
 _KNOWN_REASONS = frozenset(get_args(TerminationReason)).union(*reasons_by_outcome().values())
 
@@ -140,8 +147,8 @@ def known_reason(reason: str) -> str:
 
 def _kind_of(error: Exception) -> str:
     if isinstance(error, ApiError):
-        return {0: "Unreachable", 409: "Conflict"}.get(error.status, "ApiError")
-    return type(error).__name__ if isinstance(error, Refused | NotLeading) else "Unexpected"
+        return _NAMED_STATUSES.get(error.status, "ApiError")
+    return type(error).__name__ if isinstance(error, _NAMED_ERRORS) else "Unexpected"
 
 
 def _has_stepped(attempt: Attempt) -> bool:

@@ -1,5 +1,7 @@
 """Whole lives of jobs on a real API server with real controllers."""
 
+from typing import Any
+
 import pytest
 
 from integration.operator.stage import COMPLETED, Stage
@@ -158,8 +160,13 @@ def test_a_deadline_ends_the_job_and_its_pods(stage: Stage, operator: OperatorPr
 def test_a_queued_job_waits_for_kueue_and_keeps_what_kueue_sets(stage: Stage, operator: OperatorProcess) -> None:
     stage.apply("reaching", {"1": COMPLETED}, queue="lab-queue")
     stage.wait_for_phase("reaching", "Queued")
-    job = stage.batch.read_namespaced_job("reaching-a1", stage.namespace)
-    assert job.metadata.labels["kueue.x-k8s.io/queue-name"] == "lab-queue"
+
+    def handed_over() -> Any:
+        job = stage.batch.read_namespaced_job("reaching-a1", stage.namespace)
+        return job if job.metadata.labels.get("kueue.x-k8s.io/queue-name") == "lab-queue" else None
+
+    wait_for("a Job", lambda: "reaching-a1" in stage.kubectl("get", "jobs", "-o", "name"))
+    job = wait_for("the Job to be handed over to Kueue", handed_over)
     assert job.spec.suspend
     assert stage.pods("reaching", 1) == []
 

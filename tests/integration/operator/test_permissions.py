@@ -33,8 +33,6 @@ _ROLES = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 #: ``test_an_implied_right_is_needed`` shows that it does.
 IMPLIED = {
     Right("update", "posetrainingjobs/finalizers", "posefleet.io"),
-    Right("create", "configmaps", ""),
-    Right("create", "services", ""),
 }
 
 Manifest = dict[str, Any]
@@ -120,6 +118,7 @@ class Life:
         self._resume()
         self._be_refused()
         self._be_squatted()
+        self._lack_pods()
         self._go()
 
     def _lose_the_lease(self) -> None:
@@ -175,6 +174,15 @@ class Life:
         self._stage.kubectl("delete", "job", "late-prepare-1")
         self._stage.wait_for_phase("late", "Succeeded")
 
+    def _lack_pods(self) -> None:
+        """A quota refuses the pods of a gang."""
+        limit = {"metadata": {"name": "limit"}, "spec": {"hard": {"requests.nvidia.com/gpu": "0"}}}
+        self._stage.core.create_namespaced_resource_quota(self._stage.namespace, limit)
+        self._stage.apply("cramped")
+        wait_for("the refusal", lambda: "exceeded quota" in str(self._stage.status("cramped").get("conditions")))
+        self._stage.core.delete_namespaced_resource_quota("limit", self._stage.namespace)
+        self._stage.kubectl("delete", "ptj", "cramped")
+
     def _go(self) -> None:
         """The time to live of a finished job ends."""
         self._stage.patch("reaching", ttlSecondsAfterFinished=0)
@@ -202,20 +210,6 @@ def _served(everywhere: bool) -> dict[str, str]:
     return {"namespaces": ""} if everywhere else {}
 
 
-def _apply_config_map(api: client.ApiClient, namespace: str) -> None:
-    _apply(client.CoreV1Api(api).patch_namespaced_config_map, "ConfigMap", namespace, {"data": {"a": "b"}})
-
-
-def _apply_service(api: client.ApiClient, namespace: str) -> None:
-    spec = {"clusterIP": "None", "ports": [{"port": 80}]}
-    _apply(client.CoreV1Api(api).patch_namespaced_service, "Service", namespace, {"spec": spec})
-
-
-def _apply(patch: Callable[..., object], kind: str, namespace: str, content: Manifest) -> None:
-    body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "child"}, **content}
-    patch("child", namespace, body, field_manager="test", _content_type="application/apply-patch+yaml")
-
-
 def _create_owned_job(api: client.ApiClient, namespace: str) -> None:
     custom = client.CustomObjectsApi(api)
     owner = custom.get_namespaced_custom_object("posefleet.io", "v1alpha1", namespace, "posetrainingjobs", "reaching")
@@ -228,8 +222,6 @@ def _create_owned_job(api: client.ApiClient, namespace: str) -> None:
 
 
 DOES: dict[Right, Callable[[client.ApiClient, str], None]] = {
-    Right("create", "configmaps", ""): _apply_config_map,
-    Right("create", "services", ""): _apply_service,
     Right("update", "posetrainingjobs/finalizers", "posefleet.io"): _create_owned_job,
 }
 

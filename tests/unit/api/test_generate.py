@@ -13,4 +13,4 @@ def test_generated_files_are_up_to_date():
 def test_an_empty_text_is_shown_as_it_is_written():
     """Within backticks Markdown shows entities letter by letter."""
     assert "&" not in manifest_reference()
-    assert '`""` or `Succeeded`' in manifest_reference()
+    assert '| `""` |' in manifest_reference()

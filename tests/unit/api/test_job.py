@@ -79,7 +79,7 @@ def test_a_loss_is_on_by_its_weight_and_not_by_which_others_are_named(losses, on
         ("metadata.name", "2026-01-15", "metadata.name: must begin with a letter"),
         ("metadata.name", "mouse.2", "write mouse-2026-01-15"),
         ("metadata.name", "mouse-", "metadata.name: must begin with a letter and have only a-z, 0-9 and '-'"),
-        ("spec.resources.memoryPerNode", "64 gigs", "must be a size such as 64Gi"),
+        ("spec.resources.memoryPerNode", "64 gigs", "must be a size of at least 1M with a unit, such as 64Gi"),
         ("spec.resources.gpuResource", "gpu", "spec.resources.gpuResource: must be the name of an extended resource"),
         ("spec.resources.extendedResources", {"hca": "1"}, "every key must be the name of an extended resource"),
         ("spec.resources.extendedResources", {"rdma/hca": "half"}, "must be a whole number in quotes"),

@@ -51,7 +51,7 @@ def test_the_api_server_fills_in_nothing_that_a_clusters_defaults_may_say():
     for name, field in spec["resources"]["properties"].items():
         assert "default" not in field, name
         assert field["description"].endswith(", unless the administrator of your cluster has set another."), name
-    for name in ("serviceAccountName", "priorityClassName", "runtimeClassName", "affinity"):
+    for name in ("serviceAccountName", "priorityClassName", "runtimeClassName"):
         assert "default" not in spec["pod"]["properties"][name], name
     assert "default" not in spec["storage"]
 

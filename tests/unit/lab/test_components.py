@@ -2,11 +2,13 @@
 
 import signal
 import subprocess
+import sys
 
 import pytest
 
 from posefleet_lab.component import Component
 from posefleet_lab.errors import ComponentError
+from posefleet_lab.ports import free_port
 from posefleet_lab.processes import ProcessIdentity, stop_processes
 
 
@@ -49,6 +51,23 @@ def test_a_stubborn_component_is_killed(tmp_path):
     component.wait_until(lambda: "up" in component.log.read_text(), "up")
     component.stop(grace_seconds=0.2)
     assert not component.alive()
+
+
+def test_a_component_that_serves_http_is_waited_for_until_it_answers(tmp_path):
+    (tmp_path / "healthz").write_text("ok")
+    port = free_port()
+    component = Component("server", [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"], tmp_path)
+    component.start()
+    component.wait_for_answer(f"http://127.0.0.1:{port}/healthz")
+    assert "GET /healthz" in component.log.read_text()
+    component.stop()
+
+
+def test_a_component_that_ends_before_it_answers_shows_its_log(tmp_path):
+    component = Component("server", ["sh", "-c", "echo the reason; exit 3"], tmp_path)
+    component.start()
+    with pytest.raises(ComponentError, match=r"(?s)server: ended with exit code 3 before ready.*the reason"):
+        component.wait_for_answer(f"http://127.0.0.1:{free_port()}/healthz")
 
 
 def test_a_process_is_known_by_more_than_its_pid(tmp_path):

@@ -7,16 +7,17 @@ from typing import Any, Self
 from posefleet_api.constants import API_VERSION, COMPONENT_ATTEMPT, COMPONENT_PREPARE, KIND
 from posefleet_api.job import PoseTrainingJob, parse_job
 from posefleet_api.outcomes import ProgressReport, TerminationMessage
-from posefleet_api.status import Attempt, Condition, Preparation, Progress, Status
-from posefleet_operator.builders.attempt_job import attempt_job
+from posefleet_api.status import Attempt, Checkpoint, Condition, Preparation, Progress, Status
+from posefleet_operator.builders.attempt_job import attempt_job, release
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.ages import Ages, first_ages
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import Manifest, from_timestamp, to_timestamp
+from posefleet_operator.cluster.merge_patch import patched
+from posefleet_operator.cluster.objects import Manifest, attempt_name, from_timestamp, to_timestamp
 from posefleet_operator.cluster.polling import Polling
 from posefleet_operator.fingerprints import data_fingerprint
-from posefleet_operator.observation import Observation
+from posefleet_operator.observation import Observation, Refusal
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import TrainerDefaults
 
@@ -44,7 +45,7 @@ class JobBuilder:
     polled_since: datetime | None = None
     #: For how long rank 0 has not answered since its report.
     silent_seconds: float = 0
-    refusal: str = ""
+    refusal: Refusal | None = None
     settings: Settings = SETTINGS
 
     def with_spec(self, **fields: Any) -> Self:
@@ -89,7 +90,8 @@ class JobBuilder:
         """Attempts that have ended with these outcomes, the last one 5 seconds ago."""
         attempts = [
             Attempt(
-                number=number, start_time=to_timestamp(ago(1000)), end_time=to_timestamp(ago(5)),
+                number=number, job_uid=self.job_uid(number),
+                start_time=to_timestamp(ago(1000)), end_time=to_timestamp(ago(5)),
                 outcome=outcome, reason=reason or outcome, message="why",
                 start_step=number * 10, end_step=number * 10 + 9,
             )
@@ -98,18 +100,28 @@ class JobBuilder:
         failed = sum(outcome in {"Failed", "Stalled"} for outcome in outcomes)
         return self.prepared().with_status(current_attempt=len(attempts), attempts=attempts, failed_attempts=failed)
 
+    def with_checkpoint(self, step: int) -> Self:
+        """The newest checkpoint in the store is that of this step."""
+        checkpoint = Checkpoint(uri=f"s3://c/{step}", step=step, time=to_timestamp(ago(10)), sha256="0" * 64)
+        return self.with_status(last_checkpoint=checkpoint)
+
     def running_attempt(self, number: int, started: float = 50) -> Self:
         """Attempt ``number`` runs on all its nodes since so many seconds."""
         past = self.after_attempts(*["Preempted"] * (number - 1)) if number > 1 else self.prepared()
         attempt = Attempt(
-            number=number, start_time=to_timestamp(ago(started + 5)), running_time=to_timestamp(ago(started)), gpus=1
-        )
+            number=number, job_uid=self.job_uid(number),
+            start_time=to_timestamp(ago(started + 5)), running_time=to_timestamp(ago(started)), gpus=1,
+        )  # fmt: skip
         past = past.with_status(current_attempt=number, attempts=[*past.status.attempts, attempt])
         nodes = parse_job(past.manifest()).spec.resources.nodes
         past = past.with_child(past.attempt_manifest(number))
         for rank in range(nodes):
             past = past.with_pod(a_pod(past, number, rank).running(started).manifest)
         return past.with_condition("Running", "True", "AllPodsRun")
+
+    def job_uid(self, number: int) -> str:
+        """The uid of the Job of an attempt."""
+        return uid_of(attempt_name(self.name, number))
 
     def with_child(self, manifest: Manifest) -> Self:
         """A child Job exists; it replaces one of the same name."""
@@ -156,15 +168,20 @@ class JobBuilder:
         return job
 
     def attempt_manifest(self, number: int) -> Manifest:
-        """The Job of an attempt as the API server holds it."""
+        """The Job of an attempt as the API server holds it after its release."""
+        released: Manifest = patched(self.held_manifest(number), release(self.parsed().spec.queue))
+        return released
+
+    def held_manifest(self, number: int) -> Manifest:
+        """The Job of an attempt as the API server holds it before its release."""
         return as_stored(
-            attempt_job(self.parsed(), number, self.seen().fingerprint, self.seen().pod_fingerprint, self.settings)
+            attempt_job(self.parsed(), number, self.seen().fingerprint, self.seen().spec_parts, self.settings)
         )
 
     def prepare_manifest(self, number: int) -> Manifest:
         """The Job of a try of the preparation as the API server holds it."""
         return as_stored(
-            prepare_job(self.parsed(), number, self.seen().fingerprint, self.seen().pod_fingerprint, self.settings)
+            prepare_job(self.parsed(), number, self.seen().fingerprint, self.seen().spec_parts, self.settings)
         )
 
     def seen(self, now: datetime = NOW) -> Observation:
@@ -208,10 +225,24 @@ def a_job() -> JobBuilder:
     return JobBuilder()
 
 
+def controlled_by(parent: Manifest) -> Manifest:
+    """The owner reference of what a controller has created for an object."""
+    metadata = parent["metadata"]
+    return {
+        "apiVersion": parent["apiVersion"], "kind": parent["kind"],
+        "name": metadata["name"], "uid": metadata["uid"], "controller": True,
+    }  # fmt: skip
+
+
+def uid_of(name: str) -> str:
+    """The uid of the object of that name."""
+    return f"uid-of-{name}"
+
+
 def as_stored(manifest: Manifest) -> Manifest:
     """A manifest with what the API server adds."""
     name = manifest["metadata"]["name"]
-    added = {"uid": f"uid-of-{name}", "resourceVersion": "5", "creationTimestamp": to_timestamp(ago(60))}
+    added = {"uid": uid_of(name), "resourceVersion": "5", "creationTimestamp": to_timestamp(ago(60))}
     return {**manifest, "metadata": {**manifest["metadata"], **added}}
 
 
@@ -330,6 +361,7 @@ def a_pod(
         "name": name, "namespace": "lab", "uid": f"uid-of-{name}", "resourceVersion": "6",
         "creationTimestamp": to_timestamp(ago(60)),
         "labels": parent["spec"]["template"]["metadata"]["labels"],
+        "ownerReferences": [controlled_by(parent)],
         "annotations": {"batch.kubernetes.io/job-completion-index": str(rank)},
     }  # fmt: skip
     return PodBuilder(

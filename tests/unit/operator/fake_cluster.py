@@ -3,6 +3,7 @@
 from copy import deepcopy
 
 from posefleet_operator.cluster.client import ApiError, Kind
+from posefleet_operator.cluster.merge_patch import patched
 from posefleet_operator.cluster.objects import Manifest
 
 
@@ -14,6 +15,8 @@ class FakeCluster:
         self.writes: list[str] = []
         #: Kind, name, uid and whether dependents go first, of every delete.
         self.deletes: list[tuple[str, str, str, bool]] = []
+        #: The bodies of all patches.
+        self.patches: list[Manifest] = []
         self.version = 100
         #: What the next requests fail with.
         self.failures: list[ApiError] = []
@@ -40,27 +43,31 @@ class FakeCluster:
         self._compare(self._held(kind, manifest["metadata"]["name"]), manifest)
         return self._store("replace", kind, manifest)
 
-    async def apply(self, kind: Kind, manifest: Manifest, subresource: str = "", dry_run: bool = False) -> Manifest:
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: Manifest, subresource: str = "", dry_run: bool = False
+    ) -> Manifest:
         self._fail()
-        if subresource:
-            held = self._held(kind, manifest["metadata"]["name"])
-            self._compare(held, manifest)
-            if dry_run:
-                return held
-            return self._store(f"apply {subresource} of", kind, {**held, "status": manifest["status"]})
-        return self._store("apply", kind, manifest)
+        held = self._held(kind, name, namespace)
+        self._compare(held, patch)
+        if dry_run:
+            return held
+        self.patches.append(patch)
+        verb = f"patch {subresource} of" if subresource else "patch"
+        return self._store(verb, kind, patched(held, patch))
 
-    async def delete(self, kind: Kind, namespace: str, name: str, uid: str = "", foreground: bool = False) -> None:
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str, foreground: bool = False) -> None:
         self.deletes.append((kind.kind, name, uid, foreground))
         self._fail()
-        self._held(kind, name, namespace)
+        if self._held(kind, name, namespace)["metadata"].get("uid") != uid:
+            raise ApiError(409, "Conflict", "another object has the name")
         del self.objects[kind.kind, name]
         self.writes.append(f"delete {kind.kind} {name}")
 
     def put(self, manifest: Manifest) -> None:
         """An object that somebody else has written."""
         self.version += 1
-        metadata = {**manifest["metadata"], "resourceVersion": str(self.version)}
+        uid = f"uid-of-{manifest['metadata']['name']}"
+        metadata = {"uid": uid, **manifest["metadata"], "resourceVersion": str(self.version)}
         self.objects[manifest["kind"], metadata["name"]] = {**manifest, "metadata": metadata}
 
     def _held(self, kind: Kind, name: str, namespace: str = "") -> Manifest:

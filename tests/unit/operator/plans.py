@@ -9,7 +9,7 @@ from unit.operator.builders import JobBuilder
 
 def kinds(plan: Plan) -> list[tuple[str, str]]:
     """Kind and name of what is to be created."""
-    return [(manifest["kind"], manifest["metadata"]["name"]) for manifest in plan.apply]
+    return [(manifest["kind"], manifest["metadata"]["name"]) for manifest in plan.create]
 
 
 def deletions(plan: Plan) -> list[tuple[str, str]]:

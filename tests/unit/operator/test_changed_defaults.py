@@ -6,7 +6,7 @@ from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.plan import find_condition
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import JobBuilder, a_job
-from unit.operator.plans import kinds
+from unit.operator.plans import kinds, reconciled
 from unit.operator.world import World
 
 STORE = {"endpoint": "http://minio:9000", "credentialsSecretRef": {"name": "lab-s3"}}
@@ -62,7 +62,7 @@ def test_the_next_attempt_gets_the_new_defaults() -> None:
     world.restart_operator(resources={"nodes": 3})
     world.end_all(1)
     world.settle()
-    world.settle(2)
+    world.settle(3)
 
     assert world.objects["Job", "reaching-a2"]["spec"]["completions"] == 3
     assert spec_for_trainer(world, "reaching-a2")["resources"]["nodes"] == 3
@@ -72,7 +72,7 @@ def test_what_is_prepared_is_not_prepared_again_for_other_defaults() -> None:
     prepared = without_storage().on_a_cluster_with(storage=STORE).prepared()
     changed = prepared.on_a_cluster_with(storage={"endpoint": "http://other:9000"}, resources={"nodes": 3})
 
-    assert kinds(reconcile(changed.seen()))[-1] == ("Job", "reaching-a1")
+    assert kinds(reconcile(reconciled(changed).seen()))[-1] == ("Job", "reaching-a1")
 
 
 def test_a_job_that_failed_does_not_rise_again_because_defaults_changed() -> None:
@@ -83,7 +83,7 @@ def test_a_job_that_failed_does_not_rise_again_because_defaults_changed() -> Non
     )  # fmt: skip
     plan = reconcile(failed.on_a_cluster_with(storage={"endpoint": "http://other:9000"}).seen())
 
-    assert plan.apply == []
+    assert plan.create == []
     assert plan.status.phase == "Failed"
 
 
@@ -112,7 +112,7 @@ def test_a_job_whose_store_the_cluster_forgets_runs_on_and_starts_nothing_new() 
 
     world.end_all(1)
     world.settle()
-    status = world.settle(2)
+    status = world.settle(3)
     running = find_condition(status.conditions, "Running")
     assert running is not None
     assert (running.reason, len(status.attempts)) == ("Incomplete", 1)

@@ -6,7 +6,7 @@ import pytest
 
 from posefleet_api.job import parse_job
 from posefleet_operator.cluster.objects import Manifest
-from posefleet_operator.fingerprints import pod_fingerprint
+from posefleet_operator.fingerprints import part_fingerprints
 from unit.operator.builders import a_job
 from unit.operator.world import World
 
@@ -92,7 +92,7 @@ def test_other_defaults_of_the_cluster_replace_nothing() -> None:
 
 def test_a_gang_of_an_earlier_version_is_left_alone() -> None:
     world = with_waiting_gang()
-    del world.objects["Job", "reaching-a1"]["metadata"]["annotations"]["posefleet.io/pod-fingerprint"]
+    del world.objects["Job", "reaching-a1"]["metadata"]["annotations"]["posefleet.io/spec-parts"]
     world.restart_operator()
     world.edit(resources={"nodes": 2})
     world.settle()
@@ -125,8 +125,8 @@ def test_a_prepare_job_that_runs_is_left_alone() -> None:
 
 
 def test_a_default_of_the_cluster_that_the_author_says_too_is_the_authors_word() -> None:
-    def of(**spec: Any) -> str:
-        return pod_fingerprint(parse_job(a_job().with_spec(**spec).manifest()).spec)
+    def of(**spec: Any) -> dict[str, str]:
+        return part_fingerprints(parse_job(a_job().with_spec(**spec).manifest()).spec)
 
     assert of() == of(pod={"labels": {}}) == of(suspend=True)
     assert of() != of(resources={"gpusPerNode": 1})

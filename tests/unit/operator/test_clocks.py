@@ -34,6 +34,13 @@ class Operator:
         return replace(seen, ages=self.stopwatch.update(facts, seconds))
 
 
+def long_ended() -> JobBuilder:
+    """A job whose last attempt ended long ago, so that the pause after it is over."""
+    job = a_job().after_attempts("Preempted")
+    ended = job.status.attempts[0].model_copy(update={"end_time": to_timestamp(ago(900))})
+    return job.with_status(attempts=[ended])
+
+
 def test_an_age_counts_from_when_a_fact_was_first_seen_and_not_by_the_wall_clock() -> None:
     stopwatch = Stopwatch()
     assert stopwatch.update({("created", "a"): 5.0}, 100) == Ages({("created", "a"): 5})
@@ -71,8 +78,9 @@ def test_a_pause_is_no_longer_for_an_operator_whose_clock_is_behind_that_of_its_
     operator, job = Operator(), a_job().with_policy(backoffSeconds=30).after_attempts("Failed")
     ahead = job.status.attempts[0].model_copy(update={"end_time": to_timestamp(ago(-600))})
     job = job.with_status(attempts=[ahead])
-    assert reconcile(operator.sees(job)).requeue_after == 30
-    assert kinds(reconcile(operator.sees(job, 31)))[-1] == ("Job", "reaching-a2")
+    assert reconcile(operator.sees(job)).requeue_after == pytest.approx(31.5, abs=1.5)
+    assert reconcile(operator.sees(job, 29)).status.current_attempt == 1
+    assert reconcile(operator.sees(job, 34)).status.current_attempt == 2
 
 
 def test_a_pause_of_the_preparation_does_not_depend_on_the_wall_clock() -> None:
@@ -80,14 +88,14 @@ def test_a_pause_of_the_preparation_does_not_depend_on_the_wall_clock() -> None:
     pod = a_pod(job, 1, component=COMPONENT_PREPARE).ended(1)
     job = reconciled(job.with_child(finished_job(job.prepare_manifest(1), "Failed")).with_pod(pod.manifest))
     operator.sees(job)
-    assert reconcile(operator.sees(job, 1, wall=NOW + timedelta(days=1))).apply == []
+    assert reconcile(operator.sees(job, 1, wall=NOW + timedelta(days=1))).create == []
     assert kinds(reconcile(operator.sees(job, 100)))[-1] == ("Job", "reaching-prepare-2")
 
 
 @pytest.mark.parametrize("skew", [-240, 0, 240])
 def test_a_deleted_pod_is_overdue_when_this_operator_has_seen_it_go_for_three_minutes(skew: float) -> None:
     operator = Operator()
-    job = a_job().after_attempts("Preempted").with_pod(a_pod(a_job(), 1).running().deleted(skew).manifest)
+    job = long_ended().with_pod(a_pod(a_job(), 1).running().deleted(skew).manifest)
     reasons = [condition_of(reconcile(operator.sees(job, seconds)), "Running")[1] for seconds in (0, 179, 180)]
     assert reasons == ["StoppingOldPods", "StoppingOldPods", "WaitingForOldPods"]
 

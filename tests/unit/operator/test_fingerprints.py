@@ -5,7 +5,7 @@ import re
 import pytest
 
 from posefleet_api.job import parse_job
-from posefleet_operator.fingerprints import data_fingerprint, pod_fingerprint
+from posefleet_operator.fingerprints import data_fingerprint, part_fingerprints
 from unit.operator.builders import a_job
 
 
@@ -58,5 +58,5 @@ def test_nothing_else_changes_the_fingerprint(edit: dict[str, object]) -> None:
 def test_fingerprints_are_short_and_differ_from_each_other() -> None:
     spec = parse_job(a_job().manifest()).spec
     assert re.fullmatch("[0-9a-f]{16}", data_fingerprint(spec))
-    assert re.fullmatch("[0-9a-f]{16}", pod_fingerprint(spec))
-    assert data_fingerprint(spec) != pod_fingerprint(spec)
+    assert all(re.fullmatch("[0-9a-f]{16}", part) for part in part_fingerprints(spec).values())
+    assert data_fingerprint(spec) not in part_fingerprints(spec).values()

@@ -246,34 +246,28 @@ def test_a_restart_before_every_reconcile_changes_nothing(life: Callable[[World]
 
 
 def test_a_gang_that_was_created_but_not_written_down_does_not_outlive_an_edit() -> None:
-    world = a_world(training={"epochs": 5})
+    """The pods may be edited for as long as they wait."""
+    world = a_world()
     world.settle()
     world.run_pods()
     world.end_all(0, PREPARED)
-    for writes in range(10):
+    for writes in range(20):
         if ("Job", "reaching-a1") in world.objects:
             break
         world.writes_left = writes
         with suppress(Killed):
             world.settle()
-    assert world.status.attempts == []
+    assert [attempt.job_uid for attempt in world.status.attempts] == [None]
 
     world.writes_left = float("inf")
-    world.edit(training={"epochs": 9})
+    world.edit(resources={"nodes": 3, "gpusPerNode": 1})
     world.restart_operator()
     world.settle(1)
-    assert world.status.attempts == []
-    assert "deletionTimestamp" in world.objects["Job", "reaching-a1"]["metadata"]
+    assert [attempt.reason for attempt in world.status.attempts] == ["Replaced"]
+    assert world.pods.keys() == {"reaching-prepare-1-0"}
 
-    world.finish_deletions()
-    world.settle(10)
-    assert ("Job", "reaching-prepare-2") in world.objects
-    world.run_pods()
-    world.settle(1)
-    world.end_all(0, PREPARED)
-    world.settle(1)
-    world.run_pods()
-    world.settle(1)
+    go_on(world, 1)
     succeed(world)
-    assert [(a.number, a.outcome) for a in world.status.attempts] == [(1, "Succeeded")]
-    assert '"epochs":9' in world.objects["ConfigMap", "reaching-a1"]["data"]["job.json"]
+    assert [(a.number, a.outcome) for a in world.status.attempts] == [(1, "Preempted"), (2, "Succeeded")]
+    assert world.objects["Job", "reaching-a2"]["spec"]["completions"] == 3
+    assert world.most_gangs == 1

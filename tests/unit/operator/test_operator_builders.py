@@ -6,11 +6,12 @@ import pytest
 
 from posefleet_api.constants import JOB_FILE
 from posefleet_api.job import parse_job
-from posefleet_operator.builders.attempt_job import attempt_job, attempt_service
+from posefleet_operator.builders.attempt_job import attempt_job, attempt_service, release
 from posefleet_operator.builders.names import rendezvous_port
 from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.merge_patch import patched
 from posefleet_operator.cluster.objects import Manifest
 from unit.operator.builders import SETTINGS, JobBuilder, a_job
 
@@ -45,8 +46,19 @@ def test_an_attempt_is_a_gang_of_its_own_name() -> None:
         0,
     )
     assert spec["podReplacementPolicy"] == "Failed"
-    assert not spec["suspend"]
     assert pod_of(manifest)["restartPolicy"] == "Never"
+
+
+def test_an_attempt_is_created_suspended_and_outside_of_any_queue_until_it_is_released() -> None:
+    for job in (a_job(), a_job().with_spec(queue="lab-queue")):
+        manifest = attempt(job)
+        assert manifest["spec"]["suspend"]
+        assert "kueue.x-k8s.io/queue-name" not in manifest["metadata"]["labels"]
+        assert manifest["metadata"]["annotations"]["posefleet.io/held"] == "true"
+
+    released = patched(attempt(a_job()), release(""))
+    assert not released["spec"]["suspend"]
+    assert "posefleet.io/held" not in released["metadata"]["annotations"]
 
 
 def test_ranks_find_rank_0_by_a_name_that_the_service_serves_early() -> None:
@@ -140,8 +152,9 @@ def test_preparation_takes_no_gpu_and_asks_for_little() -> None:
 
 
 def test_a_queue_is_named_to_kueue_and_the_gang_is_kueues_to_release() -> None:
-    manifest = attempt(a_job().with_spec(queue="lab-queue"))
+    manifest = patched(attempt(a_job().with_spec(queue="lab-queue")), release("lab-queue"))
 
+    assert "posefleet.io/held" not in manifest["metadata"]["annotations"]
     assert manifest["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "lab-queue"
     assert manifest["spec"]["suspend"]
 

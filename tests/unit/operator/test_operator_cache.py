@@ -140,3 +140,13 @@ def test_an_object_that_cannot_be_read_costs_itself_alone(caplog) -> None:
     assert cache.pods.replace_from_list([unreadable, good], 9) == {KEY}
     assert [pod.gone for pod in cache.pods.of(KEY)] == [False, False]
     assert "lab/reaching-a1-1-x cannot be read" in caplog.text
+
+
+def test_only_the_annotations_by_which_an_author_asks_for_something_are_kept() -> None:
+    cache = Cache()
+    manifest = annotated(a_job().manifest(), "kubectl.kubernetes.io/last-applied-configuration", "{}")
+    cache.training_jobs.apply("ADDED", annotated(manifest, "posefleet.io/retry", "1"))
+
+    kept = cache.training_jobs.get(KEY)
+    assert kept is not None
+    assert kept["metadata"]["annotations"] == {"posefleet.io/retry": "1"}

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.client import ApiError
+from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.controller import Controller
 from posefleet_operator.executor import Refused
-from posefleet_operator.observation import Observation
+from posefleet_operator.observation import Observation, Refusal
 from posefleet_operator.plan import Plan
+from posefleet_operator.reasons import REFUSED
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.telemetry.metrics import Metrics
 from unit.operator.builders import NOW, SETTINGS, JobBuilder, a_job, a_pod, a_report, ago, suspended_job
@@ -28,6 +31,9 @@ class Recorder:
     def __init__(self) -> None:
         self.done: list[tuple[Observation, Plan, bool]] = []
         self.failures: list[Exception] = []
+
+    async def why_no_pods(self, namespace: str, job: ChildJob) -> str:
+        return f"pods of {namespace}/{job.identity.name}: exceeded quota"
 
     async def execute(self, seen: Observation, plan: Plan, write_status: bool) -> None:
         self.done.append((seen, plan, write_status))
@@ -89,13 +95,13 @@ async def test_a_defect_is_logged_and_tried_again(caplog) -> None:
 
 async def test_a_refusal_is_shown_in_the_next_status() -> None:
     controller, recorder = a_controller(a_job().prepared())
-    recorder.failures = [Refused("the API server refuses Job reaching-a1: quota")]
+    recorder.failures = [Refused(Refusal(REFUSED, "the API server refuses Job reaching-a1: quota"))]
     controller.enqueue(KEY)
     await until(lambda: len(recorder.done) == 2)
     await controller.stop()
 
     _, plan, _ = recorder.done[1]
-    assert plan.apply == []
+    assert plan.create == []
     assert "quota" in message_of(plan, "Running")
 
 
@@ -174,7 +180,7 @@ async def test_what_goes_well_with_finished_jobs_says_nothing_of_the_operator(
     acting: Any = executor
     controller = Controller(cache, acting, SETTINGS, metrics, lambda: NOW)
     controller.enqueue(KEY)
-    await until(lambda: len(executor.done) == 1)
+    await until(lambda: len(executor.done) >= 1)
     await asyncio.sleep(0.01)
     await controller.stop()
 
@@ -208,3 +214,84 @@ async def test_ages_are_measured_by_the_monotonic_clock() -> None:
         wall[0] = ago(-86_400)
     begun, later = (seen.ages.since(job.status.start_time) for seen, *_ in recorder.done)
     assert later - begun == 30
+
+
+async def test_a_refusal_ends_with_an_edit_of_the_manifest() -> None:
+    controller, recorder = a_controller(reconciled(a_job().prepared()))
+    recorder.failures = [Refused(Refusal(REFUSED, "the API server refuses Job reaching-a1: quota"))]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 2)
+    assert recorder.done[1][1].create == []
+    controller.cache.training_jobs.apply("MODIFIED", edited_manifest(reconciled(a_job().prepared())))
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) >= 3)
+    await controller.stop()
+
+    assert [manifest["kind"] for manifest in recorder.done[2][1].create] == ["ConfigMap", "Service", "Job"]
+
+
+def edited_manifest(job: JobBuilder) -> dict[str, Any]:
+    manifest = job.edited(resources={"nodes": 2}).manifest()
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": "8"}}
+
+
+async def test_the_same_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    controller, recorder = a_controller(a_job())
+    recorder.failures = [ApiError(500, "InternalError", "no etcd")] * 3
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 4)
+    await controller.stop()
+
+    assert len([record for record in caplog.records if "no etcd" in record.message]) == 1
+
+
+async def test_a_lost_lease_is_not_logged_for_every_job(caplog: pytest.LogCaptureFixture) -> None:
+    controller, recorder = a_controller(a_job())
+    recorder.failures = [NotLeading("lost")]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 2)
+    await controller.stop()
+
+    assert caplog.records == []
+
+
+async def test_the_api_server_says_how_long_to_wait_and_no_event_shortens_it() -> None:
+    controller, recorder = a_controller(a_job())
+    recorder.failures = [ApiError(429, "TooManyRequests", "slow down", retry_after_seconds=0.4)]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 1)
+    begun = asyncio.get_running_loop().time()
+
+    def woken_and_done() -> bool:
+        controller.enqueue(KEY)
+        return len(recorder.done) >= 2
+
+    await until(woken_and_done)
+    await controller.stop()
+
+    assert asyncio.get_running_loop().time() - begun >= 0.4
+
+
+async def test_a_job_whose_pods_are_refused_says_why() -> None:
+    job = reconciled(a_job().prepared())
+    started = {**job.attempt_manifest(1), "status": {"startTime": to_timestamp(ago(400))}}
+    controller, recorder = a_controller(reconciled(job.with_child(started)))
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) >= 1)
+    await controller.stop()
+
+    assert message_of(recorder.done[0][1], "Running") == (
+        "the API server refuses pods of Job reaching-a1: pods of lab/reaching-a1: exceeded quota; "
+        "lower spec.resources, or ask for more quota in the namespace"
+    )
+    assert [event.reason.name for event in recorder.done[0][1].events] == ["Refused"]
+
+
+async def test_the_traceback_of_a_defect_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    controller, recorder = a_controller(a_job())
+    recorder.failures = [ZeroDivisionError() for _ in range(3)]
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 4)
+    await controller.stop()
+
+    assert [record.message for record in caplog.records] == ["reconcile failed, and is tried again until it works"]

@@ -44,7 +44,7 @@ async def test_the_first_to_ask_leads_alone() -> None:
     assert not await tries(second)
     assert first.leading
     with pytest.raises(NotLeading):
-        second.require()
+        second.seconds_left()
 
 
 async def test_a_rival_waits_for_the_whole_lease_since_the_last_sign_of_life() -> None:
@@ -162,7 +162,7 @@ async def test_a_lease_that_somebody_else_holds_is_lost_at_once() -> None:
     assert not await tries(first)
     assert not first.leading
     with pytest.raises(NotLeading):
-        first.require()
+        first.seconds_left()
 
 
 async def test_a_lease_says_who_holds_it_since_when_and_for_how_long() -> None:
@@ -279,7 +279,7 @@ async def test_a_request_may_take_two_fifths_of_the_lease(monkeypatch) -> None:
 async def test_a_leader_passes() -> None:
     _, _, first, _ = two_candidates()
     await tries(first)
-    first.require()
+    first.seconds_left()
 
 
 async def test_a_released_lease_has_no_holder_and_is_released_once() -> None:

@@ -1,4 +1,4 @@
-"""Performing a plan, in the order that makes a kill harmless."""
+"""Performing a plan, in the order that makes a kill and a pause harmless."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -9,12 +9,13 @@ from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.client import ApiError
 from posefleet_operator.cluster.election import NotLeading
-from posefleet_operator.executor import Executor, Refused
+from posefleet_operator.executor import Executor, NameConflict, Refused, StatusRefused
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan, Reference
 from posefleet_operator.reconcile import reconcile
-from unit.operator.builders import NOW, JobBuilder, a_job
+from unit.operator.builders import NOW, JobBuilder, a_job, controlled_by, deleted_object
 from unit.operator.fake_cluster import FakeCluster
+from unit.operator.plans import reconciled
 
 KEY = ("lab", "reaching")
 
@@ -42,48 +43,73 @@ class Bench:
         await self.executor.execute(seen, reconcile(seen), write_status=True)
 
 
-async def test_children_and_events_come_before_the_status() -> None:
+def recorded() -> JobBuilder:
+    """A job whose first attempt is in the status and has no objects yet."""
+    return reconciled(a_job().prepared())
+
+
+def verbs(bench: Bench) -> list[str]:
+    return [write.rsplit(" ", 1)[0] for write in bench.cluster.writes]
+
+
+async def test_an_attempt_is_in_the_status_before_anything_of_it_exists() -> None:
     bench = Bench(a_job().prepared())
     await bench.reconcile()
-
-    assert [write.rsplit(" ", 1)[0] for write in bench.cluster.writes] == [
-        "apply ConfigMap", "apply Service", "create Job", "create Event", "apply status of PoseTrainingJob",
-    ]  # fmt: skip
+    assert verbs(bench) == ["patch status of PoseTrainingJob"]
+    await bench.reconcile()
+    assert verbs(bench)[1:] == ["create ConfigMap", "create Service", "create Job"]
+    await bench.reconcile()
+    assert verbs(bench)[4:] == ["create Event", "patch status of PoseTrainingJob"]
+    await bench.reconcile()
+    assert verbs(bench)[6:] == ["patch Job"]
+    assert not bench.cluster.objects["Job", "reaching-a1"]["spec"]["suspend"]
 
 
 async def test_a_job_reads_its_own_writes() -> None:
-    bench = Bench(a_job().prepared())
+    bench = Bench(recorded())
     await bench.reconcile()
 
-    assert bench.seen().status.current_attempt == 1
     assert [job.identity.name for job in bench.cache.child_jobs.of(KEY)] == ["reaching-a1"]
 
 
 async def test_an_unchanged_status_is_not_written() -> None:
     bench = Bench(a_job().prepared())
-    await bench.reconcile()
+    for _ in range(5):
+        await bench.reconcile()
     writes = len(bench.cluster.writes)
     await bench.reconcile()
     await bench.reconcile()
 
-    assert len(bench.cluster.writes) <= writes + 1  # the waiting reason once
+    assert len(bench.cluster.writes) == writes
 
 
 async def test_what_exists_already_is_no_error() -> None:
-    bench = Bench(a_job().prepared())
-    bench.cluster.put(a_job().prepared().attempt_manifest(1))
+    bench = Bench(recorded())
+    bench.cluster.put(recorded().held_manifest(1))
     await bench.reconcile()
 
-    assert bench.seen().status.current_attempt == 1
+    assert [job.identity.name for job in bench.cache.child_jobs.of(KEY)] == ["reaching-a1"]
+
+
+async def test_a_configuration_of_an_earlier_edit_is_replaced() -> None:
+    bench = Bench(recorded())
+    await bench.reconcile()
+    del bench.cluster.objects["Job", "reaching-a1"]
+    bench.cache.child_jobs.replace_from_list([], 1000)
+    bench.cluster.put(recorded().edited(resources={"nodes": 3}).manifest())
+    bench.cache.training_jobs.apply("MODIFIED", bench.cluster.objects["PoseTrainingJob", "reaching"])
+    await bench.reconcile()
+
+    assert '"nodes":3' in bench.cluster.objects["ConfigMap", "reaching-a1"]["data"]["job.json"]
 
 
 async def test_a_namesakes_child_is_not_taken_for_ones_own() -> None:
-    bench = Bench(a_job().prepared())
+    bench = Bench(recorded())
     bench.cluster.put(replace(a_job(), uid="uid-0").attempt_manifest(1))
-    with pytest.raises(ApiError):
+    with pytest.raises(ApiError, match="AlreadyExists"):
         await bench.reconcile()
 
-    assert bench.seen().status.current_attempt is None
+    assert bench.cache.child_jobs.of(KEY) == ()
 
 
 async def test_a_status_based_on_an_old_version_is_refused_and_looked_at_again() -> None:
@@ -96,27 +122,49 @@ async def test_a_status_based_on_an_old_version_is_refused_and_looked_at_again()
 
 
 async def test_an_event_is_recorded_only_if_the_status_that_it_speaks_of_could_be_written() -> None:
-    bench = Bench(a_job().prepared())
-    bench.cluster.put(a_job().prepared().with_status(failed_attempts=2).manifest())
+    bench = Bench(recorded())
+    await bench.reconcile()
+    bench.cluster.put(recorded().with_status(failed_attempts=2).manifest())
     with pytest.raises(ApiError):
         await bench.reconcile()
 
     assert [kind for kind, _ in bench.cluster.objects if kind == "Event"] == []
 
 
-async def test_a_job_that_is_gone_is_forgotten() -> None:
+async def test_a_job_that_is_gone_is_forgotten_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(a_job().prepared())
     del bench.cluster.objects["PoseTrainingJob", "reaching"]
-    with pytest.raises(ApiError):
-        await bench.reconcile()
+    await bench.reconcile()
 
     assert bench.cache.training_jobs.get(KEY) is None
+    assert caplog.text == ""
+
+
+async def test_a_status_that_is_refused_is_told_apart_from_an_outage() -> None:
+    bench = Bench(a_job().prepared())
+    bench.cluster.failures = [ApiError(422, "Invalid", "status.gpus: Required value")]
+    with pytest.raises(StatusRefused, match="Required value"):
+        await bench.reconcile()
+
+    bench.cluster.failures = [ApiError(422, "Invalid", "status.gpus: Required value")]
+    seen = replace(bench.seen(), status_refusal="status.gpus: Required value")
+    await bench.executor.execute(seen, reconcile(seen), write_status=True)
+
+
+async def test_the_fields_that_cannot_be_read_stay_as_they_are() -> None:
+    bench = Bench(a_job().running_attempt(1))
+    stored = bench.cluster.objects["PoseTrainingJob", "reaching"]
+    stored["status"] = {**stored["status"], "attempts": {"newest": 2}, "preparation": "done"}
+    seen = replace(bench.seen(), manifest=stored)
+    await bench.executor.execute(seen, reconcile(seen), write_status=True)
+
+    assert bench.cluster.patches[-1]["status"].keys() == {"conditions"}
 
 
 async def test_a_refused_child_is_told_apart_from_an_outage() -> None:
-    bench = Bench(a_job().prepared())
+    bench = Bench(recorded())
     bench.cluster.failures = [ApiError(403, "Forbidden", "exceeded quota")]
-    with pytest.raises(Refused, match="exceeded quota"):
+    with pytest.raises(Refused, match=r"exceeded quota; lower spec\.resources"):
         await bench.reconcile()
 
     bench.cluster.failures = [ApiError(0, "Unreachable", "no answer")]
@@ -135,74 +183,145 @@ async def test_nobody_writes_who_does_not_lead() -> None:
 
 @pytest.mark.parametrize("error", [ApiError(429, "TooManyRequests", "slow down"), ApiError(500, "Internal", "no etcd")])
 async def test_events_that_cannot_be_written_hold_nothing_up(error: ApiError, caplog: pytest.LogCaptureFixture) -> None:
-    bench = Bench(a_job().prepared())
+    bench = Bench(recorded())
     bench.cluster.refuses = {"Event": error}
     await bench.reconcile()
+    await bench.reconcile()
 
-    assert bench.seen().status.current_attempt == 1
+    assert bench.seen().status.attempts[0].job_uid
     assert "AttemptStarted" in caplog.text
 
 
 async def test_an_event_that_is_written_at_the_second_try_is_told_once() -> None:
-    bench = Bench(a_job().prepared())
+    bench = Bench(recorded())
     bench.cluster.refuses = {"Event": ApiError(500, "Internal", "no etcd")}
     bench.cluster.refusals = 1
     await bench.reconcile()
+    await bench.reconcile()
 
-    assert [write.rsplit(" ", 1)[0] for write in bench.cluster.writes][-2:] == [
-        "apply status of PoseTrainingJob", "create Event",
-    ]  # fmt: skip
+    assert verbs(bench)[-2:] == ["patch status of PoseTrainingJob", "create Event"]
 
 
-async def test_a_job_of_somebody_else_is_told_to_be_in_the_way() -> None:
-    bench = Bench(a_job().prepared())
-    theirs = a_job().prepared().attempt_manifest(1)
-    bench.cluster.put({**theirs, "metadata": {"name": "reaching-a1", "namespace": "lab"}})
-    with pytest.raises(Refused, match="a Job reaching-a1 that posefleet has not created"):
+@pytest.mark.parametrize("kind", ["ConfigMap", "Service", "Job"])
+@pytest.mark.parametrize("owner", ["nobody", "another kind", "another job"])
+async def test_an_object_of_somebody_else_is_left_as_it_is(kind: str, owner: str) -> None:
+    references = {
+        "nobody": [],
+        "another kind": [controlled_by(a_job().prepared().attempt_manifest(7))],
+        "another job": [controlled_by({**a_job().manifest(), "metadata": {"name": "other", "uid": "uid-9"}})],
+    }
+    labels = a_job().prepared().attempt_manifest(1)["metadata"]["labels"]
+    metadata = {"name": "reaching-a1", "namespace": "lab", "labels": labels, "ownerReferences": references[owner]}
+    theirs = {"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": {"theirs": "kept"}}
+    bench = Bench(recorded())
+    bench.cluster.put(theirs)
+    before = bench.cluster.objects[kind, "reaching-a1"]
+    with pytest.raises(NameConflict, match=f"there is a {kind} reaching-a1 that does not belong to this job; rename"):
+        await bench.reconcile()
+
+    assert bench.cluster.objects[kind, "reaching-a1"] == before
+    assert bench.cluster.deletes == []
+    assert bench.cache.child_jobs.of(KEY) == ()
+
+
+async def test_a_child_that_is_being_deleted_is_waited_for() -> None:
+    bench = Bench(recorded())
+    bench.cluster.put(deleted_object(recorded().held_manifest(1)))
+    with pytest.raises(ApiError, match="AlreadyExists"):
         await bench.reconcile()
 
 
 async def test_a_job_made_before_an_edit_is_not_taken_for_the_one_that_is_wanted() -> None:
-    bench = Bench(a_job().prepared())
+    bench = Bench(recorded())
     bench.cluster.put(a_job().with_spec(training={"epochs": 7}).prepared().attempt_manifest(1))
     with pytest.raises(ApiError):
         await bench.reconcile()
 
-    assert bench.seen().status.current_attempt is None
+    assert bench.cache.child_jobs.of(KEY) == ()
 
 
-async def test_jobs_are_deleted_with_their_pods_first_and_only_if_they_are_the_ones_that_were_seen() -> None:
+async def test_only_objects_of_the_job_are_deleted_and_only_those_that_were_seen() -> None:
     job = a_job().with_policy(maxFailures=9, backoffSeconds=1).after_attempts("Failed", "Failed", "Failed")
     bench = Bench(job)
-    running = ChildJob.read(job.attempt_manifest(3))
     plan = Plan(bench.seen().status, NOW, 1)
-    plan.delete_job(running)
-    plan.delete += [Reference("ConfigMap", "reaching-a1"), Reference("PoseTrainingJob", "reaching", "uid-1")]
+    plan.delete_job(ChildJob.read(job.attempt_manifest(3)))
+    plan.delete += [
+        Reference("ConfigMap", "reaching-a1"),
+        Reference("Service", "reaching-a1"),
+        Reference("Service", "reaching-a0"),
+        Reference("PoseTrainingJob", "reaching", "uid-1"),
+    ]
     bench.cluster.put(job.attempt_manifest(3))
-    bench.cluster.put({"kind": "ConfigMap", "metadata": {"name": "reaching-a1", "namespace": "lab"}})
+    mine = [controlled_by(job.manifest())]
+    for kind, references in (("ConfigMap", mine), ("Service", [])):
+        metadata = {"name": "reaching-a1", "namespace": "lab", "uid": f"uid-{kind}", "ownerReferences": references}
+        bench.cluster.put({"kind": kind, "metadata": metadata})
     await bench.executor.execute(bench.seen(), plan, write_status=False)
 
     assert bench.cluster.deletes == [
         ("Job", "reaching-a3", "uid-of-reaching-a3", True),
-        ("ConfigMap", "reaching-a1", "", False),
+        ("ConfigMap", "reaching-a1", "uid-ConfigMap", False),
         ("PoseTrainingJob", "reaching", "uid-1", False),
     ]
+
+
+async def test_a_job_that_somebody_has_changed_since_is_not_released() -> None:
+    bench = Bench(recorded())
+    for _ in range(2):
+        await bench.reconcile()
+    seen = bench.seen()
+    bench.cluster.put(bench.cluster.objects["Job", "reaching-a1"])
+    with pytest.raises(ApiError, match="Conflict"):
+        await bench.executor.execute(seen, reconcile(seen), write_status=True)
+
+    assert bench.cluster.objects["Job", "reaching-a1"]["spec"]["suspend"]
+
+
+async def test_what_a_newer_operator_has_written_stays_in_the_status() -> None:
+    bench = Bench(recorded())
+    stored = bench.cluster.objects["PoseTrainingJob", "reaching"]
+    attempt = {**stored["status"]["attempts"][0], "fieldOfTomorrow": {"a": 1}}
+    stored["status"] = {**stored["status"], "attempts": [attempt]}
+    seen = replace(bench.seen(), manifest={**stored, "status": {**stored["status"], "fieldOfTomorrow": 7}})
+    # This version ignores what it does not know.
+    vars(seen).update(status=recorded().status, unreadable={})
+    plan = Plan(seen.status, NOW, 1)
+    plan.update_attempt(job_uid="uid-2")
+    plan.update(gpus=3)
+    await bench.executor.execute(seen, plan, write_status=True)
+
+    written = bench.cluster.objects["PoseTrainingJob", "reaching"]["status"]
+    assert written["attempts"] == [{**attempt, "jobUid": "uid-2"}]
+    assert written["gpus"] == 3
+    assert bench.cluster.patches[-1]["status"].keys() == {"attempts", "gpus"}
+
+
+async def test_a_text_that_is_too_long_for_its_field_is_cut() -> None:
+    bench = Bench(recorded())
+    plan = Plan(bench.seen().status, NOW, 1)
+    plan.update_attempt(reason="x" * 200, message="🐭" * 5000)
+    await bench.executor.execute(bench.seen(), plan, write_status=True)
+
+    (attempt,) = bench.cluster.objects["PoseTrainingJob", "reaching"]["status"]["attempts"]
+    assert (len(attempt["reason"]), len(attempt["message"])) == (128, 1024)
 
 
 @pytest.mark.parametrize(("status", "raised"), [(404, False), (409, False), (403, True), (500, True), (0, True)])
 async def test_a_delete_of_what_is_gone_or_another_object_is_no_error(status: int, raised: bool) -> None:
     bench = Bench(a_job().prepared())
     plan = Plan(bench.seen().status, NOW, 1)
-    plan.delete.append(Reference("Service", "reaching-a1"))
+    plan.delete.append(Reference("Service", "reaching-a1", "uid-2"))
     bench.cluster.failures = [ApiError(status, "Reason", "message")]
     with pytest.raises(ApiError) if raised else nullcontext():
         await bench.executor.execute(bench.seen(), plan, write_status=False)
 
 
 async def test_a_status_is_written_only_when_that_is_asked_for() -> None:
-    bench = Bench(a_job().prepared())
+    bench = Bench(recorded())
     seen = bench.seen()
-    await bench.executor.execute(seen, reconcile(seen), write_status=False)
+    plan = reconcile(seen)
+    plan.update(gpus=9)
+    await bench.executor.execute(seen, plan, write_status=False)
 
-    assert bench.seen().status.current_attempt is None
+    assert bench.seen().status.gpus != 9
     assert ("Job", "reaching-a1") in bench.cluster.objects

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Self
 
 import aiohttp
 
@@ -20,6 +21,9 @@ class Connection(FakeCluster):
 
     async def list(self, *_) -> None:
         raise ValueError("an answer that nobody understands")
+
+    def while_leading(self, _: object) -> Self:
+        return self
 
     async def close(self) -> None:
         pass

@@ -7,11 +7,13 @@ from prometheus_client import generate_latest
 
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import Checkpoint, Progress
+from posefleet_operator import reasons
 from posefleet_operator.cluster.cache import Jobs
 from posefleet_operator.cluster.client import ApiError
 from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.progress_poller import ProgressPoller
 from posefleet_operator.executor import Refused
+from posefleet_operator.observation import Refusal
 from posefleet_operator.telemetry.metrics import Metrics
 from unit.operator.builders import JobBuilder, a_job, ago, to_timestamp
 
@@ -169,7 +171,7 @@ def test_only_the_leader_shows_jobs() -> None:
         (ApiError(409, "Conflict", ""), "Conflict"),
         (ApiError(0, "Unreachable", ""), "Unreachable"),
         (ApiError(500, "InternalError", ""), "ApiError"),
-        (Refused("no"), "Refused"),
+        (Refused(Refusal(reasons.REFUSED, "no")), "Refused"),
         (NotLeading("no"), "NotLeading"),
         (KeyError("x"), "Unexpected"),
     ],

@@ -38,7 +38,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[ProgressRepo
 async def serving(paths: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]) -> AsyncIterator[int]:
     """A trainer on a port of its own that answers at these paths."""
     application = web.Application()
-    application.add_routes([web.get(f"/{path}", handler) for path, handler in paths.items()])
+    application.add_routes([web.route("*", f"/{path}", handler) for path, handler in paths.items()])
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -5,6 +5,7 @@ import pytest
 from posefleet_api.resources import FailurePolicy
 from posefleet_api.status import Attempt, Checkpoint, Preparation
 from posefleet_operator.policies.attempts import (
+    MIN_PAUSE_SECONDS,
     counts_against_budget,
     exponential_backoff,
     gpu_seconds,
@@ -17,9 +18,23 @@ from posefleet_operator.policies.attempts import (
 POLICY = FailurePolicy(backoff_seconds=10)
 
 
+def at(step: int) -> Checkpoint:
+    return Checkpoint(uri="", step=step, time="2026-01-31T12:00:00Z", sha256="")
+
+
+CHECKPOINT = at(9)
+
+
 def attempts(*outcomes: str, reason: str = "", steps: int = 9) -> list[Attempt]:
     return [
-        Attempt(number=n, start_time="", outcome=outcome, reason=reason or outcome, start_step=0, end_step=steps)
+        Attempt(
+            number=n,
+            start_time="2026-01-31T12:00:00Z",
+            outcome=outcome,
+            reason=reason or outcome,
+            start_step=0,
+            end_step=steps,
+        )
         for n, outcome in enumerate(outcomes, 1)
     ]
 
@@ -42,8 +57,34 @@ def test_each_failure_in_a_row_doubles_the_wait() -> None:
     assert seconds_before_next(attempts("Failed", "Preempted", "Failed"), POLICY) == 10
 
 
-def test_a_preempted_attempt_that_got_somewhere_is_followed_at_once() -> None:
-    assert seconds_before_next(attempts("Failed", "Preempted"), POLICY) == 0
+def test_a_preempted_attempt_that_left_a_checkpoint_is_followed_soon() -> None:
+    assert seconds_before_next(attempts("Failed", "Preempted"), POLICY, CHECKPOINT) == MIN_PAUSE_SECONDS
+
+
+def test_steps_that_no_checkpoint_holds_are_not_progress() -> None:
+    assert seconds_before_next(attempts("Preempted", "Preempted", steps=9), POLICY) == 20
+    assert seconds_before_next(attempts("Preempted", steps=9), POLICY, at(0)) == 10
+    assert seconds_before_next(attempts("Preempted", steps=9), POLICY, at(1)) == MIN_PAUSE_SECONDS
+
+
+def test_an_attempt_that_advanced_ends_the_row_of_those_that_did_not() -> None:
+    first, second, third = attempts("Preempted", "Preempted", "Preempted")
+    second = second.model_copy(update={"start_step": 4})
+    third = third.model_copy(update={"start_step": 4})
+    assert seconds_before_next([first, second, third], POLICY, at(4)) == 20
+    assert seconds_before_next([first, second], POLICY, at(4)) == 10
+    assert seconds_before_next([first], POLICY, at(4)) == MIN_PAUSE_SECONDS
+
+
+def test_an_attempt_that_never_ran_does_not_take_credit_for_an_older_checkpoint() -> None:
+    never_ran = attempts("Preempted", "Preempted")[1].model_copy(update={"start_step": None, "end_step": None})
+    assert seconds_before_next([attempts("Preempted")[0], never_ran], POLICY, at(9)) == 10
+
+
+def test_the_shortest_pauses_that_the_policy_allows_have_a_floor() -> None:
+    hasty = FailurePolicy(backoff_seconds=1)
+    assert [seconds_before_next(attempts(*["Failed"] * n), hasty) for n in range(5)] == [0, 2, 2, 4, 8]
+    assert seconds_before_next(attempts("Preempted", reason="PodDeleted"), hasty, CHECKPOINT) == MIN_PAUSE_SECONDS
 
 
 def test_preemptions_that_get_nowhere_do_not_spin() -> None:
@@ -51,7 +92,7 @@ def test_preemptions_that_get_nowhere_do_not_spin() -> None:
 
 
 def test_a_deleted_pod_waits_although_nothing_counts() -> None:
-    assert seconds_before_next(attempts("Preempted", reason="PodDeleted"), POLICY) == 10
+    assert seconds_before_next(attempts("Preempted", reason="PodDeleted"), POLICY, CHECKPOINT) == 10
 
 
 def test_a_suspended_attempt_is_followed_at_once() -> None:
@@ -90,8 +131,8 @@ def test_gpu_seconds_count_from_running_to_the_end() -> None:
 
 
 def test_steps_after_the_last_checkpoint_were_of_no_use() -> None:
-    attempt = Attempt(number=1, start_time="", outcome="Failed", start_step=100, end_step=200)
-    checkpoint = Checkpoint(uri="", step=150, time="", sha256="")
+    attempt = Attempt(number=1, start_time="2026-01-31T12:00:00Z", outcome="Failed", start_step=100, end_step=200)
+    checkpoint = Checkpoint(uri="", step=150, time="2026-01-31T12:00:00Z", sha256="")
     assert useful_share(attempt, checkpoint) == 0.5
     assert useful_share(attempt, None) == 0
     assert useful_share(attempt.model_copy(update={"outcome": "Succeeded"}), None) == 1
@@ -99,12 +140,12 @@ def test_steps_after_the_last_checkpoint_were_of_no_use() -> None:
 
 @pytest.mark.parametrize("reason", ["PodDeleted", "JobDeleted", "StoreUnreachable"])
 def test_what_is_likely_to_recur_is_followed_after_a_pause_although_nothing_counts(reason: str) -> None:
-    assert seconds_before_next(attempts("Preempted", reason=reason), POLICY) == 10
+    assert seconds_before_next(attempts("Preempted", reason=reason), POLICY, CHECKPOINT) == 10
 
 
 @pytest.mark.parametrize("reason", ["Preempted", "PodLost", "QueuePreempted", "EvictionByEvictionAPI", "NodeLost"])
-def test_other_preemptions_that_got_somewhere_are_followed_at_once(reason: str) -> None:
-    assert seconds_before_next(attempts("Preempted", reason=reason), POLICY) == 0
+def test_other_preemptions_that_left_a_checkpoint_are_followed_soon(reason: str) -> None:
+    assert seconds_before_next(attempts("Preempted", reason=reason), POLICY, CHECKPOINT) == MIN_PAUSE_SECONDS
 
 
 @pytest.mark.parametrize("reason", ["Suspended", "Replaced"])
@@ -120,12 +161,12 @@ def test_a_row_of_failures_ends_with_any_other_outcome() -> None:
 
 
 def test_an_attempt_without_steps_made_no_progress() -> None:
-    def preempted(start: int | None, end: int | None) -> float:
+    def preempted(start: int | None, checkpoint: int) -> float:
         (attempt,) = attempts("Preempted")
-        return seconds_before_next([attempt.model_copy(update={"start_step": start, "end_step": end})], POLICY)
+        return seconds_before_next([attempt.model_copy(update={"start_step": start})], POLICY, at(checkpoint))
 
-    assert [preempted(None, None), preempted(5, 5), preempted(5, None), preempted(5, 4)] == [10] * 4
-    assert [preempted(None, 1), preempted(5, 6)] == [0, 0]
+    assert [preempted(None, 0), preempted(None, 6), preempted(5, 5), preempted(5, 4)] == [10] * 4
+    assert preempted(5, 6) == MIN_PAUSE_SECONDS
 
 
 def test_backoff_doubles_up_to_its_limit() -> None:
@@ -148,5 +189,5 @@ def test_failed_tries_wait_as_failed_attempts_do_and_outages_come_first() -> Non
 def test_useful_are_the_steps_up_to_the_checkpoint(
     start: int | None, end: int | None, checkpoint: int, share: float
 ) -> None:
-    attempt = Attempt(number=1, start_time="", outcome="Failed", start_step=start, end_step=end)
-    assert useful_share(attempt, Checkpoint(uri="", step=checkpoint, time="", sha256="")) == share
+    attempt = Attempt(number=1, start_time="2026-01-31T12:00:00Z", outcome="Failed", start_step=start, end_step=end)
+    assert useful_share(attempt, Checkpoint(uri="", step=checkpoint, time="2026-01-31T12:00:00Z", sha256="")) == share

@@ -24,7 +24,9 @@ def test_a_time_to_live_counts_from_the_end() -> None:
 
 
 def a_condition(kind: str, status: str) -> Condition:
-    return Condition.model_validate({"type": kind, "status": status, "reason": "Any", "lastTransitionTime": ""})
+    return Condition.model_validate(
+        {"type": kind, "status": status, "reason": "Any", "lastTransitionTime": "2026-01-31T12:00:00Z"}
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Progress reports merged into a status."""
 
+import json
+
 import pytest
 
 from posefleet_api.outcomes import ProgressReport, TerminationMessage
@@ -33,7 +35,9 @@ def test_an_older_checkpoint_does_not_replace_a_newer_one() -> None:
 
 
 def test_what_the_api_server_would_refuse_never_gets_into_a_status() -> None:
-    for time in ("yesterday", "0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-02:00"):
+    said = {"attempt": 1, "progress": {}, "lastCheckpoint": {"uri": "", "step": 1, "time": "yesterday", "sha256": ""}}
+    assert ProgressReport.read(json.dumps(said)).last_checkpoint is None
+    for time in ("0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-02:00"):
         assert newer(None, Checkpoint(uri="", step=1, time=time, sha256="")) is None
     assert with_display(Progress(loss=float("nan"), frames_per_second=float("inf"))).loss is None
 
@@ -68,8 +72,8 @@ def test_durations_change_their_units_at_full_minutes_hours_and_days(seconds: in
 
 
 def a_status(**attempt: object) -> Status:
-    former = Attempt(number=1, start_time="", outcome="Failed", warnings=["of the former"])
-    return Status(current_attempt=2, attempts=[former, Attempt(number=2, start_time="", **attempt)])
+    former = Attempt(number=1, start_time="2026-01-31T12:00:00Z", outcome="Failed", warnings=["of the former"])
+    return Status(current_attempt=2, attempts=[former, Attempt(number=2, start_time="2026-01-31T12:00:00Z", **attempt)])
 
 
 def a_checkpoint(step: int, time: str = "2026-01-31T11:00:00Z", uri: str = "") -> Checkpoint:
@@ -134,7 +138,7 @@ def test_the_time_of_a_checkpoint_is_written_as_the_api_server_wants_it() -> Non
     kept = newer(None, a_checkpoint(5, "2026-01-31T12:00:00.5+01:00"))
     assert kept is not None
     assert kept.time == "2026-01-31T11:00:00Z"
-    assert newer(a_checkpoint(4), a_checkpoint(5, "yesterday")) == a_checkpoint(4)
+    assert newer(a_checkpoint(4), a_checkpoint(5, "0001-01-01T00:00:00Z")) == a_checkpoint(4)
 
 
 def test_steps_and_checkpoints_can_wait_and_everything_else_cannot() -> None:

@@ -9,6 +9,7 @@ from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.dataset import Storage
 from posefleet_operator import reasons
 from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.observation import Refusal
 from posefleet_operator.plan import Waiting
 from posefleet_operator.policies.waiting import waiting_for_pods, what_blocks_creation, why_waiting
 from unit.operator.builders import NOW, JobBuilder, PodBuilder, a_job, a_pod, ages_at, finished_job
@@ -118,12 +119,14 @@ def test_what_the_preparation_left_does_not_block() -> None:
 
 
 def test_a_refusal_is_tried_again_and_missing_defaults_are_waited_for() -> None:
-    refused = blocked(replace(a_job().prepared(), refusal="the API server refuses Job x: quota"))
+    refused = blocked(
+        replace(
+            a_job().prepared(), refusal=Refusal(reasons.REFUSED, "the API server refuses Job x: quota; ask for more")
+        )
+    )
     assert refused is not None
     assert (refused.reason, refused.requeue_seconds) == (reasons.REFUSED, 30)
-    assert refused.message == (
-        "the API server refuses Job x: quota; correct spec.pod or spec.resources, or ask your cluster administrator"
-    )
+    assert refused.message == "the API server refuses Job x: quota; ask for more"
     incomplete = blocked(a_job().with_spec(storage=None).prepared())
     assert incomplete is not None
     assert (incomplete.reason, incomplete.requeue_seconds) == (reasons.INCOMPLETE, None)

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import posefleet_operator
 from posefleet_api.outcomes import TerminationReason
 from posefleet_api.status import AttemptOutcome, ConditionType, Phase, Status
 from posefleet_operator import reasons
 from posefleet_operator.policies.events import events_between
-from posefleet_operator.reasons import REGISTRY, Reason, reason_named, reasons_by_outcome
+from posefleet_operator.reasons import REGISTRY, Reason, camel_case, reason_named, reasons_by_outcome
+from posefleet_operator.reconcile import reconcile
 from posefleet_operator.troubleshooting import troubleshooting_page
-from unit.operator.builders import a_job
+from unit.operator.builders import a_job, a_pod, finished_job
 
 PACKAGE = Path(posefleet_operator.__file__).parent
 #: What Kubernetes gives as the reason of a DisruptionTarget condition (docs: "Pod disruption conditions").
@@ -154,3 +157,45 @@ def test_the_page_explains_every_reason_once() -> None:
 
 def test_a_status_without_changes_has_no_events() -> None:
     assert events_between(Status(), Status()) == []
+
+
+VALID_REASON = re.compile("[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+
+
+@given(st.text(max_size=300))
+def test_any_word_becomes_a_valid_reason(word: str) -> None:
+    name = camel_case(word)
+
+    assert VALID_REASON.fullmatch(name)
+    assert len(name) <= 128
+    assert camel_case(name) == name
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("OutOfnvidia.com/gpu", "OutOfGpu"),
+        ("OutOfcpu", "OutOfcpu"),
+        ("node shut down", "NodeShutDown"),
+        ("Unexpected-Admission.Error", "UnexpectedAdmissionError"),
+        ("", "Unknown"),
+        ("ошибка", "Unknown"),
+        ("42", "Unknown"),
+        ("x" * 200, "X" + "x" * 127),
+        # Anybody may make up a word, but not one with a meaning of ours.
+        ("invalid input", "UnknownInvalidInput"),
+        ("OutOfexample.com/memory", "UnknownOutOfMemory"),
+    ],
+)
+def test_a_word_of_the_cluster_is_mapped_to_camel_case(word: str, reason: str) -> None:
+    assert reason_named(word).name == reason
+
+
+@pytest.mark.parametrize("word", ["x" * 200, "OutOfnvidia.com/gpu", "no such word 🐭"])
+def test_a_pod_with_any_reason_ends_its_attempt(word: str) -> None:
+    job = a_job().running_attempt(1)
+    job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).lost(word).manifest)
+    (attempt,) = reconcile(job.seen()).status.attempts
+
+    assert attempt.outcome == "Preempted"
+    assert VALID_REASON.fullmatch(attempt.reason)

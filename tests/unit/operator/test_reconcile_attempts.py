@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from posefleet_api.outcomes import TerminationMessage
 from posefleet_api.status import Artifacts, Checkpoint, Progress
+from posefleet_operator.policies.attempts import with_jitter
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import a_job, a_pod, a_report, ago, finished_job
 from unit.operator.plans import deletions, kinds, message_of, reasons, reconciled
@@ -12,12 +13,57 @@ from unit.operator.plans import deletions, kinds, message_of, reasons, reconcile
 def test_the_first_attempt_follows_preparation() -> None:
     plan = reconcile(a_job().with_gpus(4, nodes=2).prepared().seen())
 
-    assert kinds(plan) == [("ConfigMap", "reaching-a1"), ("Service", "reaching-a1"), ("Job", "reaching-a1")]
+    assert plan.create == []
     assert plan.status.current_attempt == 1
     assert plan.status.attempts[0].gpus == 8
     assert plan.status.attempts[0].logs == "s3://lab-results/reaching/attempts/1/"
     assert plan.status.phase == "Starting"
+    assert reasons(plan) == []
+
+
+def test_an_attempt_is_recorded_then_created_then_known_and_only_then_released() -> None:
+    recorded = reconciled(a_job().prepared())
+    plan = reconcile(recorded.seen())
+    assert kinds(plan) == [("ConfigMap", "reaching-a1"), ("Service", "reaching-a1"), ("Job", "reaching-a1")]
+    assert plan.release == []
+
+    created = recorded.with_child(recorded.held_manifest(1))
+    plan = reconcile(created.seen())
+    assert (plan.create, plan.release) == ([], [])
+    assert plan.status.attempts[0].job_uid == "uid-of-reaching-a1"
     assert reasons(plan) == ["AttemptStarted"]
+    assert plan.requeue_after == 0
+
+    known = reconciled(created)
+    plan = reconcile(known.seen())
+    assert [(one.name, one.uid, one.version) for one in plan.release] == [("reaching-a1", "uid-of-reaching-a1", 5)]
+    assert reconcile(known.with_child(known.attempt_manifest(1)).seen()).release == []
+
+
+def test_the_job_of_a_recorded_attempt_that_is_deleted_from_outside_is_not_created_again() -> None:
+    known = reconciled(reconciled(a_job().prepared()).with_child(a_job().prepared().held_manifest(1)))
+    plan = reconcile(known.without_children().seen())
+
+    assert plan.create == []
+    assert (plan.status.attempts[0].outcome, plan.status.attempts[0].reason) == ("Preempted", "JobDeleted")
+
+
+def test_a_job_that_a_former_leader_creates_too_late_never_starts() -> None:
+    job = a_job().with_policy(backoffSeconds=1).running_attempt(2)
+    plan = reconcile(job.with_child(job.held_manifest(1)).seen())
+
+    assert plan.release == []
+    assert deletions(plan) == [("Job", "reaching-a1")]
+
+
+def test_a_job_that_has_the_name_of_a_running_attempt_but_another_uid_is_not_its_job() -> None:
+    job = a_job().running_attempt(1)
+    held = job.held_manifest(1)
+    impostor = {**held, "metadata": {**held["metadata"], "uid": "another"}}
+    plan = reconcile(replace(job, pods=()).with_child(impostor).seen())
+
+    assert plan.release == []
+    assert plan.status.attempts[0].reason == "JobDeleted"
 
 
 def test_an_attempt_runs_when_all_its_pods_run() -> None:
@@ -28,7 +74,7 @@ def test_an_attempt_runs_when_all_its_pods_run() -> None:
     plan = reconcile(job.with_pod(a_pod(job, 1, 1).running().manifest).seen())
     assert plan.status.phase == "Running"
     assert plan.status.attempts[0].nodes == ["node-1", "node-1"]
-    assert reasons(plan) == ["AttemptRunning"]
+    assert reasons(plan) == ["AttemptStarted", "AttemptRunning"]
 
 
 def test_a_running_job_shows_what_rank_0_says() -> None:
@@ -87,7 +133,7 @@ def test_an_outcome_is_written_down_before_the_next_attempt_exists() -> None:
     job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(1, "boom").manifest)
     plan = reconcile(job.seen())
 
-    assert plan.apply == []
+    assert plan.create == []
     assert plan.status.failed_attempts == 1
     assert plan.status.attempts[0].outcome == "Failed"
     assert "boom" in plan.status.attempts[0].message
@@ -97,9 +143,10 @@ def test_a_failed_attempt_waits_before_the_next() -> None:
     job = a_job().with_policy(backoffSeconds=30).after_attempts("Failed")
     plan = reconcile(job.seen())
 
-    assert plan.apply == []
-    assert plan.requeue_after == 25
-    assert kinds(reconcile(job.seen(ago(-26))))[-1] == ("Job", "reaching-a2")
+    assert plan.create == []
+    assert plan.requeue_after == with_jitter(30, "uid-1", 1) - 5
+    assert reconcile(job.seen(ago(-25))).status.current_attempt == 1
+    assert reconcile(job.seen(ago(-28))).status.current_attempt == 2
 
 
 def test_the_budget_ends_the_job() -> None:
@@ -135,12 +182,12 @@ def test_a_gang_whose_pods_a_quota_refuses_waited_in_vain() -> None:
 
 def test_a_reason_that_would_come_again_ends_the_job_at_once() -> None:
     job = a_job().running_attempt(1)
-    said = TerminationMessage(reason="NonFiniteLoss", message="loss is NaN at step 12")
+    said = TerminationMessage(reason="InvalidInput", message="labels.csv is missing")
     job = job.with_child(finished_job(job.attempt_manifest(1), "Failed")).with_pod(a_pod(job).ended(1, said).manifest)
     plan = reconcile(job.seen())
 
     assert plan.status.phase == "Failed"
-    assert message_of(plan, "Failed") == "loss is NaN at step 12"
+    assert message_of(plan, "Failed") == "labels.csv is missing"
 
 
 def test_deleting_the_job_of_an_attempt_neither_counts_nor_resets_the_budget() -> None:
@@ -154,19 +201,40 @@ def test_deleting_the_job_of_an_attempt_neither_counts_nor_resets_the_budget() -
 
 def test_children_of_old_attempts_go_when_a_new_one_starts() -> None:
     job = a_job().with_policy(maxFailures=9, backoffSeconds=1).after_attempts("Failed", "Failed", "Failed")
-    plan = reconcile(job.seen())
+    plan = reconcile(job.with_child(finished_job(job.attempt_manifest(1), "Failed")).seen())
 
     assert deletions(plan) == [("ConfigMap", "reaching-a1"), ("Service", "reaching-a1"), ("Job", "reaching-a1")]
 
 
-def test_an_attempt_job_without_a_status_entry_is_adopted() -> None:
+def test_an_attempt_job_without_a_status_entry_is_deleted() -> None:
     job = a_job().with_gpus(2).prepared()
     plan = reconcile(job.with_child(job.attempt_manifest(1)).seen())
 
-    assert plan.apply == []
-    assert plan.status.current_attempt == 1
-    assert plan.status.attempts[0].gpus == 2
-    assert plan.status.attempts[0].logs == "s3://lab-results/reaching/attempts/1/"
+    assert plan.create == []
+    assert plan.status.current_attempt is None
+    assert deletions(plan) == [("Job", "reaching-a1")]
+
+
+def test_a_copy_of_a_job_or_of_a_pod_is_nobodys_child() -> None:
+    job = a_job().running_attempt(1)
+    original, pod = job.attempt_manifest(1), a_pod(job).running().manifest
+    owned = {**original["metadata"], "name": "copy", "uid": "copy"}
+    bare = {name: value for name, value in owned.items() if name != "ownerReferences"}
+    copied_pod = {name: value for name, value in pod["metadata"].items() if name != "ownerReferences"}
+    finished = job.with_child(finished_job(original, "Complete")).with_pod(a_pod(job).ended(0).manifest)
+    for copy in ({**original, "metadata": owned}, {**original, "metadata": bare}):
+        assert reconcile(finished.with_child(copy).seen()).status.phase == "Succeeded"
+        assert deletions(reconcile(job.with_child(copy).seen())) == []
+    with_copy = finished.with_pod({**pod, "metadata": {**copied_pod, "name": "copy", "uid": "copy"}})
+    assert reconcile(with_copy.seen()).status.phase == "Succeeded"
+
+
+def test_a_pod_that_outlives_its_job_still_blocks_the_next_attempt() -> None:
+    job = a_job().with_policy(backoffSeconds=1).after_attempts("Preempted").with_pod(a_pod(a_job()).running().manifest)
+    plan = reconcile(job.seen())
+
+    assert (plan.create, plan.status.current_attempt) == ([], 1)
+    assert "reaching-a1-0-x" in message_of(plan, "Running")
 
 
 def test_the_message_of_rank_0_has_precedence_over_those_of_other_ranks() -> None:

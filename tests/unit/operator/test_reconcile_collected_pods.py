@@ -75,7 +75,7 @@ def test_a_complete_preparation_whose_pod_is_gone_has_prepared_the_data() -> Non
     job = reconciled(prepared_without_pods("Complete"))
 
     assert condition_of(reconcile(job.seen()), "Prepared") == ("True", "Prepared")
-    assert kinds(reconcile(job.seen()))[-1] == ("Job", "reaching-a1")
+    assert kinds(reconcile(reconciled(job).seen()))[-1] == ("Job", "reaching-a1")
 
 
 def test_a_preparation_whose_collected_pod_exited_with_78_ends_the_job() -> None:

@@ -26,7 +26,7 @@ def test_prepared_data_are_written_down_before_anything_else_is_started() -> Non
     pod = a_pod(job, 1, component=COMPONENT_PREPARE).ended(0, said)
     plan = reconcile(job.with_child(finished_job(job.prepare_manifest(1), "Complete")).with_pod(pod.manifest).seen())
 
-    assert plan.apply == []
+    assert plan.create == []
     assert message_of(plan, "Prepared") == "61 frames, 3 videos"
     assert plan.status.preparation.warnings == ["row 4 dropped"]
     assert reasons(plan) == ["Prepared", "DataWarning"]
@@ -52,7 +52,7 @@ def test_a_job_refused_for_its_data_starts_over_when_its_author_corrects_it() ->
         a_job().prepared().with_status(phase="Failed", completion_time="2026-01-31T11:59:00Z")
         .with_condition("Failed", "True", "InvalidInput")
     )  # fmt: skip
-    assert reconcile(failed.seen()).apply == []
+    assert reconcile(failed.seen()).create == []
 
     plan = reconcile(failed.edited(dataset={"uri": "s3://lab-data/other/"}).seen())
     assert kinds(plan)[-1] == ("Job", "reaching-prepare-2")
@@ -86,7 +86,7 @@ def test_a_prepare_job_without_a_status_entry_is_adopted() -> None:
     job = a_job()
     plan = reconcile(job.with_child(job.prepare_manifest(1)).seen())
 
-    assert plan.apply == []
+    assert plan.create == []
     assert plan.status.preparation.tries == 1
 
 
@@ -177,4 +177,4 @@ def test_a_job_whose_tries_failed_is_not_reopened_by_other_data() -> None:
     )  # fmt: skip
     plan = reconcile(failed.edited(dataset={"uri": "s3://lab-data/other/"}).seen())
 
-    assert (plan.apply, plan.status.phase) == ([], "Failed")
+    assert (plan.create, plan.status.phase) == ([], "Failed")

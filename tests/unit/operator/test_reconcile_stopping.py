@@ -25,9 +25,18 @@ def test_suspend_stops_the_gang_and_then_waits() -> None:
     assert plan.status.phase == "Suspended"
     assert reasons(plan) == ["Suspended"]
 
-    resumed = reconcile(reconciled(outcome).with_spec(suspend=False).seen())
-    assert kinds(resumed)[-1] == ("Job", "reaching-a2")
-    assert reasons(resumed) == ["AttemptStarted", "Resumed"]
+    resumed = reconciled(outcome).with_spec(suspend=False)
+    assert reasons(reconcile(resumed.seen())) == ["Resumed"]
+    assert kinds(reconcile(reconciled(resumed).seen()))[-1] == ("Job", "reaching-a2")
+
+
+def test_an_attempt_that_was_recorded_and_not_created_ends_with_a_suspension() -> None:
+    recorded = reconciled(a_job().prepared()).with_spec(suspend=True)
+    plan = reconcile(recorded.seen())
+
+    assert plan.create == []
+    assert (plan.status.attempts[0].outcome, plan.status.attempts[0].reason) == ("Preempted", "Suspended")
+    assert reconcile(reconciled(recorded).seen()).status.phase == "Suspended"
 
 
 def test_a_deadline_ends_the_job_and_stops_its_gang() -> None:
@@ -131,7 +140,7 @@ def test_a_job_on_its_way_out_is_left_alone() -> None:
     seen.manifest["metadata"] = deleted_object(seen.manifest)["metadata"]
 
     plan = reconcile(seen)
-    assert (plan.apply, plan.delete, plan.events) == ([], [], [])
+    assert (plan.create, plan.delete, plan.events) == ([], [], [])
 
 
 def test_a_job_that_the_clusters_defaults_do_not_complete_has_a_time_to_live_too() -> None:

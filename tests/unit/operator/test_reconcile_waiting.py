@@ -5,17 +5,21 @@ from dataclasses import replace
 from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import to_timestamp
+from posefleet_operator.observation import Refusal
 from posefleet_operator.plan import find_condition
+from posefleet_operator.reasons import REFUSED
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import JobBuilder, a_job, a_pod, ago, finished_job, suspended_job
 from unit.operator.plans import condition_of, deletions, message_of, reasons, reconciled
 
 
 def test_no_attempt_starts_while_pods_of_the_last_one_run() -> None:
-    job = a_job().after_attempts("Preempted").with_pod(a_pod(a_job(), 1).running().deleted().manifest)
+    job = (
+        a_job().after_attempts("Preempted").with_checkpoint(19).with_pod(a_pod(a_job(), 1).running().deleted().manifest)
+    )
     plan = reconcile(job.seen())
 
-    assert plan.apply == []
+    assert plan.create == []
     assert "reaching-a1-0-x" in message_of(plan, "Running")
 
 
@@ -24,12 +28,17 @@ def test_no_attempt_starts_while_a_deleted_namesake_still_runs() -> None:
     job = a_job().prepared().with_pod(a_pod(namesake, 7).running().manifest)
     plan = reconcile(job.seen())
 
-    assert plan.apply == []
+    assert plan.create == []
     assert "reaching-a7-0-x" in message_of(plan, "Running")
 
 
 def test_a_lost_node_is_named_when_it_holds_everything_up() -> None:
-    job = a_job().after_attempts("Preempted").with_pod(a_pod(a_job(), 1).running().deleted(600).manifest)
+    job = (
+        a_job()
+        .after_attempts("Preempted")
+        .with_checkpoint(19)
+        .with_pod(a_pod(a_job(), 1).running().deleted(600).manifest)
+    )
     plan = reconcile(job.seen())
 
     assert "kubectl delete --force" in message_of(plan, "Running")
@@ -86,13 +95,15 @@ def test_pods_that_cannot_start_are_explained_and_do_not_fail_the_job() -> None:
         plan = reconcile(job.with_pod(pod.manifest).seen())
         assert plan.status.phase == "Starting"
         assert word in message_of(plan, "Running")
-        assert [event.reason.severity for event in plan.events] == ["Warning"]
+        assert [event.reason.severity for event in plan.events] == ["Normal", "Warning"]
 
 
 def test_a_child_that_the_api_server_refuses_is_explained() -> None:
-    plan = reconcile(replace(a_job().prepared(), refusal="the API server refuses Job reaching-a1: quota").seen())
+    plan = reconcile(
+        replace(a_job().prepared(), refusal=Refusal(REFUSED, "the API server refuses Job reaching-a1: quota")).seen()
+    )
 
-    assert plan.apply == []
+    assert plan.create == []
     assert "quota" in message_of(plan, "Running")
 
 
@@ -139,7 +150,7 @@ def test_a_node_that_cannot_mount_a_missing_authority_is_explained_within_15_sec
     assert fresh.requeue_after <= 14
 
     plan = reconcile(job.with_pod(a_pod(job).unready(10).manifest).seen())
-    assert reasons(plan) == ["VolumesMissing"]
+    assert reasons(plan) == ["AttemptStarted", "VolumesMissing"]
     assert "create the Secret lab-ca in namespace lab with the key ca.crt (spec.storage.caSecretRef)" in (
         message_of(plan, "Running")
     )

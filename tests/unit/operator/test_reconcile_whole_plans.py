@@ -76,6 +76,11 @@ def waiting_gang(**spec: Any) -> JobBuilder:
     return job.with_child(job.attempt_manifest(1))
 
 
+def held_gang(**spec: Any) -> JobBuilder:
+    job = reconciled(a_job().with_spec(**spec).prepared())
+    return job.with_child(job.held_manifest(1))
+
+
 def finished(seconds_ago: float, ttl: int | None) -> JobBuilder:
     job = a_job().with_spec(**({"ttlSecondsAfterFinished": ttl} if ttl is not None else {})).after_attempts("Succeeded")
     return job.with_status(phase="Succeeded", gpus=7, completion_time=to_timestamp(ago(seconds_ago)))
@@ -151,9 +156,13 @@ SCENES: dict[str, Callable[[], JobBuilder]] = {
     ),
     "an unknown try": lambda: a_job().with_child(a_job().prepare_manifest(2)),
     "the first attempt": lambda: a_job().with_gpus(4, nodes=2).prepared(),
+    "an attempt that was recorded": lambda: reconciled(a_job().with_gpus(4, nodes=2).prepared()),
+    "a gang that was created": held_gang,
+    "a gang that is held": lambda: reconciled(held_gang()),
+    "a gang for a queue that is held": lambda: reconciled(held_gang(queue="lab-queue")),
     "the fourth attempt": lambda: a_job().with_policy(maxFailures=9, backoffSeconds=1).after_attempts(*["Failed"] * 3),
     "an attempt that waits for its turn": lambda: a_job().with_policy(backoffSeconds=30).after_attempts("Failed"),
-    "an attempt that is blocked": lambda: with_former(a_job().after_attempts("Preempted"), 1),
+    "an attempt that is blocked": lambda: with_former(a_job().after_attempts("Preempted").with_checkpoint(19), 1),
     "a gang that waits": waiting_gang,
     "a gang that its queue holds": waiting_queued,
     "a gang that was edited": lambda: waiting_gang().edited(resources={"nodes": 2}),
@@ -210,12 +219,13 @@ SCENES: dict[str, Callable[[], JobBuilder]] = {
 
 def as_data(plan: Plan) -> dict[str, Any]:
     """A plan as it is kept in ``whole_plans.yaml``."""
-    configs = [m["data"]["job.json"] for m in plan.apply if m["kind"] == "ConfigMap"]
+    configs = [m["data"]["job.json"] for m in plan.create if m["kind"] == "ConfigMap"]
     return {
         "status": plan.status.to_dict(),
-        "apply": [f"{m['kind']} {m['metadata']['name']}" for m in plan.apply],
-        "annotations": [m["metadata"]["annotations"] for m in plan.apply if "annotations" in m["metadata"]],
+        "create": [f"{m['kind']} {m['metadata']['name']}" for m in plan.create],
+        "annotations": [m["metadata"]["annotations"] for m in plan.create if "annotations" in m["metadata"]],
         "status for the trainer": [json.loads(text).get("status") for text in configs],
+        "release": [[one.name, one.uid, one.version, one.patch] for one in plan.release],
         "delete": [[one.kind, one.name, one.uid] for one in plan.delete],
         "events": [[str(e.reason), e.message, e.identity] for e in plan.events],
         "requeue after": plan.requeue_after,

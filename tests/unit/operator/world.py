@@ -13,14 +13,15 @@ from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import Status
 from posefleet_operator.cluster.ages import Stopwatch, first_ages
 from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.merge_patch import patched
 from posefleet_operator.cluster.objects import Manifest, to_timestamp
 from posefleet_operator.observation import Observation
-from posefleet_operator.plan import Plan
+from posefleet_operator.plan import Plan, Release
 from posefleet_operator.policies.events import event_manifest
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import TrainerDefaults
-from unit.operator.builders import NOW, SETTINGS, JobBuilder, polling_of
+from unit.operator.builders import NOW, SETTINGS, JobBuilder, controlled_by, polling_of
 
 
 class Killed(Exception):
@@ -58,6 +59,10 @@ class World:
         """As it is in the API server."""
         return Status.model_validate(self.job.get("status") or {})
 
+    def notes(self, reason: str) -> list[str]:
+        """Return the messages of the events with this reason."""
+        return [event["note"] for event in self.events.values() if event["reason"] == reason]
+
     @property
     def reasons(self) -> list[str]:
         """Of all events, in the order in which they were recorded."""
@@ -67,6 +72,12 @@ class World:
         """Change the job's spec."""
         metadata = {**self.job["metadata"], "generation": self.job["metadata"]["generation"] + 1}
         self.job = self._stored({**self.job, "metadata": metadata, "spec": {**self.job["spec"], **spec}})
+        self.cache.training_jobs.apply("MODIFIED", self.job)
+
+    def annotate(self, name: str, value: str) -> None:
+        """Set an annotation of the job, which leaves its generation as it is."""
+        annotations = {**(self.job["metadata"].get("annotations") or {}), name: value}
+        self.job = self._stored({**self.job, "metadata": {**self.job["metadata"], "annotations": annotations}})
         self.cache.training_jobs.apply("MODIFIED", self.job)
 
     def restart_operator(self, **defaults: Any) -> None:
@@ -88,9 +99,12 @@ class World:
         for reference in plan.delete:
             self._write()
             self._delete(reference.kind, reference.name)
-        for manifest in plan.apply:
+        for manifest in plan.create:
             self._write()
-            self._apply(manifest)
+            self._create(manifest)
+        for release in plan.release:
+            self._write()
+            self._release(release)
         for event in plan.events:
             self._write()
             recorded = event_manifest(seen, event, "operator")
@@ -147,10 +161,10 @@ class World:
                 self.end_pod(name, 75)
         for name, pod in list(self.pods.items()):
             if "deletionTimestamp" in pod["metadata"]:
-                self.cache.pods.apply("DELETED", self.pods.pop(name))
+                self._tell("pods", "DELETED", self.pods.pop(name))
         for key, manifest in list(self.objects.items()):
             if "deletionTimestamp" in manifest["metadata"]:
-                self.cache.child_jobs.apply("DELETED", self._stored(self.objects.pop(key)))
+                self._tell("child_jobs", "DELETED", self._stored(self.objects.pop(key)))
 
     def delete_job_of_attempt(self, number: int) -> None:
         """Somebody deletes the Job of an attempt."""
@@ -168,20 +182,30 @@ class World:
             ages=self.stopwatch.update(facts, (self.now - NOW).total_seconds()),
         )  # fmt: skip
 
+    def _tell(self, kind: str, event: str, manifest: Manifest) -> None:
+        """A watch tells the operator of a change that it has not made itself."""
+        getattr(self.cache, kind).apply(event, manifest)
+
     def _write(self) -> None:
         if self.writes_left <= 0:
             raise Killed
         self.writes_left -= 1
 
-    def _apply(self, manifest: Manifest) -> None:
+    def _create(self, manifest: Manifest) -> None:
         key = (manifest["kind"], manifest["metadata"]["name"])
-        if key[0] == "Job" and key not in self.objects:
+        if key not in self.objects:
             self.objects[key] = self._stored({**manifest, "status": {}})
+        if key[0] == "Job":
             self.cache.child_jobs.apply("ADDED", self.objects[key])
-            gangs = {n for _, n in self._live_jobs()} | {pod.rpartition("-")[0] for pod in self.running_pods()}
-            self.most_gangs = max(self.most_gangs, len({name for name in gangs if "-prepare-" not in name}))
-        elif key[0] != "Job":
-            self.objects[key] = self._stored(manifest)
+
+    def _release(self, release: Release) -> None:
+        key = ("Job", release.name)
+        held = self.objects[key]["metadata"]
+        assert (held["uid"], held["resourceVersion"]) == (release.uid, str(release.version))
+        self.objects[key] = self._stored(patched(self.objects[key], release.patch))
+        self.cache.child_jobs.apply("MODIFIED", self.objects[key])
+        gangs = {n for _, n in self._live_jobs()} | {pod.rpartition("-")[0] for pod in self.running_pods()}
+        self.most_gangs = max(self.most_gangs, len({name for name in gangs if "-prepare-" not in name}))
 
     def _live_jobs(self) -> list[tuple[str, str]]:
         return [
@@ -198,11 +222,11 @@ class World:
             del self.objects[kind, name]
             return
         self.objects[kind, name] = self._marked(manifest)
-        self.cache.child_jobs.apply("MODIFIED", self.objects[kind, name])
+        self._tell("child_jobs", "MODIFIED", self.objects[kind, name])
         for pod_name, pod in list(self.pods.items()):
             if pod_name.startswith(f"{name}-"):
                 self.pods[pod_name] = self._marked(pod)
-                self.cache.pods.apply("MODIFIED", self.pods[pod_name])
+                self._tell("pods", "MODIFIED", self.pods[pod_name])
 
     def _marked(self, manifest: Manifest) -> Manifest:
         return self._stored(
@@ -232,7 +256,7 @@ class World:
     def _finish(self, name: str, job: Manifest, condition: str, pods: int) -> None:
         ending = {"type": condition, "status": "True", "lastTransitionTime": to_timestamp(self.now)}
         self.objects["Job", name] = self._stored({**job, "status": {"conditions": [ending], "failed": pods}})
-        self.cache.child_jobs.apply("MODIFIED", self.objects["Job", name])
+        self._tell("child_jobs", "MODIFIED", self.objects["Job", name])
 
     def _create_pods(self, name: str, job: Manifest) -> None:
         for rank in range(job["spec"]["completions"]):
@@ -241,6 +265,7 @@ class World:
                 "name": pod_name, "namespace": "lab", "uid": f"{pod_name}-{self.version}",
                 "creationTimestamp": to_timestamp(self.now),
                 "labels": job["spec"]["template"]["metadata"]["labels"],
+                "ownerReferences": [controlled_by(job)],
                 "annotations": {"batch.kubernetes.io/job-completion-index": str(rank)},
             }  # fmt: skip
             assert metadata["labels"][LABEL_JOB_UID] == self.job["metadata"]["uid"]
@@ -250,7 +275,7 @@ class World:
     def _set_pod(self, pod: Manifest, **status: Any) -> None:
         name = pod["metadata"]["name"]
         self.pods[name] = self._stored({**pod, "status": {**pod["status"], **status}})
-        self.cache.pods.apply("MODIFIED", self.pods[name])
+        self._tell("pods", "MODIFIED", self.pods[name])
 
     def _stored(self, manifest: Manifest) -> Manifest:
         self.version += 1

@@ -1,4 +1,4 @@
-"""The records of a prepared data set, and what a manifest asks of it.
+"""The records of a prepared data set, and the numbers of its keypoints.
 
 The stage prepare writes these records as JSON to the prepared-data folder (``output.cacheUri``); every later stage
 reads them instead of the project folder.
@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from posefleet_api.base import ApiModel
-from posefleet_api.job import Spec
 from posefleet_trainer.errors import InvalidInput
 
 #: Part of the content hash of prepared data: increase it when the meaning of a field below changes.
@@ -89,11 +88,6 @@ class Prepared(ApiModel):
         """Return all the stored files of this data set."""
         videos = [*self.clip_videos, *self.predict_videos]
         return [self.frames_archive, *(file for video in videos for file in video.files())]
-
-
-def wants_clips(spec: Spec) -> bool:
-    """Return whether an unsupervised loss is on, so that training reads clips of unlabelled video."""
-    return bool(spec.losses.on)
 
 
 def keypoint_numbers(references: Sequence[str | int], names: Sequence[str], field: str) -> list[int]:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from posefleet_api.job import Spec
 from posefleet_trainer.dataset.formats import may_be_labels, read_labels
 from posefleet_trainer.dataset.formats.labels import LabelTable
-from posefleet_trainer.dataset.prepared import SourceFile, wants_clips
+from posefleet_trainer.dataset.prepared import SourceFile
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store, StoredObject
 
@@ -73,6 +73,11 @@ def read_project(store: Store, spec: Spec) -> Project:
         predict_videos=predicted,
         warnings=warnings,
     )
+
+
+def wants_clips(spec: Spec) -> bool:
+    """Return whether an unsupervised loss is on, so that training reads clips of unlabelled video."""
+    return bool(spec.losses.on)
 
 
 def select_paths(paths: Iterable[str], patterns: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -168,13 +173,14 @@ def _select_videos(
     store: Store, files: Listing, spec: Spec
 ) -> tuple[tuple[SourceFile, ...], tuple[SourceFile, ...], tuple[str, ...]]:
     """Return the videos for clips, the videos to predict, and a warning for each pattern that matches no file."""
-    clips, unmatched = select_paths(files, spec.dataset.videos if wants_clips(spec) else [])
+    needs_clips = wants_clips(spec)
+    clips, unmatched = select_paths(files, spec.dataset.videos if needs_clips else [])
     predicted, unmatched_predicted = select_paths(files, spec.predict.videos)
-    if wants_clips(spec) and not clips:
+    if needs_clips and not clips:
         raise InvalidInput(
             f"no file in {store.uri} matches dataset.videos ({', '.join(spec.dataset.videos) or 'empty'}), and the "
-            "unsupervised losses need videos; upload some, correct dataset.videos, or set the weight of losses.temporal and "
-            "losses.pcaSingleView to 0"
+            "unsupervised losses need videos; upload some, correct dataset.videos, or set the weight of "
+            "losses.temporal and losses.pcaSingleView to 0"
         )
     missing = [("dataset.videos", pattern) for pattern in unmatched]
     missing += [("predict.videos", pattern) for pattern in unmatched_predicted]

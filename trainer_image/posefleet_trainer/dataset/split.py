@@ -19,8 +19,8 @@ def split_frames(frames: Sequence[LabelledFrame], split: Split, seed: int) -> li
     """Return the set of each frame.
 
     The set depends on the path of the frame, the seed, and the number of labelled frames, not on the order of
-    ``frames``. Frames of the out-of-distribution labels file keep a set of their own. A percentage above 0 gives its set
-    at least one frame, as long as one frame is left to train on; validation comes before test.
+    ``frames``. Frames of the out-of-distribution labels file keep a set of their own. A percentage above 0 gives its
+    set at least one frame, as long as one frame is left to train on; validation comes before test.
     """
     labelled = [place for place, frame in enumerate(frames) if frame.set == "labelled"]
     drawn = sorted(labelled, key=lambda place: _draw(frames[place].path, seed))

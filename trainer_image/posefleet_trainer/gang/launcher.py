@@ -29,6 +29,7 @@ from posefleet_api.constants import (
     ENV_RENDEZVOUS_PORT,
     ENV_TERMINATION_LOG,
 )
+from posefleet_trainer.gang.stacks import STACKS_SIGNAL
 from posefleet_trainer.record.pod_record import ENV_FACTS_FILE, FACTS_FILE, PodRecord
 
 if TYPE_CHECKING:
@@ -38,8 +39,26 @@ if TYPE_CHECKING:
 ENV_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 #: After one rank has failed, the others have this long to end by themselves before they are killed.
 PEER_PATIENCE_SECONDS = 20.0
+#: A rank that has not ended this long after SIGTERM writes its stacks into the log, since it may hang.
+STACKS_AFTER_SECONDS = 10.0
+#: The stacks are in the launcher's hands after this time.
+_STACKS_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class _StopRequest:
+    """When the pod was asked to stop, and whether the ranks have been asked for their stacks since."""
+
+    made_at: float | None = None
+    stacks_asked: bool = False
+
+    def asks_for_stacks(self) -> bool:
+        """Return once whether the ranks should have ended by now."""
+        due = self.made_at is not None and time.monotonic() - self.made_at > STACKS_AFTER_SECONDS
+        due, self.stacks_asked = due and not self.stacks_asked, due
+        return due
 
 
 @dataclass
@@ -58,12 +77,12 @@ def launch(arguments: Sequence[str], job_file: Path, environment: Mapping[str, s
     with tempfile.TemporaryDirectory(prefix="posefleet-") as directory:
         folder = Path(directory)
         processes: list[_Process] = []
-        _forward_signals(processes)
+        stop = _forward_signals(processes)
         recorded = ENV_NUMBER in environment
         for ranked in rank_environments(environment):
             processes.append(_start(arguments, ranked, folder, piped=recorded))
         record = _record_of(job_file, folder, environment, processes) if recorded else None
-        _wait(processes)
+        _wait(processes, stop, record)
         return _end(processes, record)
 
 
@@ -132,14 +151,19 @@ def _record_of(
     return record
 
 
-def _forward_signals(processes: Sequence[_Process]) -> None:
+def _forward_signals(processes: Sequence[_Process]) -> _StopRequest:
+    """Pass SIGTERM on to ``processes`` from now on, and return where the first one is noted."""
+    stop = _StopRequest()
+
     def forward(number: int, frame: FrameType | None) -> None:
         del frame
+        stop.made_at = time.monotonic() if stop.made_at is None else stop.made_at
         _signal_all(processes, number)
 
     signal.signal(signal.SIGTERM, forward)
     # A terminal sends SIGINT to the ranks itself.
     signal.signal(signal.SIGINT, lambda *_: None)
+    return stop
 
 
 def _signal_all(processes: Sequence[_Process], number: int) -> None:
@@ -149,8 +173,12 @@ def _signal_all(processes: Sequence[_Process], number: int) -> None:
                 process.popen.send_signal(number)
 
 
-def _wait(processes: Sequence[_Process]) -> None:
-    """Wait until all ranks have ended. ``PEER_PATIENCE_SECONDS`` after the first failure, the others are killed."""
+def _wait(processes: Sequence[_Process], stop: _StopRequest, record: PodRecord | None) -> None:
+    """Wait until all ranks have ended.
+
+    ``PEER_PATIENCE_SECONDS`` after the first failure, the others are killed. Ranks that go on long after SIGTERM write
+    their stacks.
+    """
     failed_at: float | None = None
     while any(process.popen.poll() is None for process in processes):
         now = time.monotonic()
@@ -158,7 +186,23 @@ def _wait(processes: Sequence[_Process]) -> None:
             failed_at = now
         if failed_at is not None and now - failed_at > PEER_PATIENCE_SECONDS:
             _signal_all(processes, signal.SIGKILL)
+        if stop.asks_for_stacks():
+            _write_stacks(processes, record)
         time.sleep(_POLL_SECONDS)
+
+
+def _write_stacks(processes: Sequence[_Process], record: PodRecord | None) -> None:
+    """Let the ranks that have not ended write their stacks, and put them into the store.
+
+    A rank that hangs goes on until the pod's grace period is over and the kernel kills the launcher as well, so this
+    upload may be the last one.
+    """
+    running = [str(process.rank) for process in processes if process.popen.poll() is None]
+    sys.stderr.write(f"stacks of rank {', '.join(running)}, {STACKS_AFTER_SECONDS:.0f} s after SIGTERM:\n")
+    _signal_all(processes, STACKS_SIGNAL)
+    time.sleep(_STACKS_SECONDS)
+    if record is not None:
+        record.upload_now()
 
 
 def _end(processes: Sequence[_Process], record: PodRecord | None) -> int:

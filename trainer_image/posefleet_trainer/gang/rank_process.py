@@ -46,7 +46,8 @@ def run_process(job_file: Path, work: Callable[[Context], Artifacts | None], *, 
         job = read_job(job_file)
         progress = ProgressTracker(attempt=(job.status.current_attempt if job.status else None) or 0)
         if rank.local_index == 0:
-            serve_telemetry(progress, os.environ.get(ENV_POD_IP) or "127.0.0.1", TRAINER_PORT)
+            host = os.environ.get(ENV_POD_IP) or "127.0.0.1"
+            serve_telemetry(progress, host, TRAINER_PORT, takes_requests=rank.index == 0)
         timeline.mark("start")
         if not prepares_only:
             import_torch()

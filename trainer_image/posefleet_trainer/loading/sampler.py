@@ -12,8 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from posefleet_trainer.errors import InvalidInput
-
 
 class Stream(IntEnum):
     """Purposes of random numbers. Changing a value changes the result of every training."""
@@ -91,7 +89,7 @@ class ClipSampler:
         seed: of the training.
 
     Raises:
-        InvalidInput: no video is as long as a clip.
+        ValueError: no video is as long as a clip; the stage prepare refuses such data with a remedy.
     """
 
     def __init__(self, frames_of_videos: Sequence[int], clip_length: int, seed: int) -> None:
@@ -100,10 +98,7 @@ class ClipSampler:
         self._ends = np.cumsum(starts)
         if not starts or self._ends[-1] == 0:
             longest = max(frames_of_videos, default=0)
-            raise InvalidInput(
-                f"no video of dataset.videos has {clip_length} frames (the longest has {longest}): "
-                "lower training.clipLength, add longer videos, or set the weight of every loss of spec.losses to 0"
-            )
+            raise ValueError(f"no video has {clip_length} frames (the longest has {longest})")
 
     def clip(self, sample: int) -> ClipPlace:
         """Return the place of the clip that is drawn as sample ``sample``."""

@@ -15,7 +15,7 @@ from posefleet_trainer.losses.unimodal import UnimodalLoss
 
 #: Shares of the training between which the factor of the unsupervised losses rises from 0 to 1. Early keypoints are
 #: too far off for these losses to pull them in the right direction.
-BEGINS, FULL = 0.4, 0.7
+RAMP_START, RAMP_END = 0.4, 0.7
 
 
 @dataclass(frozen=True)
@@ -53,4 +53,4 @@ def unsupervised_losses(losses: Losses, spaces: PoseSpaces) -> dict[str, Weighte
 
 def annealed(share_done: float) -> float:
     """Return the factor of the unsupervised losses when ``share_done`` (0 to 1) of the steps are done."""
-    return min(1.0, max(0.0, (share_done - BEGINS) / (FULL - BEGINS)))
+    return min(1.0, max(0.0, (share_done - RAMP_START) / (RAMP_END - RAMP_START)))

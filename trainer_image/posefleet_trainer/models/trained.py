@@ -11,6 +11,7 @@ import torch
 
 from posefleet_trainer.models.coordinates import Grid, between
 from posefleet_trainer.models.heatmaps import decode, heatmaps_of
+from posefleet_trainer.models.manifest import NETWORK_VERSION, other_version
 from posefleet_trainer.models.network import PoseNetwork, normalised
 
 FORMAT = "posefleet-model-1"
@@ -60,6 +61,7 @@ class TrainedModel:
         """Write the network and everything that describes it to ``path``."""
         content = {
             "format": FORMAT,
+            "network_version": NETWORK_VERSION,
             "backbone": self.backbone,
             "keypoints": list(self.keypoints),
             "image_size": (self.image_size.height, self.image_size.width),
@@ -79,6 +81,8 @@ class TrainedModel:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"{path} is not a model of this version of posefleet")
+        if content["network_version"] != NETWORK_VERSION:
+            raise ValueError(other_version(str(path), content["network_version"]))
         size = Grid(*content["image_size"])
         network = PoseNetwork(content["backbone"], size, len(content["keypoints"]))
         network.load_state_dict(content["weights"])

@@ -1,7 +1,7 @@
 """The files that are predicted and shown: labelled frames and videos, opened from the cache of this node."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from posefleet_trainer.dataset.frame_archive import FrameArchive
@@ -34,13 +34,11 @@ class ProjectFiles:
         Raises:
             InvalidInput: The archive is missing or damaged, or does not fit into the cache.
         """
-        path = self._cache.fetch(self._prepared, archive.key, archive.size_bytes, archive.sha256)
-        frames = FrameArchive(path)
-        try:
+        with (
+            self._cache.using(self._prepared, archive.key, archive.size_bytes, archive.sha256) as path,
+            closing(FrameArchive(path)) as frames,
+        ):
             yield frames
-        finally:
-            frames.close()
-            self._cache.release(path)
 
     @contextmanager
     def video(self, video: Video) -> Iterator[tuple[Path, VideoIndex]]:
@@ -51,14 +49,11 @@ class ProjectFiles:
             CacheFull: The files that other ranks use leave no room for it.
         """
         source, index = video.source, video.index
-        path = self._cache.fetch(self._project, source.path, source.size_bytes, source.etag)
         try:
-            index_path = self._cache.fetch(self._prepared, index.key, index.size_bytes, index.sha256)
-            try:
+            with (
+                self._cache.using(self._project, source.path, source.size_bytes, source.etag) as path,
+                self._cache.using(self._prepared, index.key, index.size_bytes, index.sha256) as index_path,
+            ):
                 yield path, VideoIndex.load(index_path)
-            finally:
-                self._cache.release(index_path)
         except UnreadableVideo as error:
             raise InvalidInput(f"{self._project.uri}{error}") from error
-        finally:
-            self._cache.release(path)

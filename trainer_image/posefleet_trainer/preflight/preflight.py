@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from posefleet_api.constants import ENV_NUMBER
-from posefleet_api.job import Spec
+from posefleet_api.model import Model
 from posefleet_trainer.context import Context, Rank
-from posefleet_trainer.dataset.prepared import Prepared, wants_clips
+from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.errors import PeerLost, TrainerError
 from posefleet_trainer.gang.collectives import from_all
 from posefleet_trainer.gang.determinism import set_up_cublas
@@ -73,25 +73,27 @@ def _probe_rank(context: Context, prepared: Prepared) -> tuple[RankFindings, Tra
         # Without an operator, which sets the variable, a job also trains without the GPUs that it requests.
         requested = spec.resources.gpus_per_node if ENV_NUMBER in os.environ else 0
         gpu = probe_gpu(rank.local_index, requested)
-        decoding = _probe_video_decoder(rank.local_index, spec, gpu)
+        decoding = _probe_video_decoder(rank.local_index, spec.model, prepared, gpu)
         found = found.model_copy(update={"gpu": gpu, "decoding": decoding})
         if rank.local_index == 0:
-            space = probe_space(context.cache_directory, context.cache_bytes, spec, prepared)
+            space = probe_space(context.cache_directory, context.cache_bytes, prepared)
             found = found.model_copy(update={"space": space, "store": probe_store(context.output)})
     except TrainerError as error:
         return found.model_copy(update={"problem": str(error)}), error
     return found, None
 
 
-def _probe_video_decoder(device: int, spec: Spec, gpu: GpuFinding | None) -> DecodingFinding | None:
+def _probe_video_decoder(
+    device: int, model: Model, prepared: Prepared, gpu: GpuFinding | None
+) -> DecodingFinding | None:
     """Check whether the GPU decodes video; None where no video is decoded on a GPU."""
-    if gpu is None or not wants_clips(spec):
+    if gpu is None or not prepared.clip_videos:
         return None
     # DALI takes long to import, and is not needed without a GPU.
     from posefleet_trainer.loading.devices import probe_decoding
     from posefleet_trainer.models.coordinates import image_grid
 
-    return probe_decoding(device, image_grid(spec.model))
+    return probe_decoding(device, image_grid(model))
 
 
 def _log_findings(rank: Rank, found: Sequence[RankFindings]) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from posefleet_api.job import Spec
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.errors import InvalidInput, PreflightFailed
 from posefleet_trainer.preparation.load import training_files
@@ -119,14 +118,14 @@ def _sum(ones: torch.Tensor, world: int, backend: str, deadline: float) -> float
     return seconds
 
 
-def probe_space(directory: Path, limit_bytes: int, spec: Spec, prepared: Prepared) -> SpaceFinding:
+def probe_space(directory: Path, limit_bytes: int, prepared: Prepared) -> SpaceFinding:
     """Compare what training and prediction need with the limit of the cache and with the free space of its disk.
 
     Raises:
         InvalidInput: The limit, ``resources.cachePerNode``, is too low.
         PreflightFailed: The disk of this node is too full.
     """
-    training = sum(file.size_bytes for file in training_files(spec, prepared))
+    training = sum(file.size_bytes for file in training_files(prepared))
     largest = max((video.source.size_bytes for video in prepared.predict_videos), default=0)
     needed = max(training, largest)
     if needed > limit_bytes:

@@ -1,29 +1,38 @@
 """Checks of a manifest against its prepared data, made before the job takes a GPU."""
 
-from posefleet_api.dataset import Storage
+from pathlib import Path
+
 from posefleet_api.job import Spec
 from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
 from posefleet_trainer.dataset.prepared import Prepared, keypoint_numbers
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.store.open import open_file
+from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.store.open import find_file
 
 #: The project's store has just answered, so a longer wait for a store is not worth it.
 _PATIENCE_SECONDS = 20.0
 
 
-def check_job(spec: Spec, prepared: Prepared) -> list[str]:
+def check_job(spec: Spec, prepared: Prepared, cache: NodeCache, hub_directory: Path) -> list[str]:
     """Check that the manifest and the prepared data fit together; return warnings about what will be left out.
+
+    Args:
+        spec: the manifest.
+        prepared: the data that its project folder consists of.
+        cache: of this node, for files that the manifest names.
+        hub_directory: where weights of the public hub would be found that this node has already.
 
     Raises:
         InvalidInput: the manifest refers to a keypoint that does not exist, a PCA loss has too few labels or pictures
-            of several sizes, no video is as long as a clip, or the weights or the checkpoint do not exist.
+            of several sizes, no video is as long as a clip, or the weights or the checkpoint do not exist or do not fit
+            the network.
+        StoreUnreachable: a store or the public hub did not answer.
     """
     for pair in spec.dataset.skeleton:
         keypoint_numbers(pair, prepared.keypoints, "dataset.skeleton")
     warnings = _check_sizes(spec, prepared)
     fit_pose_spaces(spec, prepared)
-    _check_exists(spec.model.weights, spec.storage, "model.weights")
-    _check_exists(spec.checkpoint.resume_from, spec.storage, "checkpoint.resumeFrom")
+    _check_weights(spec, prepared, cache, hub_directory)
     return warnings + _check_clip_length(prepared, spec.training.clip_length)
 
 
@@ -68,10 +77,35 @@ def _check_clip_length(prepared: Prepared, clip_length: int) -> list[str]:
     ]
 
 
-def _check_exists(uri: str, storage: Storage | None, field: str) -> None:
-    """Check that the file at ``uri`` exists; anything else than a URI, such as the name of weights, passes."""
-    if "://" not in uri:
-        return
-    store, key = open_file(uri, storage, patience_seconds=_PATIENCE_SECONDS)
-    if store.find(key) is None:
-        raise InvalidInput(f"{field}: {uri} does not exist; upload it or correct the URI")
+def _check_weights(spec: Spec, prepared: Prepared, cache: NodeCache, hub_directory: Path) -> None:
+    """Check that the weights from which training starts exist, and fit the network of the manifest.
+
+    The network is only built, for which torch is imported, if the manifest names a file. ``checkpoint.resumeFrom``
+    replaces ``model.weights``, whose file must exist all the same.
+    """
+    model, resume_from = spec.model, spec.checkpoint.resume_from
+    if "://" in model.weights:
+        path = _fetched(model.weights, spec, cache, "model.weights")
+        from posefleet_trainer.models.coordinates import image_grid
+        from posefleet_trainer.models.weights import file_weights
+
+        file_weights(path, model.weights, model.backbone, image_grid(model))
+        cache.release(path)
+    if resume_from:
+        path = _fetched(resume_from, spec, cache, "checkpoint.resumeFrom")
+        from posefleet_trainer.models.coordinates import image_grid
+        from posefleet_trainer.models.network import PoseNetwork
+        from posefleet_trainer.models.weights import load_given
+
+        load_given(path, resume_from, PoseNetwork(model.backbone, image_grid(model), len(prepared.keypoints)))
+        cache.release(path)
+    elif model.weights == "imagenet":
+        from posefleet_trainer.models.hub import check_hub
+
+        check_hub(model.backbone, hub_directory, _PATIENCE_SECONDS)
+
+
+def _fetched(uri: str, spec: Spec, cache: NodeCache, field: str) -> Path:
+    """Download the file that ``field`` of the manifest names."""
+    store, found = find_file(uri, spec.storage, field, patience_seconds=_PATIENCE_SECONDS)
+    return cache.fetch(store, found.key, found.size_bytes, found.etag)

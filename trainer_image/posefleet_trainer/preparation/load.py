@@ -7,7 +7,7 @@ from pathlib import Path
 
 from posefleet_api.base import ApiModel
 from posefleet_api.job import Spec
-from posefleet_trainer.dataset.prepared import Prepared, StoredFile, wants_clips
+from posefleet_trainer.dataset.prepared import Prepared, StoredFile
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.output_folder import PREPARED_POINTER_KEY
 from posefleet_trainer.preparation.records import read_record, request_hash
@@ -59,8 +59,13 @@ def load_prepared(output: Store, prepared: Store, spec: Spec) -> Prepared:
     record = read_record(prepared, pointer.key, Prepared)
     if record is None:
         raise InvalidInput(f"{prepared.uri}{pointer.key} is missing or damaged; run the stage prepare again")
-    usable = [video for video in record.clip_videos if video.frames >= spec.training.clip_length]
-    return record.model_copy(update={"clip_videos": usable})
+    return without_short_videos(record, spec)
+
+
+def without_short_videos(prepared: Prepared, spec: Spec) -> Prepared:
+    """Return ``prepared`` without the videos for clips that are shorter than a clip."""
+    usable = [video for video in prepared.clip_videos if video.frames >= spec.training.clip_length]
+    return prepared.model_copy(update={"clip_videos": usable})
 
 
 def _read_pointer(output: Store, spec: Spec) -> Pointer:
@@ -74,20 +79,18 @@ def _read_pointer(output: Store, spec: Spec) -> Pointer:
     raise InvalidInput(f"{output.uri}{PREPARED_POINTER_KEY} {problem}; run the stage prepare first")
 
 
-def training_files(spec: Spec, prepared: Prepared) -> list[StoredFile]:
+def training_files(prepared: Prepared) -> list[StoredFile]:
     """Return the files that training reads, each once.
 
-    They are the labelled frames and, if an unsupervised loss is on, the proxies of the videos with their indexes.
+    They are the labelled frames and the proxies of the videos for clips with their indexes.
     """
     files = [prepared.frames_archive]
-    for video in prepared.clip_videos if wants_clips(spec) else []:
+    for video in prepared.clip_videos:
         files += [file for file in (video.proxy, video.proxy_index) if file is not None]
     return list({file.key: file for file in files}.values())
 
 
-def fetch_training_files(
-    store: Store, cache: NodeCache, spec: Spec, prepared: Prepared, progress: ProgressTracker
-) -> Fetched:
+def fetch_training_files(store: Store, cache: NodeCache, prepared: Prepared, progress: ProgressTracker) -> Fetched:
     """Download the files that training reads from ``store``, the prepared-data folder, into the node's cache.
 
     Of the ranks that share the cache, one downloads a file and the others wait for it.
@@ -103,7 +106,7 @@ def fetch_training_files(
         progress.alive()
         return path
 
-    files = training_files(spec, prepared)
+    files = training_files(prepared)
     with ThreadPoolExecutor(_PARALLEL_FILES, thread_name_prefix="fetch") as pool:
         paths = list(pool.map(fetch, files))
     return Fetched(cache, {file.key: path for file, path in zip(files, paths, strict=True)})

@@ -4,14 +4,19 @@ import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from posefleet_api.job import Spec
 from posefleet_trainer.context import Context
+from posefleet_trainer.dataset.fingerprint import training_fingerprint
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.dataset.project import Project, read_project
-from posefleet_trainer.output_folder import PREPARED_POINTER_KEY
+from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.models.manifest import ModelManifest
+from posefleet_trainer.output_folder import MODEL_MANIFEST_KEY, PREPARED_POINTER_KEY
 from posefleet_trainer.preparation.checks import check_job
-from posefleet_trainer.preparation.load import Pointer
+from posefleet_trainer.preparation.load import Pointer, without_short_videos
 from posefleet_trainer.preparation.records import dataset_hash, have_blobs, read_record, request_hash, write_record
 from posefleet_trainer.store.base import Store
+from posefleet_trainer.store.fence import claim
 from posefleet_trainer.store.open import check_writable
 
 _log = logging.getLogger(__name__)
@@ -37,10 +42,13 @@ def prepare(context: Context) -> Prepared:
         prepared = _build(context, project, key)
     else:
         _log.info("found prepared data: %s%s", context.prepared.uri, key)
-    for warning in [*prepared.warnings, *project.warnings, *check_job(spec, prepared)]:
+    _check_output(context.output, spec, prepared)
+    left_out = check_job(spec, prepared, context.open_cache(), context.hub_directory)
+    for warning in [*prepared.warnings, *project.warnings, *left_out]:
         context.progress.warn(warning)
     context.progress.conclusion = describe(prepared, len(context.progress.report().warnings))
     _log.info("%s", context.progress.conclusion)
+    claim(context.output, context.attempt)
     write_record(context.output, PREPARED_POINTER_KEY, Pointer(request=request_hash(spec), key=key))
     context.progress.update(100.0)
     return prepared
@@ -67,6 +75,19 @@ def _find_prepared(store: Store, key: str) -> Prepared | None:
     """Return the prepared data at ``key`` if all its files are in the store."""
     prepared = read_record(store, key, Prepared)
     return prepared if prepared is not None and have_blobs(store, prepared.files()) else None
+
+
+def _check_output(output: Store, spec: Spec, prepared: Prepared) -> None:
+    """Check that the output folder holds no finished model of another training, unless it may be overwritten."""
+    model = read_record(output, MODEL_MANIFEST_KEY, ModelManifest)
+    if model is None or spec.output.overwrite:
+        return
+    if model.fingerprint != training_fingerprint(spec, without_short_videos(prepared, spec)):
+        raise InvalidInput(
+            f"output.uri: {output.uri} holds the finished model of another training ({model.steps} steps), with other "
+            "data or another manifest; to keep both, give this job another output.uri, or set output.overwrite to true "
+            "to replace the model and its results"
+        )
 
 
 def _build(context: Context, project: Project, key: str) -> Prepared:

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from posefleet_api.base import ApiModel
 from posefleet_api.job import Spec
-from posefleet_trainer.dataset.prepared import FORMAT_VERSION, SourceFile, StoredFile, wants_clips
-from posefleet_trainer.dataset.project import Project
+from posefleet_trainer.dataset.prepared import FORMAT_VERSION, SourceFile, StoredFile
+from posefleet_trainer.dataset.project import Project, wants_clips
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.files import sha256_of
 
@@ -71,7 +71,7 @@ def dataset_hash(project: Project, spec: Spec) -> str:
         {
             "format": [FORMAT_VERSION, VIDEO_VERSION],
             "uri": project.uri,
-            "size": _proxy_size(spec) if wants_clips(spec) else None,
+            "size": _proxy_size(spec) if project.clip_videos else None,
             "labels": _listed(project.labels_files),
             "frames": _listed(project.frames[path] for path in sorted(project.frames)),
             "clips": _listed(project.clip_videos),
@@ -98,13 +98,14 @@ def video_hash(uri: str, source: SourceFile, proxy_size: tuple[int, int] | None)
 
 def request_hash(spec: Spec) -> str:
     """Return the hash of the fields of a manifest that prepared data depends on, whatever the folder contains."""
+    has_clips = wants_clips(spec)
     return _digest(
         {
             "format": FORMAT_VERSION,
             "uri": spec.dataset.uri,
             "labels": spec.dataset.labels,
-            "clips": spec.dataset.videos if wants_clips(spec) else None,
-            "size": _proxy_size(spec) if wants_clips(spec) else None,
+            "clips": spec.dataset.videos if has_clips else None,
+            "size": _proxy_size(spec) if has_clips else None,
             "predict": spec.predict.videos,
         }
     )

@@ -151,14 +151,14 @@ class VideoPreparer:
     def _download_and_build(self, task: _Task) -> Video:
         source = task.source
         task.workload.advance(0)
-        path = self._cache.fetch(self._project_folder, source.path, source.size_bytes, source.etag)
         try:
-            with TemporaryDirectory(dir=self._scratch) as folder:
+            with (
+                self._cache.using(self._project_folder, source.path, source.size_bytes, source.etag) as path,
+                TemporaryDirectory(dir=self._scratch) as folder,
+            ):
                 return self._build(task, path, Path(folder))
         except UnreadableVideo as error:
             raise InvalidInput(f"{self._project_folder.uri}{error}") from error
-        finally:
-            self._cache.release(path)
 
     def _build(self, task: _Task, path: Path, folder: Path) -> Video:
         index = build_index(path, task.source.path)

@@ -72,6 +72,10 @@ class PodRecord:
         for rank, source in sources.items():
             self._capture.follow(rank, source)
 
+    def upload_now(self) -> None:
+        """Write the log and the summary now, from the thread that writes them regularly."""
+        self._upload.now()
+
     def close(self, exit_code: int, message: TerminationMessage) -> None:
         """Write the log and the summary for the last time; the ranks have ended with this exit code and message."""
         if self._capture is not None:
@@ -135,18 +139,27 @@ class PeriodicUpload:
         self._written: dict[str, bytes] = {}
         self._complained = False
         self._ending = threading.Event()
+        self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
+
+    def now(self) -> None:
+        """Write what has changed as soon as the thread is free, and do not wait for it."""
+        self._due.set()
 
     def close(self, within_seconds: float = LAST_UPLOAD_SECONDS) -> None:
         """Write what has changed for the last time, and wait for that at most ``within_seconds``."""
         self._ending.set()
+        self._due.set()
         self._thread.join(within_seconds)
 
     def _run(self) -> None:
-        while not self._ending.wait(self._every):
+        ending = False
+        while not ending:
+            self._due.wait(self._every)
+            self._due.clear()
+            ending = self._ending.is_set()
             self._upload()
-        self._upload()
 
     def _upload(self) -> None:
         try:

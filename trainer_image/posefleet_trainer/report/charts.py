@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from posefleet_trainer.prediction.results import Floats, PcaErrors, Poses, VideoResults
 from posefleet_trainer.report.drawing import LOW_CONFIDENCE
-from posefleet_trainer.report.plots import (
+from posefleet_trainer.report.line_chart import (
     Band,
     Chart,
     Line,

@@ -181,7 +181,8 @@ def attempts_of(job: PoseTrainingJob, progress: ProgressReport) -> list[Attempt]
     """Return the attempts that the operator has recorded, and the present one, whose progress is ``progress``."""
     recorded = job.status.attempts if job.status else []
     present = next((attempt for attempt in recorded if attempt.number == progress.attempt), None)
-    present = present or Attempt(number=progress.attempt, start_time="")
+    # Without an operator nobody knows when the attempt started, so its time is empty, which a status may not have.
+    present = present or Attempt.model_construct(number=progress.attempt, start_time="")
     present = present.model_copy(update={"start_step": progress.start_step})
     return [*(attempt for attempt in recorded if attempt.number != progress.attempt), present]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from posefleet_api.status import Artifacts
+from posefleet_api.status import MAX_LABELLED_VIDEOS, Artifacts
 from posefleet_trainer.context import Context
 from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.gang.collectives import wait_for_all
@@ -71,7 +71,9 @@ def report(context: Context, prepared: Prepared, model: TrainedModel, prediction
         report=f"{output.uri}{REPORT_KEY}",
         predictions=f"{output.uri}{PREDICTIONS_FOLDER}",
         model=f"{output.uri}{MODEL_KEY}",
-        labelled_videos=[f"{output.uri}{labelled_video_key(predicted)}" for predicted in labelled],
+        labelled_videos=[
+            f"{output.uri}{labelled_video_key(predicted)}" for predicted in labelled[:MAX_LABELLED_VIDEOS]
+        ],
     )
 
 

@@ -4,6 +4,8 @@ import hashlib
 import os
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -75,6 +77,15 @@ class NodeCache:
             self._pins.setdefault(path, []).append(lock)
         os.utime(path)
         return path
+
+    @contextmanager
+    def using(self, store: Store, key: str, size_bytes: int, sha256_or_etag: str) -> Iterator[Path]:
+        """Fetch an object, and release it after the ``with`` block. Arguments and errors are those of ``fetch``."""
+        path = self.fetch(store, key, size_bytes, sha256_or_etag)
+        try:
+            yield path
+        finally:
+            self.release(path)
 
     def release(self, path: Path) -> None:
         """End one use of ``path``, which ``fetch`` began. A file without uses may be evicted."""

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from posefleet_api.dataset import Storage
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.store.base import Store, checked_key, folder_prefix
+from posefleet_trainer.store.base import Store, StoredObject, checked_key, folder_prefix
 from posefleet_trainer.store.folder import FolderStore
 
 
@@ -47,11 +47,26 @@ def open_store(
     return S3Store(S3Connection(storage, Patience(patience_seconds)), bucket, root, on_received)
 
 
-def open_file(uri: str, storage: Storage | None, *, patience_seconds: float) -> tuple[Store, str]:
-    """Return the store of the folder that contains the file ``uri``, and the file's key in it."""
+def find_file(uri: str, storage: Storage | None, field: str, *, patience_seconds: float) -> tuple[Store, StoredObject]:
+    """Return the file ``uri``, and the store of the folder that contains it.
+
+    Args:
+        uri: of the file.
+        storage: endpoint and region of the S3 store; not needed for ``file://``.
+        field: the field of the manifest that names the file, for the message.
+        patience_seconds: how long a request is repeated while the store does not answer, from its first failure.
+
+    Raises:
+        InvalidInput: the URI cannot be used, or the file does not exist.
+        StoreUnreachable: the store did not answer.
+    """
     folder, _, name = uri.rpartition("/")
     key = checked_key(unquote(name) if folder.startswith("file:") else name)
-    return open_store(f"{folder}/", storage, patience_seconds=patience_seconds), key
+    store = open_store(f"{folder}/", storage, patience_seconds=patience_seconds)
+    found = store.find(key)
+    if found is None:
+        raise InvalidInput(f"{field}: {uri} does not exist; upload it or correct the URI")
+    return store, found
 
 
 def _split(uri: str) -> tuple[str, str]:

@@ -53,6 +53,8 @@ class ProgressTracker:
         self._percent_at_start = 0.0
         self._past_stages: dict[str, float] = {}
         self._stage: Stage | None = None
+        self._request = ""
+        self._taken_up: set[str] = set()
         self._report = ProgressReport(attempt=attempt, progress=Progress())
         self.conclusion = ""
         """The termination message of a process that succeeds."""
@@ -103,10 +105,30 @@ class ProgressTracker:
         with self._lock:
             self._report = self._report.model_copy(update={"start_step": step})
 
-    def saved(self, checkpoint: Checkpoint) -> None:
-        """Note the latest checkpoint that is complete in the store."""
+    def saved(self, checkpoint: Checkpoint, request: str = "") -> None:
+        """Note the latest checkpoint that is complete in the store, and the request that it answers, if any."""
+        answered = {"checkpoint_request": request} if request else {}
         with self._lock:
-            self._report = self._report.model_copy(update={"last_checkpoint": checkpoint})
+            self._report = self._report.model_copy(update={"last_checkpoint": checkpoint, **answered})
+
+    def request_checkpoint(self, request: str) -> None:
+        """Ask for a checkpoint at the end of the next step. The newest request replaces one that waits."""
+        with self._lock:
+            if request not in self._taken_up:
+                self._request = request
+
+    @property
+    def checkpoint_request(self) -> str:
+        """The request for a checkpoint that waits; empty if none does."""
+        with self._lock:
+            return self._request
+
+    def take_up_checkpoint_request(self) -> str:
+        """Return ``checkpoint_request``, for which a checkpoint begins now. A text is taken up only once."""
+        with self._lock:
+            request, self._request = self._request, ""
+            self._taken_up.add(request)
+        return request
 
     def warn(self, sentence: str) -> None:
         """Add a warning for the job's author, unless the same sentence is there already."""

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 
-from posefleet_trainer.errors import NonFiniteLoss, PeerLost, Preempted
-from posefleet_trainer.gang.collectives import from_all, largest, wait_for_all
+from posefleet_trainer.errors import NonFiniteLoss, PeerLost, Preempted, TrainerError
+from posefleet_trainer.gang.collectives import from_all, from_first, largest, wait_for_all
 from posefleet_trainer.gang.preemption import StopRequest
 from posefleet_trainer.loading.loader import TrainingBatch
 from posefleet_trainer.training.checkpoints import CheckpointWriter
@@ -25,16 +26,16 @@ class StepRequests:
 
     stop: bool = False
     """SIGTERM has arrived."""
-    non_finite_loss: bool = False
-    """A loss is NaN or infinite."""
+    non_finite: bool = False
+    """A loss or the gradient is NaN or infinite."""
     save: bool = False
-    """A checkpoint is due."""
+    """A checkpoint is due, or the operator has asked for one."""
     save_failed: bool = False
     """The last checkpoint could not be written."""
 
     def of_all_ranks(self) -> "StepRequests":
         """Return what at least one rank requests. All ranks call it together; it is one collective operation."""
-        return StepRequests(*map(bool, largest([self.stop, self.non_finite_loss, self.save, self.save_failed])))
+        return StepRequests(*map(bool, largest([self.stop, self.non_finite, self.save, self.save_failed])))
 
 
 class CheckpointClock:
@@ -99,18 +100,19 @@ class StepControl(pl.Callback):
         """Record the step's losses, and do what the ranks request.
 
         Raises:
-            NonFiniteLoss: a loss is NaN or infinite on any rank.
+            NonFiniteLoss: a loss or the gradient is NaN or infinite on any rank.
             Preempted: SIGTERM has arrived on any rank; a checkpoint of this step is in the store.
             StoreUnreachable: the last checkpoint could not be written (on rank 0).
+            Superseded: a newer attempt of the job has begun (on rank 0).
             PeerLost: the last checkpoint could not be written (on the other ranks).
         """
         del outputs, index
         assert isinstance(module, PoseModule)
         done = batch.step + 1
-        self._record(self._watch.push(batch, module.terms))
+        self._record(self._watch.push(batch, module.terms, module.skipped))
         requests = self._requests().of_all_ranks()
-        if requests.non_finite_loss:
-            self._raise_non_finite_loss(trainer.global_rank)
+        if requests.non_finite:
+            self._raise_non_finite(trainer.global_rank)
         if requests.save_failed:
             self._raise_save_failed()
         self._end_epoch(module, done)
@@ -125,7 +127,7 @@ class StepControl(pl.Callback):
         """Read the losses of the last step, and wait for the checkpoint that is being written.
 
         Raises:
-            NonFiniteLoss: a loss of the last step is NaN or infinite on any rank.
+            NonFiniteLoss: a loss or the gradient of the last step is NaN or infinite on any rank.
             StoreUnreachable: the last checkpoint could not be written.
         """
         del module
@@ -137,8 +139,8 @@ class StepControl(pl.Callback):
         writer = self._writer
         return StepRequests(
             stop=self._request.made,
-            non_finite_loss=bool(self._non_finite),
-            save=writer is not None and self._clock.due() and not writer.busy,
+            non_finite=bool(self._non_finite),
+            save=writer is not None and (self._clock.due() or writer.requested) and not writer.busy,
             save_failed=writer is not None and writer.failed(),
         )
 
@@ -147,7 +149,7 @@ class StepControl(pl.Callback):
         for step in losses:
             self._history.add(step.terms)
             self._reporter.losses(step.terms)
-        self._non_finite += [step for step in losses if step.non_finite_terms]
+        self._non_finite += [step for step in losses if not step.is_finite]
 
     def _end_epoch(self, module: PoseModule, done: int) -> None:
         """Validate if it is due and add a record to the history, if an epoch ends after ``done`` steps."""
@@ -160,14 +162,14 @@ class StepControl(pl.Callback):
             self._reporter.validated(error)
 
     def _read_pending_losses(self, rank: int) -> None:
-        """Read the losses that a GPU has not delivered yet, and raise NonFiniteLoss if one of any rank is not finite.
+        """Read what a GPU has not delivered yet, and raise NonFiniteLoss if it is not finite on any rank.
 
-        A loss that is not finite on one rank makes the weights of every rank useless, so it is looked for before
-        weights are saved.
+        A loss or a gradient that is not finite on one rank makes the training of every rank useless, so it is looked
+        for before weights are saved.
         """
         self._record(self._watch.flush())
         if any(largest([bool(self._non_finite)])):
-            self._raise_non_finite_loss(rank)
+            self._raise_non_finite(rank)
 
     def _save(self, module: PoseModule, done: int) -> None:
         """Start to write the checkpoint after ``done`` steps, on rank 0."""
@@ -183,10 +185,23 @@ class StepControl(pl.Callback):
         wait_for_all()
         raise Preempted(f"asked to stop; the checkpoint after step {done} is in the store")
 
-    def _raise_non_finite_loss(self, rank: int) -> NoReturn:
-        own = [step.describe_non_finite(rank) for step in self._non_finite]
-        found = [description for descriptions in from_all(own) for description in descriptions]
-        raise NonFiniteLoss(f"{'; '.join(found)}: look at those labels and frames, or lower training.learningRate")
+    def _raise_non_finite(self, rank: int) -> NoReturn:
+        """Raise ``NonFiniteLoss`` on all ranks, once the checkpoint that is being written is in the store."""
+        if self._writer is not None:
+            # What prevents the checkpoint matters less than why training ends.
+            with suppress(TrainerError):
+                self._writer.wait()
+        causes = [step.describe_non_finite(rank) for step in self._non_finite if step.non_finite_terms]
+        causes = causes or [step.describe_non_finite(rank) for step in self._non_finite]
+        everybody = from_all((causes, [file for step in self._non_finite for file in step.files]))
+        checkpoint = from_first(self._reporter.checkpoint)
+        # The files come last, because a long termination message is cut off.
+        raise NonFiniteLoss(
+            f"{'; '.join(dict.fromkeys(cause for causes, _ in everybody for cause in causes))}. Another attempt "
+            + (f"continues after step {checkpoint.step} from {checkpoint.uri}" if checkpoint else "starts at step 0")
+            + ". Look at the labels and frames of the batch, or lower training.learningRate: "
+            + ", ".join(file for _, files in everybody for file in files)
+        )
 
     def _raise_save_failed(self) -> NoReturn:
         # On rank 0 the writer raises the error of the checkpoint.

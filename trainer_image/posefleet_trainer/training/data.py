@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from posefleet_api.job import Spec
 from posefleet_trainer.context import Rank
 from posefleet_trainer.dataset.frame_archive import FrameArchive
-from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, Video, wants_clips
-from posefleet_trainer.dataset.split import SetName, split_frames
+from posefleet_trainer.dataset.prepared import Prepared, Video
+from posefleet_trainer.dataset.split import SetName, frames_of_set
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.loading.clips import ClipLoader, ClipVideo
 from posefleet_trainer.loading.devices import choose_devices
@@ -28,26 +28,23 @@ class TrainingData:
 
 
 def open_data(spec: Spec, prepared: Prepared, fetched: Fetched) -> TrainingData:
-    """Open the labelled frames and, if an unsupervised loss is on, the proxies of the videos.
+    """Open the labelled frames and the proxies of the videos for clips.
 
     Raises:
         InvalidInput: there is nothing to train on.
     """
     image = image_grid(spec.model)
     archive = FrameArchive(fetched.path(prepared.frames_archive))
-    sets = split_frames(prepared.frames, spec.dataset.split, spec.training.seed)
 
-    def frames_of(wanted: SetName) -> list[LabelledFrame]:
-        return [frame for frame, name in zip(prepared.frames, sets, strict=True) if name == wanted]
+    def frames(wanted: SetName) -> FrameStore:
+        of_set = frames_of_set(prepared.frames, spec.dataset.split, spec.training.seed, wanted)
+        return FrameStore(archive, of_set, image)
 
-    if not frames_of("train"):
+    training = frames("train")
+    if not training.frames:
         raise InvalidInput("no labelled frame is left to train on: label more, or lower dataset.split")
-    clips = [_clip_video(fetched, video) for video in prepared.clip_videos] if wants_clips(spec) else []
-    return TrainingData(
-        training=FrameStore(archive, frames_of("train"), image),
-        validation=FrameStore(archive, frames_of("validation"), image),
-        clips=clips,
-    )
+    clips = [_clip_video(fetched, video) for video in prepared.clip_videos]
+    return TrainingData(training=training, validation=frames("validation"), clips=clips)
 
 
 def open_loader(data: TrainingData, plan: Plan, rank: Rank, seed: int, first_step: int, threads: int) -> TrainingLoader:

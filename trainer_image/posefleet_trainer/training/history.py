@@ -64,31 +64,46 @@ class StepLosses:
     terms: dict[str, float]
     files: list[str]
     """The labelled frames and the clip that the batch consisted of."""
+    skipped: bool = False
+    """Whether the gradient, averaged over all ranks, was not finite, so that the step did not change the weights."""
 
     @property
     def non_finite_terms(self) -> list[str]:
         """The names of the losses that are NaN or infinite."""
         return [name for name, value in self.terms.items() if not math.isfinite(value)]
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the losses and the gradient of the step are finite."""
+        return not self.skipped and not self.non_finite_terms
+
     def describe_non_finite(self, rank: int) -> str:
-        """Return, for an error message, which losses are not finite, in which step and on which files of ``rank``."""
+        """Return, for an error message, what is not finite in which step on ``rank``."""
+        if not self.non_finite_terms:
+            return f"the gradient is not finite in step {self.step}, although the losses are"
         terms = " and ".join(f"{name} = {self.terms[name]}" for name in self.non_finite_terms)
-        return f"{terms} in step {self.step} on rank {rank}, whose batch was {', '.join(self.files)}"
+        return f"{terms} in step {self.step} on rank {rank}"
 
 
 class LossWatch:
-    """Reads the losses of each step, in the order of the steps, without making the CPU wait for a GPU.
+    """Reads the losses of each step, and whether it was skipped, in the order of the steps.
 
-    On a CPU the losses of a step are read at once. On a GPU they are copied in the background and are read after the
-    next step has been queued.
+    The CPU does not wait for a GPU for this. On a CPU the losses of a step are read at once. On a GPU they are copied
+    in the background and are read after the next step has been queued.
     """
 
     def __init__(self) -> None:
         self._pending: tuple[TrainingBatch, list[str], torch.Tensor, torch.cuda.Event | None] | None = None
 
-    def push(self, batch: TrainingBatch, terms: Mapping[str, torch.Tensor]) -> list[StepLosses]:
-        """Start to read the losses ``terms`` (scalars) of a step, and return those of the steps that are read."""
-        values = torch.stack(list(terms.values()))
+    def push(self, batch: TrainingBatch, terms: Mapping[str, torch.Tensor], skipped: torch.Tensor) -> list[StepLosses]:
+        """Start to read the losses of a step, and return those of the steps that are read.
+
+        Args:
+            batch: what the step trained on.
+            terms: its weighted losses, scalars in float32.
+            skipped: a scalar in float32, 1 if the gradient was not finite and 0 otherwise.
+        """
+        values = torch.stack([*terms.values(), skipped])
         if values.device.type == "cpu":
             return [_step_losses(batch, list(terms), values)]
         ready = self.flush()
@@ -114,4 +129,5 @@ def _step_losses(batch: TrainingBatch, names: list[str], values: torch.Tensor) -
     files = list(batch.frames.files)
     if batch.clip is not None:
         files.append(f"{batch.clip.file} from frame {batch.clip.start}")
-    return StepLosses(batch.step, dict(zip(names, values.tolist(), strict=True)), files)
+    *terms, skipped = values.tolist()
+    return StepLosses(batch.step, dict(zip(names, terms, strict=True)), files, bool(skipped))

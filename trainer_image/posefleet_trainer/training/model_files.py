@@ -4,35 +4,17 @@ The manifest is written after the model's file is complete, so that a model with
 """
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from posefleet_api.base import ApiModel
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.models.manifest import NETWORK_VERSION, ModelManifest, other_version
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.output_folder import MODEL_KEY, MODEL_MANIFEST_KEY
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.files import scratch_folder, sha256_of
 from posefleet_trainer.telemetry.progress import ProgressTracker
-
-
-class ModelManifest(ApiModel):
-    """Describes a model whose file is complete in the store."""
-
-    uri: str
-    """Where the model's file is."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """SHA-256 of the file."""
-    bytes: int
-    """Size of the file."""
-    weights_sha256: str
-    """SHA-256 of the weights alone, which is equal for trainings whose weights are equal bit for bit."""
-    steps: int
-    """Optimizer steps of the training."""
-    fingerprint: str
-    """``training_fingerprint`` of the training."""
 
 
 def write_model(output: Store, model: TrainedModel, steps: int, fingerprint: str, directory: Path) -> ModelManifest:
@@ -58,6 +40,7 @@ def write_model(output: Store, model: TrainedModel, steps: int, fingerprint: str
             weights_sha256=model.sha256,
             steps=steps,
             fingerprint=fingerprint,
+            network_version=NETWORK_VERSION,
         )
         output.upload(path, MODEL_KEY)
     output.write(MODEL_MANIFEST_KEY, manifest.to_json().encode(), "application/json")
@@ -68,6 +51,9 @@ def find_model(output: Store, fingerprint: str, progress: ProgressTracker) -> Mo
     """Return the manifest of the model that an earlier attempt of the same training has written; None if there is none.
 
     A damaged manifest is skipped with a warning.
+
+    Raises:
+        InvalidInput: the model is for another version of the network.
     """
     if output.find(MODEL_MANIFEST_KEY) is None:
         return None
@@ -76,7 +62,11 @@ def find_model(output: Store, fingerprint: str, progress: ProgressTracker) -> Mo
     except ValidationError:
         progress.warn(f"{output.uri}{MODEL_MANIFEST_KEY} is damaged and will be replaced")
         return None
-    return manifest if manifest.fingerprint == fingerprint else None
+    if manifest.fingerprint != fingerprint:
+        return None
+    if manifest.network_version != NETWORK_VERSION:
+        raise InvalidInput(other_version(manifest.uri, manifest.network_version))
+    return manifest
 
 
 def read_model(output: Store, cache: NodeCache, manifest: ModelManifest) -> TrainedModel:
@@ -85,10 +75,8 @@ def read_model(output: Store, cache: NodeCache, manifest: ModelManifest) -> Trai
     Raises:
         InvalidInput: the file is missing or damaged.
     """
-    path = cache.fetch(output, MODEL_KEY, manifest.bytes, manifest.sha256)
-    try:
-        return TrainedModel.load(path)
-    except ValueError as error:
-        raise InvalidInput(f"{manifest.uri} cannot be used: {error}; delete it to train the model again") from error
-    finally:
-        cache.release(path)
+    with cache.using(output, MODEL_KEY, manifest.bytes, manifest.sha256) as path:
+        try:
+            return TrainedModel.load(path)
+        except ValueError as error:
+            raise InvalidInput(f"{manifest.uri} cannot be used: {error}; delete it to train the model again") from error

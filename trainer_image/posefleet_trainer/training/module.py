@@ -98,6 +98,8 @@ class PoseModule(pl.LightningModule):
         self.plan = plan
         self.terms: dict[str, torch.Tensor] = {}
         """The weighted loss terms of the last step, scalars that are detached from the graph."""
+        self.skipped = torch.zeros(())
+        """Whether the last step was skipped because its gradient was not finite: a scalar in float32, 0 or 1."""
         self._peak = learning_rate
         self._pretrained = pretrained
         self._seed = seed
@@ -130,6 +132,18 @@ class PoseModule(pl.LightningModule):
         backbone, heads = self.optimizers().param_groups  # type: ignore[union-attr]  # there is one optimizer
         backbone["lr"] = head * backbone_factor(share_done, self._pretrained)
         heads["lr"] = head
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let ``optimizer`` change neither weights nor its own state in this step if the gradient is not finite.
+
+        The gradients have been averaged over the ranks, so all ranks decide alike. The decision is made on the device:
+        fused optimizers read ``found_inf``, which ``torch.amp.GradScaler`` sets for the same purpose, in their kernel,
+        so that the CPU need not wait for it.
+        """
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        largest = torch.nn.utils.get_total_norm(gradients, norm_type=float("inf"))
+        self.skipped = torch.isfinite(largest).logical_not().float()
+        optimizer.found_inf = self.skipped  # type: ignore[attr-defined]  # see torch.amp.GradScaler.step
 
     def learning_rate(self, step: int) -> float:
         """Return the head's learning rate in ``step``."""

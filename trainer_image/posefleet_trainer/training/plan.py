@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from posefleet_trainer.loading.sampler import Share, steps_of
-from posefleet_trainer.losses.build import BEGINS
+from posefleet_trainer.losses.build import RAMP_START
 
 #: The part of the training in which the learning rate rises to its peak.
 _WARM_UP = 0.03
@@ -79,7 +79,7 @@ class Plan:
     @property
     def first_clip_step(self) -> int:
         """The first step whose batch contains a clip, from which the weight of unsupervised losses rises above zero."""
-        return int(self.steps * BEGINS)
+        return int(self.steps * RAMP_START)
 
     def share_done(self, step: int) -> float:
         """Return the part of the training that is done after ``step`` steps, from 0 to 1."""

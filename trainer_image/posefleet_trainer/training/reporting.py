@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from tqdm import tqdm
 
+from posefleet_api.status import Checkpoint
 from posefleet_trainer.telemetry.metrics import ERROR_PIXELS, FRAMES, GPU_MEMORY_PEAK_BYTES, LOSS, STEP_SECONDS
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.training.plan import Plan
@@ -68,6 +69,11 @@ class Reporter:
         self._last = time.monotonic()
         shown = bar and sys.stderr.isatty()
         self._bar = tqdm(total=plan.steps, initial=first_step, unit="step", desc="train", disable=not shown)
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The checkpoint from which another attempt would continue; None if there is none yet. Rank 0 knows it."""
+        return self._progress.report().last_checkpoint
 
     def losses(self, terms: dict[str, float]) -> None:
         """Publish the weighted losses of a step, by their names."""

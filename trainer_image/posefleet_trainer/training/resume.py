@@ -9,11 +9,12 @@ import torch
 from pydantic import ValidationError
 
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER, LATEST_CHECKPOINT_KEY
+from posefleet_trainer.models.manifest import NETWORK_VERSION, other_version
+from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.telemetry.progress import ProgressTracker
-from posefleet_trainer.training.checkpoints import CheckpointManifest, step_of_manifest
+from posefleet_trainer.training.checkpoint_files import CheckpointManifest, CheckpointName
 from posefleet_trainer.training.history import History
 from posefleet_trainer.training.module import PoseModule
 
@@ -36,7 +37,7 @@ class TrainingState:
 
     def content(self) -> dict[str, Any]:
         """Return the content of a checkpoint's file, which consists of plain data and tensors."""
-        return {"format": FORMAT, **vars(self)}
+        return {"format": FORMAT, "network_version": NETWORK_VERSION, **vars(self)}
 
 
 def snapshot(module: PoseModule, history: History, samples: int) -> TrainingState:
@@ -63,6 +64,7 @@ def read_checkpoint(path: Path) -> TrainingState:
         raise ValueError(f"it cannot be read: {error}") from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise ValueError("it is not a checkpoint of this version of posefleet")
+    content.pop("network_version", None)
     return TrainingState(**content)
 
 
@@ -80,6 +82,7 @@ def newest_checkpoint(
         progress: publishes the warnings.
 
     Raises:
+        InvalidInput: the newest checkpoint of the training is for another version of the network.
         StoreUnreachable: the store did not answer.
     """
     has_others = False
@@ -87,6 +90,8 @@ def newest_checkpoint(
         if manifest.fingerprint != fingerprint:
             has_others = True
             continue
+        if manifest.network_version != NETWORK_VERSION:
+            raise InvalidInput(other_version(manifest.uri, manifest.network_version))
         try:
             fetch_checkpoint(output, cache, manifest)
         except (InvalidInput, ValueError) as error:
@@ -118,18 +123,15 @@ def fetch_checkpoint(output: Store, cache: NodeCache, manifest: CheckpointManife
 
 def _manifests(output: Store, progress: ProgressTracker) -> list[CheckpointManifest]:
     """Read the manifests of all checkpoints in the store, the newest first; damaged ones are skipped with a warning."""
-    keys = [stored.key for stored in output.list(CHECKPOINTS_FOLDER)]
-    found: dict[str, CheckpointManifest] = {}
-    for key in keys:
-        if key != LATEST_CHECKPOINT_KEY and step_of_manifest(key) is None:
-            continue
+    keys = {stored.key for stored in output.list(CHECKPOINTS_FOLDER)}
+    names = {name for name in map(CheckpointName.parse, keys) if name and name.manifest_key in keys}
+    manifests = []
+    for name in sorted(names, reverse=True):
         try:
-            manifest = CheckpointManifest.model_validate_json(output.read(key))
+            manifests.append(CheckpointManifest.model_validate_json(output.read(name.manifest_key)))
         except ValidationError:
-            progress.warn(f"{output.uri}{key} is damaged and is ignored")
-            continue
-        found.setdefault(manifest.key, manifest)
-    return sorted(found.values(), key=lambda manifest: manifest.step, reverse=True)
+            progress.warn(f"{output.uri}{name.manifest_key} is damaged and is ignored")
+    return manifests
 
 
 def _copied(value: Any) -> Any:

@@ -6,18 +6,18 @@ import torch
 
 from posefleet_api.job import Spec
 from posefleet_trainer.context import Rank
-from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.gang.collectives import from_first, wait_for_all
-from posefleet_trainer.models.backbones import file_weights, hub_weights
 from posefleet_trainer.models.coordinates import image_grid
+from posefleet_trainer.models.hub import hub_weights
 from posefleet_trainer.models.network import PoseNetwork
+from posefleet_trainer.models.weights import file_weights, load_given
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
-from posefleet_trainer.store.open import open_file
+from posefleet_trainer.store.open import find_file
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.training.resume import TrainingState, fetch_checkpoint, newest_checkpoint
 
-#: How long requests for a weights file outside the output folder are repeated while its store does not answer.
+#: How long requests for weights outside the output folder are repeated while their store or hub does not answer.
 _PATIENCE_SECONDS = 120.0
 
 
@@ -33,7 +33,10 @@ def find_state(
     """
     found = newest_checkpoint(output, cache, fingerprint, progress) if rank.index == 0 else None
     manifest = from_first(found)
-    return fetch_checkpoint(output, cache, manifest) if manifest else None
+    if manifest is None:
+        return None
+    progress.saved(manifest.in_status())
+    return fetch_checkpoint(output, cache, manifest)
 
 
 def starting_network(
@@ -51,21 +54,17 @@ def starting_network(
 
     Raises:
         InvalidInput: the weights that the manifest names cannot be read or do not fit.
-        StoreUnreachable: the store of a weights file did not answer.
+        StoreUnreachable: the store of a weights file, or the public hub, did not answer.
     """
-    torch.manual_seed(spec.training.seed)
     resume_from = spec.checkpoint.resume_from
     weights = None if state or resume_from else _backbone_weights(spec, cache, hub_directory, rank)
-    try:
-        network = PoseNetwork(spec.model.backbone, image_grid(spec.model), keypoints, weights)
-    except RuntimeError as error:
-        raise InvalidInput(
-            f"model.weights: {spec.model.weights} does not fit {spec.model.backbone}: {error}"
-        ) from error
+    # However often the download of weights is repeated, the head starts from the same random numbers.
+    torch.manual_seed(spec.training.seed)
+    network = PoseNetwork(spec.model.backbone, image_grid(spec.model), keypoints, weights)
     if state:
         network.load_state_dict(state.weights)
     elif resume_from:
-        _load_given(spec, cache, network)
+        load_given(_fetched(spec, cache, resume_from, "checkpoint.resumeFrom"), resume_from, network)
     return network
 
 
@@ -78,32 +77,15 @@ def _backbone_weights(spec: Spec, cache: NodeCache, hub_directory: Path, rank: R
         # One rank of a node downloads; the others find its file.
         if rank.local_index != 0:
             wait_for_all()
-        weights = hub_weights(model.backbone, hub_directory)
+        weights = hub_weights(model.backbone, hub_directory, _PATIENCE_SECONDS)
         if rank.local_index == 0:
             wait_for_all()
         return weights
-    return file_weights(_fetched(spec, cache, model.weights, "model.weights"), model.weights)
-
-
-def _load_given(spec: Spec, cache: NodeCache, network: PoseNetwork) -> None:
-    """Load the weights of ``checkpoint.resumeFrom``, the checkpoint or the model of another job."""
-    uri = spec.checkpoint.resume_from
-    path = _fetched(spec, cache, uri, "checkpoint.resumeFrom")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(content["weights"])
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidInput(
-            f"checkpoint.resumeFrom: {uri} cannot be used: {reason}; name a checkpoint or model.pt of a job with the "
-            "same model and keypoints"
-        ) from error
+    path = _fetched(spec, cache, model.weights, "model.weights")
+    return file_weights(path, model.weights, model.backbone, image_grid(model))
 
 
 def _fetched(spec: Spec, cache: NodeCache, uri: str, where: str) -> Path:
     """Download the file that the field ``where`` of the manifest names."""
-    store, key = open_file(uri, spec.storage, patience_seconds=_PATIENCE_SECONDS)
-    found = store.find(key)
-    if found is None:
-        raise InvalidInput(f"{where}: {uri} does not exist; upload it or correct the URI")
-    return cache.fetch(store, key, found.size_bytes, found.etag)
+    store, found = find_file(uri, spec.storage, where, patience_seconds=_PATIENCE_SECONDS)
+    return cache.fetch(store, found.key, found.size_bytes, found.etag)

@@ -9,8 +9,9 @@ from pathlib import Path
 from posefleet_api.job import Spec
 from posefleet_api.status import Checkpoint
 from posefleet_trainer.context import Context, Rank
+from posefleet_trainer.dataset.fingerprint import training_fingerprint
 from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
-from posefleet_trainer.dataset.prepared import Prepared, wants_clips
+from posefleet_trainer.dataset.prepared import Prepared
 from posefleet_trainer.errors import Preempted
 from posefleet_trainer.gang.collectives import from_first, largest, share_buffers, wait_for_all
 from posefleet_trainer.gang.determinism import compute_threads, make_reproducible
@@ -24,9 +25,9 @@ from posefleet_trainer.preparation.load import Fetched, fetch_training_files
 from posefleet_trainer.record.facts import FactsFile
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.telemetry.progress import ProgressTracker, Timeline
-from posefleet_trainer.training.checkpoints import CheckpointWriter, training_fingerprint
+from posefleet_trainer.training.checkpoints import CheckpointWriter
 from posefleet_trainer.training.control import CheckpointClock, StepControl
-from posefleet_trainer.training.data import open_data, open_loader
+from posefleet_trainer.training.data import TrainingData, open_data, open_loader
 from posefleet_trainer.training.history import History
 from posefleet_trainer.training.lightning import FirstSteps, new_trainer
 from posefleet_trainer.training.model_files import find_model, read_model, write_model
@@ -56,6 +57,7 @@ def train(context: Context, prepared: Prepared, fetched: Fetched | None = None) 
         InvalidInput: the manifest or the data cannot be trained on.
         StoreUnreachable: the store was away for longer than its patience.
         PeerLost: another rank went away.
+        Superseded: a newer attempt of the job has begun (on rank 0).
     """
     make_reproducible(compute_threads(context.job.spec.resources.cpus_per_node, context.rank.local_world))
     fingerprint = training_fingerprint(context.job.spec, prepared)
@@ -64,8 +66,7 @@ def train(context: Context, prepared: Prepared, fetched: Fetched | None = None) 
         _log.info("training has ended before: %s", done.uri)
         return read_model(context.output, context.open_cache(), done)
     if fetched is None:
-        cache = context.open_cache()
-        fetched = fetch_training_files(context.prepared, cache, context.job.spec, prepared, context.progress)
+        fetched = fetch_training_files(context.prepared, context.open_cache(), prepared, context.progress)
     try:
         with stop_request() as request:
             model = _train_remaining_steps(context, prepared, fetched, fingerprint, request)
@@ -84,9 +85,9 @@ def _train_remaining_steps(
     spec, rank, progress = context.job.spec, context.rank, context.progress
     data = open_data(spec, prepared, fetched)
     image, keypoints = data.training.image, len(prepared.keypoints)
-    plan = _plan_of(spec, len(data.training.frames), rank.world)
+    plan = _plan_of(spec, data, rank.world)
     state = find_state(context.output, fetched.cache, fingerprint, rank, progress)
-    network = starting_network(spec, keypoints, state, fetched.cache, context.cache_directory / "hub", rank)
+    network = starting_network(spec, keypoints, state, fetched.cache, context.hub_directory, rank)
     history = History(state.history if state else None)
     first_step = _announce(progress, plan, state)
     module = _module_of(spec, prepared, plan, network, image, state)
@@ -121,13 +122,13 @@ def _train_remaining_steps(
     return model
 
 
-def _plan_of(spec: Spec, frames: int, world: int) -> Plan:
+def _plan_of(spec: Spec, data: TrainingData, world: int) -> Plan:
     training = spec.training
     return Plan(
         epochs=training.epochs,
-        frames=frames,
+        frames=len(data.training.frames),
         batch_size=training.batch_size,
-        clip_length=training.clip_length if wants_clips(spec) else 0,
+        clip_length=training.clip_length if data.clips else 0,
         world=world,
         validate_every_epochs=training.validate_every_epochs,
     )
@@ -166,7 +167,9 @@ def _module_of(
 
 def _writer(context: Context, fingerprint: str) -> CheckpointWriter:
     keep = context.job.spec.checkpoint.keep
-    return CheckpointWriter(context.output, context.cache_directory, keep, fingerprint, context.progress)
+    return CheckpointWriter(
+        context.output, context.attempt, context.cache_directory, keep, fingerprint, context.progress
+    )
 
 
 def _measurement(

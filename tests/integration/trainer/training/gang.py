@@ -58,10 +58,12 @@ class Blow:
 
 @dataclass(frozen=True)
 class SpoiltLoss:
-    """A rank's loss is no number, which is read a step late, as on a GPU, and in that very step SIGTERM comes."""
+    """A rank's loss, or its gradient alone, is no number, which is read a step late, as on a GPU, and in that very step
+    SIGTERM comes."""
 
     rank: int
     step: int
+    gradient_alone: bool = False
 
     def expect(self) -> None:
         """Spoil the loss of the step."""
@@ -73,10 +75,13 @@ class SpoiltLoss:
             if batch.step != self.step or not batch.frames.files:
                 return terms
             os.kill(os.getpid(), signal.SIGTERM)
+            if self.gradient_alone:
+                # The derivative of the square root at zero is infinite.
+                return {name: term + (term * 0).sqrt() for name, term in terms.items()}
             return {name: term * torch.nan for name, term in terms.items()}
 
-        def push_late(watch: LossWatch, batch: TrainingBatch, terms: dict[str, torch.Tensor]) -> list[StepLosses]:
-            ready, held[:] = list(held), push(watch, batch, terms)
+        def push_late(watch: LossWatch, batch: TrainingBatch, *values: Any) -> list[StepLosses]:
+            ready, held[:] = list(held), push(watch, batch, *values)
             return ready
 
         def flush_late(watch: LossWatch) -> list[StepLosses]:

@@ -61,7 +61,8 @@ def test_sigterm_to_any_rank_stops_all_with_one_checkpoint_and_exit_75(root: Pat
     prepared(root, "stopped", **seldom)
 
     assert run_gang(root, "stopped", 2, Blow(1, 5, signal.SIGTERM), **seldom) == [ExitCode.PREEMPTED] * 2
-    assert json.loads((root / "stopped/checkpoints/latest.json").read_text())["step"] == 6
+    (checkpoint,) = (root / "stopped/checkpoints").glob("*.json")
+    assert json.loads(checkpoint.read_text())["step"] == 6
 
     assert run_gang(root, "stopped", 2, **seldom) == [0, 0]
     assert model(root, "stopped")["weightsSha256"] == whole["weightsSha256"]
@@ -73,11 +74,12 @@ def test_sigterm_to_any_rank_after_the_last_step_stops_all_with_the_model_and_ex
     assert model(root, "stopped")["weightsSha256"]
 
 
-def test_weights_that_the_loss_of_any_rank_has_spoilt_are_not_saved(root: Path):
+@pytest.mark.parametrize("gradient_alone", [False, True])
+def test_weights_that_the_loss_or_the_gradient_of_any_rank_has_spoilt_are_not_saved(gradient_alone: bool, root: Path):
     seldom = {**OFTEN, "checkpoint": {"intervalSeconds": 3600}}
     prepared(root, "spoilt", **seldom)
 
-    assert run_gang(root, "spoilt", 2, SpoiltLoss(1, 5), **seldom) == [NonFiniteLoss.exit_code] * 2
+    assert run_gang(root, "spoilt", 2, SpoiltLoss(1, 5, gradient_alone), **seldom) == [NonFiniteLoss.exit_code] * 2
     assert not (root / "spoilt/checkpoints").exists()
 
 

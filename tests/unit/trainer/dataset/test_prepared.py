@@ -1,10 +1,7 @@
-from pathlib import Path
-
 import pytest
 
-from posefleet_trainer.dataset.prepared import Prepared, SourceFile, StoredFile, Video, keypoint_numbers, wants_clips
+from posefleet_trainer.dataset.prepared import Prepared, SourceFile, StoredFile, Video, keypoint_numbers
 from posefleet_trainer.errors import InvalidInput
-from unit.trainer.dataset.projects import NO_LOSSES_ON_CLIPS, a_context
 
 
 def test_names_and_numbers_mean_the_same():
@@ -19,21 +16,6 @@ def test_unknown_name_lists_the_known_ones():
 def test_number_beyond_the_last_is_refused():
     with pytest.raises(InvalidInput, match=r"keypoint 2; the labels have numbers 0 to 1"):
         keypoint_numbers([2], ["nose", "tail"], "dataset.skeleton")
-
-
-@pytest.mark.parametrize(
-    ("losses", "expected"),
-    [
-        (NO_LOSSES_ON_CLIPS, False),
-        ({}, True),
-        ({**NO_LOSSES_ON_CLIPS, "temporal": {"weight": 1}}, True),
-        ({**NO_LOSSES_ON_CLIPS, "pcaSingleView": {"weight": 1}}, True),
-        ({**NO_LOSSES_ON_CLIPS, "pcaMultiView": {"views": [["a"], ["b"]]}}, True),
-        ({**NO_LOSSES_ON_CLIPS, "unimodal": {"weight": 1}}, True),
-    ],
-)
-def test_any_unsupervised_loss_wants_clips(losses: dict[str, object], expected: bool, tmp_path: Path):
-    assert wants_clips(a_context(tmp_path, losses=losses).job.spec) is expected
 
 
 def test_files_of_a_data_set_are_its_archive_and_those_of_its_videos():

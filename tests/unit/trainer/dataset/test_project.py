@@ -3,13 +3,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from posefleet_trainer.dataset.project import matches, select_paths
+from posefleet_trainer.dataset.project import matches, select_paths, wants_clips
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.preparation.prepare import prepare
-from unit.trainer.dataset.projects import ProjectFolder, a_context, refusal
+from unit.trainer.dataset.projects import NO_LOSSES_ON_CLIPS, ProjectFolder, a_context, refusal
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,13 @@ def test_stars_stay_within_a_folder_unless_doubled(path: str, pattern: str, expe
 
 
 @given(st.lists(st.text(alphabet="ab*?[", min_size=1, max_size=3), min_size=1, max_size=6), st.integers(0, 40))
+@example(["**"], 0)
 def test_hostile_patterns_end_soon(segments: list[str], depth: int):
     path = "/".join(["ab"] * (depth + 1))
     found = matches(path, "/".join(["**", *segments, "**", *segments]))
     # All folders of the path are equal, so only their number and each segment's own match decide.
-    assert found is (2 * len(segments) <= depth + 1 and all(fnmatchcase("ab", segment) for segment in segments))
+    named = [segment for segment in segments if segment != "**"]
+    assert found is (2 * len(named) <= depth + 1 and all(fnmatchcase("ab", segment) for segment in named))
 
 
 def test_a_pattern_of_many_double_stars_is_refuted_in_time_that_grows_with_its_length_alone():
@@ -102,6 +104,21 @@ def test_labelled_frame_without_its_picture(folder: ProjectFolder, tmp_path: Pat
         "CollectedData.csv row 7: labeled-data/img03.png does not exist in s3://lab/project/ (and 1 more rows); "
         "upload it or remove the row"
     )
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        (NO_LOSSES_ON_CLIPS, False),
+        ({}, True),
+        ({**NO_LOSSES_ON_CLIPS, "temporal": {"weight": 1}}, True),
+        ({**NO_LOSSES_ON_CLIPS, "pcaSingleView": {"weight": 1}}, True),
+        ({**NO_LOSSES_ON_CLIPS, "pcaMultiView": {"views": [["a"], ["b"]]}}, True),
+        ({**NO_LOSSES_ON_CLIPS, "unimodal": {"weight": 1}}, True),
+    ],
+)
+def test_any_unsupervised_loss_wants_clips(losses: dict[str, object], expected: bool, tmp_path: Path):
+    assert wants_clips(a_context(tmp_path, losses=losses).job.spec) is expected
 
 
 def test_no_video_though_an_unsupervised_loss_asks_for_some(folder: ProjectFolder, tmp_path: Path):

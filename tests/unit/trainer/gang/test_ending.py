@@ -1,7 +1,7 @@
 import pytest
 
 from posefleet_api.outcomes import MAX_TERMINATION_BYTES, TerminationMessage
-from posefleet_api.status import Artifacts
+from posefleet_api.status import MAX_LABELLED_VIDEOS, Artifacts
 from posefleet_trainer.errors import InvalidInput, NonFiniteLoss, Stopped, StoreUnreachable
 from posefleet_trainer.gang.ending import compose_message, describe_failure, write_termination_log
 from posefleet_trainer.telemetry.progress import ProgressTracker
@@ -31,7 +31,7 @@ def test_a_message_too_long_is_cut_and_stays_json(tmp_path, monkeypatch):
     tracker = ProgressTracker(attempt=1)
     for number in range(500):
         tracker.warn(f"labels row {number}: keypoint outside its frame, dropped")
-    artifacts = Artifacts(report="s3://b/report/index.html", labelled_videos=["s3://b/v.mp4"] * 300)
+    artifacts = Artifacts(report="s3://b/report/index.html", labelled_videos=["s3://b/v.mp4"] * MAX_LABELLED_VIDEOS)
     write_termination_log(compose_message("Completed", "é" * 9000, tracker.report(), artifacts))
     written = (tmp_path / "log").read_bytes()
     assert len(written) <= MAX_TERMINATION_BYTES

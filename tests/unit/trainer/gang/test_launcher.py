@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,58 @@ def test_ranks_count_over_nodes():
     ranked = rank_environments(environment)
     assert [(e["RANK"], e["LOCAL_RANK"], e["WORLD_SIZE"]) for e in ranked] == [("2", "0", "6"), ("3", "1", "6")]
     assert ranked[0]["MASTER_PORT"] == ranked[1]["MASTER_PORT"]
+
+
+_HANGS = """
+import os
+if "RANK" in os.environ:
+    from posefleet_trainer.gang import rank_process
+    from posefleet_trainer.gang.preemption import stop_at_once
+    def hang_for_ever(*arguments, **options):
+        import itertools
+        stop_at_once()
+        os.write(1, b"ready\\n")
+        sum(itertools.repeat(0))  # in C, with the interpreter's lock, and without a look at signals
+    rank_process.run_process = hang_for_ever
+"""
+
+_LAUNCHES = """
+import os, sys
+from pathlib import Path
+from posefleet_trainer.gang import launcher
+launcher.STACKS_AFTER_SECONDS = 0.5
+sys.exit(launcher.launch([sys.argv[1]], Path(sys.argv[1]), {**os.environ, "PYTHONPATH": sys.argv[2]}))
+"""
+
+
+def test_a_rank_that_hangs_after_sigterm_leaves_its_stacks_in_the_stored_log_before_it_is_killed(tmp_path):
+    (tmp_path / "hangs").mkdir()
+    (tmp_path / "hangs" / "sitecustomize.py").write_text(_HANGS)
+    (tmp_path / "driver.py").write_text(_LAUNCHES)
+    spec = {"dataset": {"uri": f"file://{tmp_path}/project"}, "output": {"uri": f"file://{tmp_path}/output"}}
+    kinds = {"apiVersion": "posefleet.io/v1alpha1", "kind": "PoseTrainingJob", "metadata": {"name": "job"}}
+    (tmp_path / "job.json").write_text(json.dumps({**kinds, "spec": spec}))
+    number = {"POSEFLEET_NUMBER": "1", "JOB_COMPLETION_INDEX": "0", "POSEFLEET_PROCESSES_PER_NODE": "2"}
+    log = tmp_path / "output/attempts/1/node-0.log"
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "driver.py"), str(tmp_path / "job.json"), str(tmp_path / "hangs")],
+        env={**os.environ, **number, "POSEFLEET_TERMINATION_LOG": str(tmp_path / "termination-log")},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        for _ in range(2):
+            assert b"ready" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        # Regular uploads come every 30 seconds.
+        deadline = time.monotonic() + 20
+        while not log.exists() or log.read_text().count("in hang_for_ever") < 2:
+            assert time.monotonic() < deadline, log.read_text() if log.exists() else "no log"
+            time.sleep(0.05)
+        assert process.poll() is None
+        lines = log.read_text().splitlines()
+        for rank in (0, 1):
+            assert any(line.startswith(f"[rank {rank}]") and "in hang_for_ever" in line for line in lines)
+    finally:
+        process.kill()
+        process.wait(10)

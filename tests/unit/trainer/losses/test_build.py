@@ -4,7 +4,7 @@ import pytest
 from posefleet_api.model import Losses, MultiViewPcaLoss, SingleViewPcaLoss, TemporalLoss, UnimodalLoss
 from posefleet_trainer.dataset.pose_subspaces import PoseSpaces, PoseSubspace
 from posefleet_trainer.losses import pca, temporal, unimodal
-from posefleet_trainer.losses.build import BEGINS, FULL, annealed, unsupervised_losses
+from posefleet_trainer.losses.build import RAMP_END, RAMP_START, annealed, unsupervised_losses
 
 
 def test_only_what_the_manifest_turns_on_is_built_with_its_weight():
@@ -22,9 +22,9 @@ def test_only_what_the_manifest_turns_on_is_built_with_its_weight():
 
 
 def test_unsupervised_losses_come_in_gradually():
-    assert annealed(0.0) == annealed(BEGINS) == 0
-    assert annealed((BEGINS + FULL) / 2) == pytest.approx(0.5)
-    assert annealed(FULL) == annealed(1.0) == 1
+    assert annealed(0.0) == annealed(RAMP_START) == 0
+    assert annealed((RAMP_START + RAMP_END) / 2) == pytest.approx(0.5)
+    assert annealed(RAMP_END) == annealed(1.0) == 1
 
 
 def test_the_weights_of_all_losses_are_those_of_the_manifest_times_their_strengths():

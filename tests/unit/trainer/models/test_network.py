@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from posefleet_api.model import BACKBONES
-from posefleet_trainer.models.backbones import ENCODERS
 from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.models.encoders import ENCODERS
 from posefleet_trainer.models.network import PoseNetwork, normalised
 
 LIGHT = ("resnet10t", "mobilenetv3_small", "efficientnet_b0", "convnext_tiny", "vit_small")

@@ -86,7 +86,7 @@ def test_a_full_disk_is_this_nodes_failure(context: Context, monkeypatch: pytest
         "posefleet_trainer.preflight.probes.shutil.disk_usage", lambda path: type("Usage", (), {"free": 10})()
     )
     with pytest.raises(PreflightFailed, match="has 10 bytes for the cache"):
-        probe_space(context.cache_directory / "none", 10**9, context.job.spec, prepared)
+        probe_space(context.cache_directory / "none", 10**9, prepared)
 
 
 def test_what_lies_in_the_cache_already_counts_as_room(context: Context, monkeypatch: pytest.MonkeyPatch):
@@ -97,7 +97,7 @@ def test_what_lies_in_the_cache_already_counts_as_room(context: Context, monkeyp
     monkeypatch.setattr(
         "posefleet_trainer.preflight.probes.shutil.disk_usage", lambda path: type("Usage", (), {"free": 10})()
     )
-    assert probe_space(context.cache_directory, 10**9, context.job.spec, prepared).free_bytes >= 2**20
+    assert probe_space(context.cache_directory, 10**9, prepared).free_bytes >= 2**20
 
 
 def test_a_rank_learns_why_another_cannot_train(context: Context, monkeypatch: pytest.MonkeyPatch):

@@ -3,9 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+from posefleet_trainer.errors import StoreUnreachable
+from posefleet_trainer.models.coordinates import Grid
+from posefleet_trainer.models.network import PoseNetwork
+from posefleet_trainer.preparation import checks
 from posefleet_trainer.preparation.prepare import prepare
 from unit.trainer.dataset.projects import ProjectFolder, a_context, refusal
+from unit.trainer.models.hub_stub import hub_server
 
 
 @pytest.fixture
@@ -57,6 +63,32 @@ def test_weights_and_checkpoints_that_do_not_exist(folder: ProjectFolder, tmp_pa
     assert said == "model.weights: s3://lab/w.pth does not exist; upload it or correct the URI"
     said = refusal(tmp_path, checkpoint={"resumeFrom": f"file://{tmp_path}/c.ckpt"})
     assert said.startswith("checkpoint.resumeFrom: s3://lab/c.ckpt does not exist")
+
+
+def test_weights_that_do_not_fit_the_network_are_refused_before_a_gpu_is_taken(folder: ProjectFolder, tmp_path: Path):
+    torch.save({"encoder.weight": torch.ones(3)}, tmp_path / "w.pth")
+    said = refusal(tmp_path, model={"weights": f"file://{tmp_path}/w.pth"})
+    assert said.startswith("model.weights: s3://lab/w.pth does not fit resnet18: 0 of its 100 names fit; missing are")
+
+
+def test_a_start_of_another_network_is_refused_before_a_gpu_is_taken(folder: ProjectFolder, tmp_path: Path):
+    other = PoseNetwork("resnet18", Grid(64, 96), keypoints=5)
+    torch.save({"weights": other.state_dict(), "network_version": 1}, tmp_path / "model.pt")
+    said = refusal(tmp_path, checkpoint={"resumeFrom": f"file://{tmp_path}/model.pt"})
+    assert said.startswith("checkpoint.resumeFrom: s3://lab/model.pt cannot be used: 147 of its 149 tensors have the")
+    assert "name a checkpoint or model.pt of a job with the same model and keypoints" in said
+
+
+def test_the_public_hub_is_asked_before_a_gpu_is_taken_unless_weights_are_given(
+    folder: ProjectFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(checks, "_PATIENCE_SECONDS", 0.0)
+    with hub_server(b"weights", monkeypatch) as hub:
+        prepare(a_context(tmp_path, model={"weights": "imagenet"}))
+        assert len(hub.requests) == 1
+        hub.status = 503
+        with pytest.raises(StoreUnreachable, match="has not answered"):
+            prepare(a_context(tmp_path, model={"weights": "imagenet"}))
 
 
 def test_frames_of_another_size_than_the_rest_are_told(folder: ProjectFolder, tmp_path: Path):

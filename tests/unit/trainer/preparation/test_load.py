@@ -20,11 +20,11 @@ def test_files_that_another_rank_has_brought_are_signs_of_life(tmp_path: Path) -
     context = a_context(tmp_path)
     prepared = prepare(context)
     cache = context.open_cache()
-    fetch_training_files(context.prepared, cache, context.job.spec, prepared, context.progress)
+    fetch_training_files(context.prepared, cache, prepared, context.progress)
 
     of_rank_0 = ProgressTracker(1)
     hits = CACHE_HITS._value.get()
-    fetched = fetch_training_files(context.prepared, cache, context.job.spec, prepared, of_rank_0)
+    fetched = fetch_training_files(context.prepared, cache, prepared, of_rank_0)
     assert CACHE_HITS._value.get() - hits == len(fetched.paths) == 3
     assert of_rank_0.report().last_step_time
 

@@ -127,6 +127,6 @@ def test_the_manifest_is_shown_without_the_values_of_environment_variables(made)
 
 
 def test_logs_and_summaries_of_a_clusters_attempts_are_linked():
-    kept = kept_files(Attempt(number=3, start_time=""), nodes=2)
+    kept = kept_files(Attempt(number=3, start_time="2026-01-01T00:00:00Z"), nodes=2)
     assert kept == ["attempts/3/summary.json", "attempts/3/node-0.log", "attempts/3/node-1.log"]
-    assert kept_files(Attempt(number=0, start_time=""), nodes=2) == []
+    assert kept_files(Attempt(number=0, start_time="2026-01-01T00:00:00Z"), nodes=2) == []

@@ -6,7 +6,7 @@ import pytest
 
 from posefleet_trainer.errors import InvalidInput, StoreUnreachable
 from posefleet_trainer.store.folder import FolderStore
-from posefleet_trainer.store.open import check_writable, open_file, open_store
+from posefleet_trainer.store.open import check_writable, find_file, open_store
 
 
 @pytest.fixture
@@ -128,9 +128,21 @@ def test_uris_are_opened_by_kind(tmp_path: Path):
     store = open_store(f"file://{tmp_path}/a%20b/", None, patience_seconds=1)
     store.write("x", b"1")
     assert (tmp_path / "a b" / "x").read_bytes() == b"1"
-    folder, key = open_file(f"file://{tmp_path}/w/model.pth", None, patience_seconds=1)
-    assert (folder.uri, key) == (f"file://{tmp_path}/w/", "model.pth")
-    assert open_file(f"file://{tmp_path}/w/my%20model.pth", None, patience_seconds=1)[1] == "my model.pth"
+
+
+def test_a_file_is_found_in_the_folder_that_contains_it(tmp_path: Path):
+    names = {"model.pth": "model.pth", "my%20model.pth": "my model.pth"}
+    (tmp_path / "w").mkdir()
+    for written, name in names.items():
+        (tmp_path / "w" / name).write_bytes(b"weights")
+        store, found = find_file(f"file://{tmp_path}/w/{written}", None, "model.weights", patience_seconds=1)
+        assert (store.uri, found.key, found.size_bytes) == (f"file://{tmp_path}/w/", name, 7)
+
+
+def test_a_file_that_does_not_exist_is_refused_with_the_field_that_names_it(tmp_path: Path):
+    uri = f"file://{tmp_path}/w/model.pth"
+    with pytest.raises(InvalidInput, match=rf"^model.weights: {uri} does not exist; upload it or correct the URI$"):
+        find_file(uri, None, "model.weights", patience_seconds=1)
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_each_part_of_a_download_is_a_sign_of_life(tmp_path: Path):
 
 def test_a_region_that_is_none_is_named():
     with pytest.raises(InvalidInput, match=r"storage\.region cannot be used: invalid region"):
-        a_store("http://127.0.0.1:1", region="my.region")
+        a_store("http://127.0.0.1:1", region="-")
 
 
 def test_redirect_to_elsewhere_is_not_followed():

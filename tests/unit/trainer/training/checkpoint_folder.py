@@ -5,20 +5,27 @@ from pathlib import Path
 import torch
 
 from posefleet_trainer.store.cache import NodeCache
+from posefleet_trainer.store.fence import AttemptId, fenced
 from posefleet_trainer.store.folder import FolderStore
 from posefleet_trainer.telemetry.progress import ProgressTracker
-from posefleet_trainer.training.checkpoints import CheckpointManifest, CheckpointWriter
+from posefleet_trainer.training.checkpoint_files import CheckpointManifest
+from posefleet_trainer.training.checkpoints import CheckpointWriter
 from posefleet_trainer.training.resume import TrainingState, newest_checkpoint
+
+#: What the names of the checkpoints of attempt 1 end with; the job has no uid.
+ATTEMPT_1 = "attempt-1-e3b0c442"
 
 
 class CheckpointFolder:
-    """The checkpoints of one training in a store under ``root``, of which the newest ``keep`` are kept."""
+    """The checkpoints of one training in a store under ``root``, of which ``attempt`` keeps the newest ``keep``."""
 
-    def __init__(self, root: Path, keep: int = 3) -> None:
+    def __init__(self, root: Path, keep: int = 3, attempt: AttemptId | None = None) -> None:
         self.store = FolderStore(root / "output")
         self.cache = NodeCache(root / "cache", 10**8)
         self.progress = ProgressTracker(attempt=1)
-        self.writer = CheckpointWriter(self.store, root, keep, "this training", self.progress)
+        attempt = attempt or AttemptId("", 1)
+        output = fenced(self.store, attempt, begins=True)
+        self.writer = CheckpointWriter(output, attempt, root, keep, "this training", self.progress)
 
     def write(self, *steps: int) -> None:
         """Write the checkpoints after ``steps``, and wait for them."""

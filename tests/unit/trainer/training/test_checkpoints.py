@@ -5,27 +5,10 @@ from typing import Any
 
 import pytest
 
-from posefleet_api.job import Spec, parse_job
-from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, StoredFile
-from posefleet_trainer.errors import StoreUnreachable
+from posefleet_trainer.errors import StoreUnreachable, Superseded
+from posefleet_trainer.store.fence import AttemptId, fenced
 from posefleet_trainer.training import checkpoints
-from posefleet_trainer.training.checkpoints import CheckpointManifest, training_fingerprint
-from unit.trainer.training.checkpoint_folder import CheckpointFolder, state
-
-PREPARED = Prepared(
-    keypoints=["nose"],
-    frames=[LabelledFrame(path="a.png", width=8, height=6, points=[[1.0, 2.0]], set="labelled")],
-    frames_archive=StoredFile(key="files/a.tar", size_bytes=1, sha256="a" * 64),
-    clip_videos=[],
-    predict_videos=[],
-    warnings=[],
-)
-
-
-def a_spec(**spec: Any) -> Spec:
-    data = {"dataset": {"uri": "file:///data/"}, "output": {"uri": "file:///out/"}, **spec}
-    kinds = {"apiVersion": "posefleet.io/v1alpha1", "kind": "PoseTrainingJob", "metadata": {"name": "job"}}
-    return parse_job({**kinds, "spec": data}).spec
+from unit.trainer.training.checkpoint_folder import ATTEMPT_1, CheckpointFolder, state
 
 
 def wait_until(condition: Any) -> None:
@@ -37,25 +20,66 @@ def wait_until(condition: Any) -> None:
 
 def test_only_the_newest_few_stay(folder: CheckpointFolder):
     folder.write(1, 2, 3, 4, 5)
-    assert folder.names() == {"latest.json"} | {
-        f"step-00000000{n}.{kind}" for n in (3, 4, 5) for kind in ("ckpt", "json")
-    }
+    assert folder.names() == {f"step-00000000{n}-{ATTEMPT_1}.{kind}" for n in (3, 4, 5) for kind in ("ckpt", "json")}
 
 
 def test_with_one_checkpoint_to_keep_only_the_newest_stays(tmp_path: Path):
     folder = CheckpointFolder(tmp_path, keep=1)
     folder.write(1, 2, 3)
-    assert folder.names() == {"latest.json", "step-000000003.ckpt", "step-000000003.json"}
+    assert folder.names() == {f"step-000000003-{ATTEMPT_1}.ckpt", f"step-000000003-{ATTEMPT_1}.json"}
 
 
-def test_latest_json_names_the_newest_and_progress_tells_of_it(folder: CheckpointFolder):
+def test_progress_names_the_newest_checkpoint(folder: CheckpointFolder):
     folder.write(1, 2)
-    latest = CheckpointManifest.model_validate_json(folder.store.read("checkpoints/latest.json"))
-    saved = folder.progress.report().last_checkpoint
+    manifest, saved = folder.newest(), folder.progress.report().last_checkpoint
+    assert manifest is not None
     assert saved is not None
-    assert (latest.step, saved.step) == (2, 2)
-    assert saved.sha256 == latest.sha256
-    assert saved.uri.endswith("checkpoints/step-000000002.ckpt")
+    assert (manifest.step, manifest.attempt, saved.step) == (2, 1, 2)
+    assert saved.sha256 == manifest.sha256
+    assert saved.uri == manifest.uri
+    assert saved.uri.endswith(f"checkpoints/step-000000002-{ATTEMPT_1}.ckpt")
+
+
+def test_an_attempt_overwrites_and_deletes_no_checkpoint_of_a_newer_one(tmp_path: Path, monkeypatch: Any):
+    old = CheckpointFolder(tmp_path)
+    old.write(1, 2)
+    with monkeypatch.context() as patch:
+        # The old attempt looked for newer ones just before the new one began, and acts on what it saw.
+        patch.setattr(old.writer._output, "_check", lambda: None)
+        CheckpointFolder(tmp_path, attempt=AttemptId("", 2)).write(3, 4)
+        before = {name: old.store.read(f"checkpoints/{name}") for name in old.names() if "attempt-2" in name}
+        old.write(4, 5, 6, 7, 8)
+    assert before == {name: old.store.read(f"checkpoints/{name}") for name in old.names() if "attempt-2" in name}
+    assert len(before) == 4
+
+
+def test_an_attempt_that_finds_a_newer_one_writes_and_deletes_nothing_more(tmp_path: Path):
+    old = CheckpointFolder(tmp_path, keep=1)
+    old.write(1)
+    fenced(old.store, AttemptId("", 2), begins=True)
+    with pytest.raises(Superseded, match="attempt 2 of this job has begun, so attempt 1 stops"):
+        old.write(2)
+    assert old.names() == {f"step-000000001-{ATTEMPT_1}.ckpt", f"step-000000001-{ATTEMPT_1}.json"}
+
+
+def test_a_new_attempt_deletes_what_older_ones_and_other_jobs_have_left(tmp_path: Path):
+    CheckpointFolder(tmp_path, attempt=AttemptId("another job", 7)).write(1)
+    CheckpointFolder(tmp_path, attempt=AttemptId("", 1)).write(2)
+    folder = CheckpointFolder(tmp_path, keep=1, attempt=AttemptId("", 2))
+    folder.write(3)
+    assert folder.names() == {"step-000000003-attempt-2-e3b0c442.ckpt", "step-000000003-attempt-2-e3b0c442.json"}
+
+
+def test_a_file_without_a_manifest_is_deleted_with_the_next_checkpoint(folder: CheckpointFolder):
+    folder.write(1)
+    left = f"checkpoints/step-000000002-{ATTEMPT_1}.ckpt"
+    newer = "checkpoints/step-000000002-attempt-2-e3b0c442.ckpt"
+    for key in (left, newer):
+        folder.store.write(key, b"cut off before its manifest")
+    folder.write(3)
+    assert folder.store.find(left) is None
+    assert folder.store.find(newer) is not None
+    assert {manifest.step for manifest in [folder.newest()] if manifest} == {3}
 
 
 def test_a_store_that_stays_away_is_noticed_by_training(
@@ -105,7 +129,7 @@ def test_a_writer_is_busy_until_its_checkpoint_is_in_the_store(
     gate.set()
     folder.writer.wait()
     assert not folder.writer.busy
-    assert folder.names() == {"latest.json", "step-000000001.ckpt", "step-000000001.json"}
+    assert folder.names() == {f"step-000000001-{ATTEMPT_1}.ckpt", f"step-000000001-{ATTEMPT_1}.json"}
 
 
 def test_a_slow_checkpoint_is_warned_of_and_a_quick_one_is_not(
@@ -123,12 +147,35 @@ def test_a_slow_checkpoint_is_warned_of_and_a_quick_one_is_not(
     folder.writer.wait()
 
 
-def test_the_start_of_a_training_changes_its_fingerprint():
-    uris = ["", "s3://lab/one.pt", "s3://lab/two.pt"]
-    fingerprints = [training_fingerprint(a_spec(checkpoint={"resumeFrom": uri}), PREPARED) for uri in uris]
-    assert len(set(fingerprints)) == 3
+def test_a_checkpoint_answers_the_newest_request_once(folder: CheckpointFolder):
+    folder.write(1)
+    assert folder.progress.report().checkpoint_request == ""
+    for request in ("first", "second"):
+        folder.progress.request_checkpoint(request)
+    assert folder.writer.requested
+    folder.writer.begin(2, state(2).content())
+    assert not folder.writer.requested
+    folder.progress.request_checkpoint("second")
+    assert not folder.writer.requested
+    folder.progress.request_checkpoint("third")
+    folder.writer.wait()
+    assert folder.progress.report().checkpoint_request == "second"
+    assert folder.writer.requested
+    folder.write(3)
+    assert folder.progress.report().checkpoint_request == "third"
+    folder.write(4)
+    assert folder.progress.report().checkpoint_request == "third"
 
 
-def test_the_interval_of_checkpoints_does_not_change_the_fingerprint():
-    seldom = a_spec(checkpoint={"intervalSeconds": 3600})
-    assert training_fingerprint(seldom, PREPARED) == training_fingerprint(a_spec(), PREPARED)
+def test_a_request_is_not_answered_by_a_checkpoint_that_fails(
+    folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_: Any) -> None:
+        raise StoreUnreachable("no answer for 600 s")
+
+    monkeypatch.setattr(folder.store, "upload", away)
+    folder.progress.request_checkpoint("now")
+    folder.writer.begin(1, state(1).content())
+    with pytest.raises(StoreUnreachable):
+        folder.writer.wait()
+    assert folder.progress.report().checkpoint_request == ""

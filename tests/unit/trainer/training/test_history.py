@@ -44,14 +44,24 @@ def a_batch() -> TrainingBatch:
 
 
 def test_losses_are_read_at_once_on_a_cpu():
-    (losses,) = LossWatch().push(a_batch(), {"heatmap": torch.tensor(0.5), "temporal": torch.tensor(2.0)})
-    assert losses.terms == {"heatmap": 0.5, "temporal": 2.0}
-    assert losses.non_finite_terms == []
-
-
-def test_a_description_of_a_non_finite_loss_names_its_term_step_rank_and_files():
-    (losses,) = LossWatch().push(a_batch(), {"heatmap": torch.tensor(0.5), "temporal": torch.tensor(torch.nan)})
-    assert losses.non_finite_terms == ["temporal"]
-    assert losses.describe_non_finite(3) == (
-        "temporal = nan in step 12 on rank 3, whose batch was labeled-data/a/img1.png, videos/b.mp4 from frame 40"
+    (losses,) = LossWatch().push(
+        a_batch(), {"heatmap": torch.tensor(0.5), "temporal": torch.tensor(2.0)}, torch.tensor(0.0)
     )
+    assert losses.terms == {"heatmap": 0.5, "temporal": 2.0}
+    assert losses.is_finite
+
+
+def test_a_description_of_a_non_finite_names_its_term_step_and_rank():
+    terms = {"heatmap": torch.tensor(0.5), "temporal": torch.tensor(torch.nan)}
+    (losses,) = LossWatch().push(a_batch(), terms, torch.tensor(1.0))
+    assert not losses.is_finite
+    assert losses.non_finite_terms == ["temporal"]
+    assert losses.describe_non_finite(3) == "temporal = nan in step 12 on rank 3"
+    assert losses.files == ["labeled-data/a/img1.png", "videos/b.mp4 from frame 40"]
+
+
+def test_a_gradient_that_is_not_finite_is_told_from_a_loss():
+    (losses,) = LossWatch().push(a_batch(), {"heatmap": torch.tensor(0.5)}, torch.tensor(1.0))
+    assert losses.non_finite_terms == []
+    assert not losses.is_finite
+    assert losses.describe_non_finite(3) == "the gradient is not finite in step 12, although the losses are"

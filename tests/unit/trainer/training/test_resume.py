@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from posefleet_trainer.training.checkpoints import CheckpointManifest
+from posefleet_trainer.training.checkpoint_files import CheckpointManifest
 from posefleet_trainer.training.resume import fetch_checkpoint, read_checkpoint
-from unit.trainer.training.checkpoint_folder import CheckpointFolder, state
+from unit.trainer.training.checkpoint_folder import ATTEMPT_1, CheckpointFolder, state
 
 
 def test_the_newest_checkpoint_is_found_whole(folder: CheckpointFolder):
@@ -26,7 +26,7 @@ def test_the_newest_checkpoint_is_found_whole(folder: CheckpointFolder):
 )
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(damage: Any, folder: CheckpointFolder):
     folder.write(1, 2)
-    key = "checkpoints/step-000000002.ckpt"
+    key = f"checkpoints/step-000000002-{ATTEMPT_1}.ckpt"
     folder.store.write(key, damage(folder.store.read(key)))
 
     manifest = folder.newest()
@@ -34,13 +34,12 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(damage: Any, folder:
     assert manifest is not None
     assert manifest.step == 1
     (warning,) = folder.progress.report().warnings
-    assert "step-000000002.ckpt" in warning
+    assert f"step-000000002-{ATTEMPT_1}.ckpt" in warning
 
 
 def test_a_checkpoint_whose_manifest_was_never_written_does_not_count(folder: CheckpointFolder):
     folder.write(1, 2)
-    folder.store.delete("checkpoints/step-000000002.json")
-    folder.store.delete("checkpoints/latest.json")
+    folder.store.delete(f"checkpoints/step-000000002-{ATTEMPT_1}.json")
     manifest = folder.newest()
     assert manifest is not None
     assert manifest.step == 1
@@ -48,18 +47,43 @@ def test_a_checkpoint_whose_manifest_was_never_written_does_not_count(folder: Ch
 
 def test_a_damaged_manifest_is_passed_over(folder: CheckpointFolder):
     folder.write(1)
-    folder.store.write("checkpoints/step-000000009.json", b'{"step": 9')
+    folder.store.write(f"checkpoints/step-000000009-{ATTEMPT_1}.json", b'{"step": 9')
     manifest = folder.newest()
     assert manifest is not None
     assert manifest.step == 1
-    assert any("step-000000009.json" in warning for warning in folder.progress.report().warnings)
+    assert any(f"step-000000009-{ATTEMPT_1}.json" in warning for warning in folder.progress.report().warnings)
+
+
+def test_a_damaged_manifest_hides_no_other_checkpoint(folder: CheckpointFolder):
+    folder.write(1, 2)
+    if "latest.json" in folder.names():
+        folder.store.delete("checkpoints/latest.json")
+    folder.store.write(f"checkpoints/{manifest_name(folder, 1)}", b"damaged")
+    manifest = folder.newest()
+    assert manifest is not None
+    assert manifest.step == 2
+
+
+def test_a_newer_checkpoint_of_another_training_hides_none_of_this_one(folder: CheckpointFolder):
+    folder.write(1, 2)
+    for name in {manifest_name(folder, 2), "latest.json"} & folder.names():
+        content = folder.store.read(f"checkpoints/{name}").replace(b"this training", b"another training")
+        folder.store.write(f"checkpoints/{name}", content)
+    manifest = folder.newest()
+    assert manifest is not None
+    assert manifest.step == 1
+
+
+def manifest_name(folder: CheckpointFolder, step: int) -> str:
+    """The name of the manifest of the checkpoint after ``step`` steps."""
+    return next(name for name in folder.names() if name.startswith(f"step-{step:09d}") and name.endswith(".json"))
 
 
 def test_a_manifest_under_another_name_is_ignored(folder: CheckpointFolder):
     folder.write(1)
-    later = CheckpointManifest.model_validate_json(folder.store.read("checkpoints/step-000000001.json"))
+    later = CheckpointManifest.model_validate_json(folder.store.read(f"checkpoints/step-000000001-{ATTEMPT_1}.json"))
     later = later.model_copy(update={"step": 9, "key": "checkpoints/copy-of-9.ckpt"})
-    folder.store.write("checkpoints/copy-of-9.ckpt", folder.store.read("checkpoints/step-000000001.ckpt"))
+    folder.store.write("checkpoints/copy-of-9.ckpt", folder.store.read(f"checkpoints/step-000000001-{ATTEMPT_1}.ckpt"))
     folder.store.write("checkpoints/copy-of-9.json", later.to_json().encode())
     folder.store.write("checkpoints/notes.txt", b"not a manifest")
 
@@ -70,20 +94,12 @@ def test_a_manifest_under_another_name_is_ignored(folder: CheckpointFolder):
     assert folder.progress.report().warnings == []
 
 
-def test_a_checkpoint_whose_own_manifest_is_lost_is_found_by_latest_json(folder: CheckpointFolder):
-    folder.write(1, 2)
-    folder.store.delete("checkpoints/step-000000002.json")
-    manifest = folder.newest()
-    assert manifest is not None
-    assert manifest.step == 2
-
-
 def test_checkpoints_of_another_training_are_left_alone_until_this_one_has_its_own(folder: CheckpointFolder):
     folder.write(5)
     assert folder.newest("another training") is None
     assert any("another manifest" in warning for warning in folder.progress.report().warnings)
     folder.write(2)
-    assert "step-000000005.ckpt" not in folder.names()
+    assert f"step-000000005-{ATTEMPT_1}.ckpt" not in folder.names()
 
 
 def test_an_empty_folder_holds_no_checkpoint_and_warns_of_nothing(folder: CheckpointFolder):
@@ -102,8 +118,10 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path):
 def test_a_checkpoint_that_was_read_may_be_evicted(damaged: bool, folder: CheckpointFolder):
     folder.write(1)
     if damaged:
-        folder.store.write("checkpoints/step-000000001.ckpt", b"other")
-        manifest = CheckpointManifest.model_validate_json(folder.store.read("checkpoints/latest.json"))
+        folder.store.write(f"checkpoints/step-000000001-{ATTEMPT_1}.ckpt", b"other")
+        manifest = CheckpointManifest.model_validate_json(
+            folder.store.read(f"checkpoints/step-000000001-{ATTEMPT_1}.json")
+        )
         broken = manifest.model_copy(update={"bytes": 5, "sha256": hashlib.sha256(b"other").hexdigest()})
         with pytest.raises(ValueError, match="cannot be read"):
             fetch_checkpoint(folder.store, folder.cache, broken)

@@ -1,8 +1,10 @@
 """Whole trainings on a tiny project, in this process."""
 
+import copy
 import json
 import os
 import signal
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,22 @@ import pytest
 import torch
 
 from posefleet_trainer.context import Context
-from posefleet_trainer.errors import NonFiniteLoss, Preempted
+from posefleet_trainer.errors import InvalidInput, NonFiniteLoss, Preempted, Superseded
 from posefleet_trainer.loading.loader import TrainingBatch
+from posefleet_trainer.main import run_stages
+from posefleet_trainer.models import manifest as manifests
+from posefleet_trainer.models.network import PoseNetwork
 from posefleet_trainer.models.trained import TrainedModel
 from posefleet_trainer.preparation.load import load_prepared
 from posefleet_trainer.preparation.prepare import prepare
-from posefleet_trainer.training import module, start
+from posefleet_trainer.telemetry.server import serve_telemetry
+from posefleet_trainer.training import model_files, module, resume, start
 from posefleet_trainer.training import train as run
+from posefleet_trainer.training.control import StepControl
 from posefleet_trainer.training.model_files import ModelManifest
 from posefleet_trainer.training.module import Objective, PoseModule
 from posefleet_trainer.training.train import train
+from unit.trainer.dataset.projects import NO_LOSSES_ON_CLIPS
 from unit.trainer.training.tiny import TinyProject, context_of
 
 
@@ -103,6 +111,49 @@ def test_sigterm_after_the_last_step_is_kept_until_the_model_is_written(root: Pa
     assert trained(a_context(root)).sha256 == manifest(root)["weightsSha256"]
 
 
+def test_an_attempt_changes_nothing_once_a_newer_one_has_begun(root: Path, monkeypatch: pytest.MonkeyPatch):
+    project = {"training": {"epochs": 4}, "checkpoint": {"intervalSeconds": 0}}
+    whole = PoseModule.training_step
+
+    def overtaken(self: PoseModule, batch: TrainingBatch, index: int) -> torch.Tensor:
+        if batch.step == 4:
+            monkeypatch.setattr(PoseModule, "training_step", whole)
+            newer = context_of(TinyProject(**project).job(root), root, attempt=2)
+            run_stages(newer, ("train",))
+            files.update({path: path.read_bytes() for path in (root / "output").rglob("*") if path.is_file()})
+        return whole(self, batch, index)
+
+    files: dict[Path, bytes] = {}
+    monkeypatch.setattr(PoseModule, "training_step", overtaken)
+    with pytest.raises(Superseded, match="attempt 2 of this job has begun"):
+        run_stages(a_context(root, **project), ("train",))
+    now = {path: path.read_bytes() for path in (root / "output").rglob("*") if path.is_file()}
+    assert now == files
+    assert root / "output/model/model.json" in files
+
+
+def test_the_operator_gets_a_checkpoint_of_the_next_step_when_it_asks(root: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = PoseModule.training_step
+    context = a_context(root)
+    server = serve_telemetry(context.progress, "127.0.0.1", 0, takes_requests=True)
+    assert server is not None
+
+    def asked(self: PoseModule, batch: TrainingBatch, index: int) -> torch.Tensor:
+        if batch.step == 3:
+            url, body = f"http://127.0.0.1:{server.server_port}/checkpoint", b'{"request": "before the drain"}'
+            with urllib.request.urlopen(urllib.request.Request(url, body, method="POST")) as answer:
+                assert answer.status == 202
+        return whole(self, batch, index)
+
+    monkeypatch.setattr(PoseModule, "training_step", asked)
+    trained(context)
+    server.shutdown()
+    server.server_close()
+    (checkpoint,) = (root / "output/checkpoints").glob("*.json")
+    assert json.loads(checkpoint.read_text())["step"] == 4
+    assert context.progress.report().checkpoint_request == "before the drain"
+
+
 def test_a_training_that_has_ended_returns_its_model_at_once(root: Path, monkeypatch: pytest.MonkeyPatch):
     first = trained(a_context(root))
     monkeypatch.setattr(PoseModule, "training_step", None)
@@ -121,9 +172,76 @@ def test_a_loss_that_is_no_number_ends_training_with_step_term_and_files(root: P
         return {**terms, "temporal": terms["heatmap"] * (torch.nan if batch.step == 5 else 1)}
 
     monkeypatch.setattr(Objective, "forward", broken)
-    with pytest.raises(NonFiniteLoss, match=r"temporal = nan in step 5 on rank 0, whose batch was labeled-data/vid/"):
+    with pytest.raises(NonFiniteLoss, match=r"temporal = nan in step 5 on rank 0\. .*: labeled-data/vid/"):
         trained(a_context(root))
     assert not list((root / "output").glob("model/*"))
+
+
+def test_a_step_whose_gradient_is_not_finite_leaves_weights_and_optimizer_as_they_were(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole, before, after = Objective.forward, dict[str, Any](), dict[str, Any]()
+
+    def state(module: PoseModule) -> dict[str, Any]:
+        optimizer = module.optimizers()
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return copy.deepcopy({"weights": dict(module.objective.named_parameters()), "state": optimizer.state_dict()})
+
+    def spoilt(self: Objective, batch: TrainingBatch, share_done: float) -> dict[str, torch.Tensor]:
+        terms = whole(self, batch, share_done)
+        if batch.step != 5:
+            return terms
+        # The loss is finite, and the derivative of the square root at zero is not.
+        return {**terms, "temporal": (terms["heatmap"] * 0).sqrt()}
+
+    def watched(
+        self: StepControl, trainer: Any, module: PoseModule, outputs: Any, batch: TrainingBatch, _: int
+    ) -> None:
+        (after if batch.step == 5 else before).update(state(module))
+        end(self, trainer, module, outputs, batch, _)
+
+    end = StepControl.on_train_batch_end
+    monkeypatch.setattr(Objective, "forward", spoilt)
+    monkeypatch.setattr(StepControl, "on_train_batch_end", watched)
+    context = a_context(root, checkpoint={"intervalSeconds": 0})
+    with pytest.raises(
+        NonFiniteLoss, match=r"the gradient is not finite in step 5, .* continues after step \d from file"
+    ):
+        trained(context)
+
+    assert all(torch.equal(after["weights"][name], value) for name, value in before["weights"].items())
+    assert after["state"]["state"].keys() == before["state"]["state"].keys()
+    for number, entry in before["state"]["state"].items():
+        assert all(torch.equal(after["state"]["state"][number][name], value) for name, value in entry.items())
+    saved = [torch.load(path) for path in (root / "output/checkpoints").glob("*.ckpt")]
+    assert saved
+    assert all(value.isfinite().all() for content in saved for value in content["weights"].values())
+    last = context.progress.report().last_checkpoint
+    assert last is not None
+    assert last.step <= 5
+
+
+def test_an_attempt_that_has_saved_nothing_yet_names_the_checkpoint_that_it_continued(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        strike(patch, 3)
+        with pytest.raises(Preempted):
+            trained(a_context(root))
+    whole = Objective.forward
+
+    def broken(self: Objective, batch: TrainingBatch, share_done: float) -> dict[str, torch.Tensor]:
+        return {name: value * torch.nan for name, value in whole(self, batch, share_done).items()}
+
+    monkeypatch.setattr(Objective, "forward", broken)
+    context = a_context(root)
+    with pytest.raises(
+        NonFiniteLoss, match=r"heatmap = nan .* in step 4 .* continues after step 4 from file.*step-0000000"
+    ):
+        trained(context)
+    last = context.progress.report().last_checkpoint
+    assert last is not None
+    assert last.step == 4
 
 
 def test_weights_are_started_from_another_jobs_model(root: Path):
@@ -136,17 +254,54 @@ def test_weights_are_started_from_another_jobs_model(root: Path):
     assert torch.allclose(before[name], after[name], atol=1e-5)
 
 
-def test_another_start_is_another_training_than_the_one_whose_model_is_there(root: Path):
+def test_a_finished_model_of_another_training_is_replaced_only_if_the_manifest_says_so(root: Path):
     given = trained(a_context(root, "given"))
-    uri = f"file://{root}/given/model/model.pt"
     one_epoch = {"epochs": 1}
-    anew = trained(a_context(root, training=one_epoch))
-    context = a_context(root, training=one_epoch, checkpoint={"resumeFrom": uri})
+    other = {"training": one_epoch, "checkpoint": {"resumeFrom": f"file://{root}/given/model/model.pt"}}
+    finished = trained(a_context(root, training=one_epoch))
+    before = (root / "output/prepared.json").read_text(), manifest(root)
 
-    started = trained(context)
+    with pytest.raises(InvalidInput) as refused:
+        a_context(root, **other)
+    steps = manifest(root)["steps"]
+    said = str(refused.value)
+    assert f"output.uri: file://{root}/output/ holds the finished model of another training ({steps} steps)" in said
+    assert "to keep both, give this job another output.uri, or set output.overwrite to true" in said
+    assert ((root / "output/prepared.json").read_text(), manifest(root)) == before
+    assert trained(a_context(root, training=one_epoch)).sha256 == finished.sha256
 
-    assert len({given.sha256, anew.sha256, started.sha256}) == 3
-    assert trained(context).sha256 == started.sha256
+    context = a_context(root, **other, overwrite=True)
+    replaced = trained(context)
+    assert len({given.sha256, finished.sha256, replaced.sha256}) == 3
+    assert manifest(root)["weightsSha256"] == replaced.sha256
+    assert trained(context).sha256 == replaced.sha256
+    assert trained(a_context(root, **other)).sha256 == replaced.sha256
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_training_of_an_image_with_another_network_ends_with_a_sentence(
+    finished: bool, root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if finished:
+        trained(a_context(root))
+    else:
+        with monkeypatch.context() as patch:
+            strike(patch, 3)
+            with pytest.raises(Preempted):
+                trained(a_context(root))
+
+    def build(network: PoseNetwork, *arguments: Any) -> None:
+        whole(network, *arguments)
+        network.neck = torch.nn.Linear(2, 2)
+
+    whole = PoseNetwork.__init__
+    monkeypatch.setattr(PoseNetwork, "__init__", build)
+    for reader in (model_files, resume, manifests):
+        monkeypatch.setattr(reader, "NETWORK_VERSION", 2, raising=False)
+    with pytest.raises(
+        InvalidInput, match=r"network has version 1, and .* version 2: use the former image, or apply the"
+    ):
+        trained(a_context(root))
 
 
 def test_a_given_start_needs_no_hub_and_counts_as_pretrained(root: Path, monkeypatch: pytest.MonkeyPatch):

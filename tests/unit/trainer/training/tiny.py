@@ -34,6 +34,7 @@ class TinyProject:
         }
     )
     checkpoint: dict[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
 
     def write(self, root: Path) -> Path:
         """The project folder under ``root``."""
@@ -71,7 +72,11 @@ class TinyProject:
                 "metadata": {"name": "tiny"},
                 "spec": {
                     "dataset": {"uri": f"file://{root}/project"},
-                    "output": {"uri": f"file://{root}/{output}", "cacheUri": f"file://{root}/prepared"},
+                    "output": {
+                        "uri": f"file://{root}/{output}",
+                        "cacheUri": f"file://{root}/prepared",
+                        "overwrite": self.overwrite,
+                    },
                     "model": {
                         "backbone": "mobilenetv3_small",
                         "weights": weights,
@@ -104,7 +109,7 @@ def picture(side: int, time: float) -> np.ndarray:
     return image
 
 
-def context_of(job: PoseTrainingJob, root: Path, rank: Rank | None = None) -> Context:
+def context_of(job: PoseTrainingJob, root: Path, rank: Rank | None = None, attempt: int = 1) -> Context:
     """What a stage gets, for a job of ``TinyProject.job``."""
     spec = job.spec
 
@@ -119,5 +124,5 @@ def context_of(job: PoseTrainingJob, root: Path, rank: Rank | None = None) -> Co
         prepared=store(spec.output.cache_uri),
         cache_directory=root / "cache",
         cache_bytes=10**9,
-        progress=ProgressTracker(attempt=1),
+        progress=ProgressTracker(attempt=attempt),
     )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from posefleet_trainer.report.plots import (
+from posefleet_trainer.report.line_chart import (
     Chart,
     Line,
     ReferenceLine,
