@@ -189,7 +189,7 @@ class Controller:
         seen = self._observe(key, worker)
         if seen is None:
             return 0.0
-        if (job := seen.newest_job) is not None and may_lack_pods(job, seen.pods_of(job), seen.now):
+        if (job := seen.newest_job) is not None and may_lack_pods(job, seen.pods_of(job), seen.ages):
             seen = replace(seen, pod_refusal=await self._executor.why_no_pods(key[0], job))
         plan = reconcile(seen)
         pause = self._pause_before_progress(seen.status, plan.status, worker)
@@ -266,6 +266,7 @@ def _is_recorded(pod: ChildPod, seen: Observation, status: Status, ended: set[in
     if pod.identity.owner_uid != seen.uid:
         return True
     if pod.identity.component == COMPONENT_ATTEMPT:
-        return pod.identity.number in ended
+        job = seen.attempt_job(pod.identity.number)
+        return pod.identity.number in ended or (job is not None and job.suspended)
     preparation = status.preparation
     return pod.identity.number < preparation.tries or preparation.end_time is not None

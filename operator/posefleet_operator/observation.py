@@ -21,6 +21,9 @@ from posefleet_operator.reasons import Reason
 from posefleet_operator.settings import Settings
 from posefleet_operator.trainer_defaults import resolved
 
+#: An attempt that has answered within this time is known to run.
+_HEARD_SECONDS = 60.0
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -213,8 +216,9 @@ class Observation:
     def own_pods(self, component: str, number: int) -> tuple[ChildPod, ...]:
         """Return the pods of one attempt, or of one try of the preparation, ordered by rank.
 
-        Pods of a former Job of that number are left out, and so are pods that a queue removed before it admitted the
-        Job again. If the Job is gone, all pods that it can have left are returned.
+        A pod that is gone is left out if a later one has taken its place, as when a queue admits the Job again. Pods of
+        a former Job of that number are left out as well. If the Job is gone, all pods that it can have left are
+        returned.
         """
         mine = (pod for pod in self.pods if pod.identity.owner_uid == self.uid)
         job = self._child_job(component, number)
@@ -224,9 +228,7 @@ class Observation:
             if (pod.identity.component, pod.identity.number) == (component, number)
             and (job is None or pod.identity.controller_uid == job.identity.uid)
         ]
-        present = [
-            p for p in chosen if not (p.gone and job is not None and _before(p.created, job.started or job.created))
-        ]
+        present = [pod for pod in chosen if not (pod.gone and any(_replaces(other, pod) for other in chosen))]
         return tuple(sorted(present, key=lambda pod: (pod.rank, pod.identity.version)))
 
     def leftovers_of_namesake(self) -> tuple[str, ...]:
@@ -240,6 +242,11 @@ class Observation:
         """Return the number of pods of an attempt, which may differ from the spec if that was edited since."""
         job = self.attempt_job(attempt.number)
         return job.completions if job is not None else len(attempt.nodes) or self.spec.resources.nodes
+
+    def is_heard(self, attempt: Attempt) -> bool:
+        """Return whether the trainer of an attempt has answered lately, whatever Kubernetes says about its node."""
+        reported = self.report is not None and self.report.attempt == attempt.number
+        return reported and self.polling is not None and self.polling.silent_for < _HEARD_SECONDS
 
     def attempt_job(self, number: int) -> ChildJob | None:
         """Return the child Job of an attempt, or None."""
@@ -290,5 +297,5 @@ def current_try(status: Status) -> int | None:
     return preparation.tries if preparation.tries and preparation.end_time is None else None
 
 
-def _before(created: datetime | None, started: datetime | None) -> bool:
-    return created is not None and started is not None and created < started
+def _replaces(later: ChildPod, earlier: ChildPod) -> bool:
+    return later.rank == earlier.rank and later.first_seen > earlier.first_seen

@@ -131,6 +131,14 @@ DELETION_BY_POD_GC = _preemption("DeletionByPodGC", "A pod was deleted because i
 TERMINATION_BY_KUBELET = _preemption(
     "TerminationByKubelet", "The kubelet ended a pod, because its node was short of a resource or shut down."
 )
+NODE_LOST = Reason(
+    "NodeLost",
+    "The node of a pod has stopped answering, so nobody can see whether the pod still runs.",
+    "repair the node, delete it, or taint it with node.kubernetes.io/out-of-service if it is switched off",
+    outcome="Preempted",
+    severity="Warning",
+    needs_action=True,
+)
 DISRUPTED = _preemption("Disrupted", "The cluster removed a pod and gave no reason.")
 
 INVALID_INPUT = Reason(
@@ -375,8 +383,8 @@ def reason_named(name: str) -> Reason:
 def camel_case(word: str) -> str:
     """Return ``word`` as a reason that a condition and an event may have: one CamelCase word of 128 characters.
 
-    A word that is one already is not changed. ``OutOfnvidia.com/gpu`` becomes ``OutOfGpu``, ``node lost`` becomes
-    ``NodeLost``, and a word without a Latin letter becomes ``Unknown``. No registered reason is ever returned for
+    A word that is one already is not changed. ``OutOfnvidia.com/gpu`` becomes ``OutOfGpu``, ``shut down`` becomes
+    ``ShutDown``, and a word without a Latin letter becomes ``Unknown``. No registered reason is ever returned for
     another word.
     """
     if len(word) <= _MAX_LENGTH and _CAMEL_CASE.fullmatch(word):

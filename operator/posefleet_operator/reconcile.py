@@ -7,7 +7,7 @@ from posefleet_operator.plan import Plan
 from posefleet_operator.policies.events import events_between
 from posefleet_operator.steps.adoption import adopt, delete_superseded
 from posefleet_operator.steps.attempt import record_progress, run_attempts
-from posefleet_operator.steps.attempt_end import detect_stall, record_outcome, replace_changed
+from posefleet_operator.steps.attempt_end import detect_stall, end_lost_gang, record_outcome, replace_changed
 from posefleet_operator.steps.lifecycle import (
     clean_up_finished,
     enforce_deadline,
@@ -40,6 +40,7 @@ STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     delete_superseded,
     prepare,
     run_attempts,
+    end_lost_gang,
     detect_stall,
 )
 

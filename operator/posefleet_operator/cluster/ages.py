@@ -17,7 +17,7 @@ from posefleet_operator.cluster.objects import Manifest, from_timestamp
 #: The clock of another machine is trusted to be right to so many seconds.
 MAX_SKEW_SECONDS: Final = 300.0
 
-Fact = Literal["created", "deleted", "ended", "finished", "recorded", "unmounted"]
+Fact = Literal["admitted", "created", "deleted", "ended", "finished", "recorded", "unmounted"]
 #: A fact, and what it is about: the uid of a child, or for ``recorded`` a timestamp of the status.
 Key = tuple[Fact, str]
 
@@ -77,6 +77,8 @@ def first_ages(
     ages: dict[Key, float] = {("recorded", text): age(from_timestamp(text), 0.0) for text in _recorded(status) if text}
     for job in jobs:
         ages["created", job.identity.uid] = age(job.created)
+        if job.started is not None:
+            ages["admitted", job.identity.uid] = age(job.started)
         if job.finished:
             ages["finished", job.identity.uid] = age(job.finished_at)
     for pod in pods:

@@ -105,6 +105,7 @@ class Children(Generic[Child]):
         held = self._by_owner.get(identity.owner, {}).get(identity.name)
         if held is not None and held.identity.version > identity.version:
             return identity.owner
+        child = child.following(held, identity.version)
         if event_type == "DELETED":
             self._deleted.add(identity.uid)
             self._remove(child)
@@ -140,7 +141,7 @@ class Children(Generic[Child]):
             held = self._by_owner.get(child.identity.owner, {}).get(child.identity.name)
             newer = held is None or held.identity.version <= child.identity.version
             if newer and child.identity.uid not in self._deleted:
-                self._by_owner[child.identity.owner][child.identity.name] = child
+                self._by_owner[child.identity.owner][child.identity.name] = child.following(held, version)
         for child in [c for held in self._by_owner.values() for c in held.values()]:
             if namespace and child.identity.owner[0] != namespace:
                 continue

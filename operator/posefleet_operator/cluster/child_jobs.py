@@ -51,6 +51,10 @@ class ChildJob:
         """Whether it may still have or create pods and has not been deleted."""
         return not self.finished and self.identity.deleted_at is None
 
+    def following(self, earlier: Self | None, version: int) -> Self:
+        """Return the Job as it is, because the order of what happened to it is not needed."""
+        return self
+
     def tombstone(self) -> Self | None:
         """Return None, because nothing has to be kept of a deleted Job."""
         return None

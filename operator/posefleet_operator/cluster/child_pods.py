@@ -5,12 +5,21 @@ from datetime import datetime
 from typing import Final, Self
 
 from posefleet_operator import reasons
-from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
+from posefleet_operator.cluster.objects import (
+    Identity,
+    Manifest,
+    conditions_by_type,
+    from_timestamp,
+    parse_number,
+    version_of,
+)
 
 #: Name of the trainer's container. Other containers, which a cluster may inject, are ignored.
 CONTAINER: Final = "trainer"
 #: The kubelet sets this condition when volumes and network are ready, before it pulls images.
 _READY_TO_START: Final = "PodReadyToStartContainers"
+#: What a kubelet says of a pod whose containers are ready and whose readiness gates are not.
+_GATES_NOT_READY: Final = "ReadinessGatesNotReady"
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
@@ -39,6 +48,8 @@ class ChildPod:
     message: str
     #: ``REASON: MESSAGE`` of the condition DisruptionTarget. Empty if the cluster has not removed the pod.
     disruption: str
+    #: Whether its node has stopped answering to Kubernetes. Its processes may still run.
+    unreachable: bool
     #: Why the scheduler finds no node. Empty if it has found one.
     unschedulable: str
     waiting_reason: str
@@ -48,6 +59,11 @@ class ChildPod:
     created: datetime | None
     started_at: datetime | None
     end: Termination | None
+    #: Resource versions at which the operator first saw it, saw that it was to be removed, and saw that it had ended.
+    #: They order these facts, also those of different pods. 0 for what has not been seen.
+    first_seen: int
+    removal_seen: int
+    end_seen: int
     #: Whether this is a tombstone, that is, the last state of a pod that the API server no longer has.
     gone: bool = False
 
@@ -60,6 +76,22 @@ class ChildPod:
     def running(self) -> bool:
         """Whether its trainer runs."""
         return self.active and self.started_at is not None and self.end is None
+
+    def following(self, earlier: Self | None, version: int) -> Self:
+        """Return this state with the versions at which its facts were first seen.
+
+        Args:
+            earlier: what was known of the pod before, or of another one of the same name.
+            version: resource version of the event, or of the list, that showed this state.
+        """
+        known = earlier if earlier is not None and earlier.identity.uid == self.identity.uid else None
+        removed = self.identity.deleted_at is not None or bool(self.disruption)
+        return replace(
+            self,
+            first_seen=(known and known.first_seen) or version,
+            removal_seen=(known and known.removal_seen) or (version if removed else 0),
+            end_seen=(known and known.end_seen) or (version if self.end is not None else 0),
+        )
 
     def tombstone(self) -> Self:
         """Return the last state of a pod that has been deleted."""
@@ -82,6 +114,7 @@ class ChildPod:
             reason=status.get("reason", ""),
             message=status.get("message", ""),
             disruption=_sentence(conditions.get("DisruptionTarget")),
+            unreachable=_is_unreachable(status),
             unschedulable=(lacking.get("PodScheduled") or {}).get("message", ""),
             waiting_reason=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),
@@ -89,7 +122,24 @@ class ChildPod:
             created=from_timestamp(metadata.get("creationTimestamp")),
             started_at=from_timestamp((state.get("running") or ended or {}).get("startedAt")),
             end=_termination(ended),
-        )
+            first_seen=0,
+            removal_seen=0,
+            end_seen=0,
+        ).following(None, version_of(manifest))
+
+
+def _is_unreachable(status: Manifest) -> bool:
+    """Return whether the node lifecycle controller, and not a kubelet, has marked a pod as not ready.
+
+    A kubelet gives a reason, and never reports a pod as not ready whose containers are ready and that has no readiness
+    gates.
+    """
+    if status.get("reason") == reasons.NODE_LOST.name:
+        return True
+    ready = {c["type"]: c for c in status.get("conditions") or () if c["type"] in {"Ready", "ContainersReady"}}
+    own, containers = ready.get("Ready", {}), ready.get("ContainersReady", {})
+    marked = own.get("status") in {"False", "Unknown"} and containers.get("status") == "True"
+    return marked and own.get("reason", "") != _GATES_NOT_READY
 
 
 def _container_state(status: Manifest) -> Manifest:

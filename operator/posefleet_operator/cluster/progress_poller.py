@@ -101,7 +101,7 @@ class ProgressPoller:
                 return
             await self._pass_request_on(session, key, target, report)
         if report is None or report.attempt != target.attempt:
-            target.unreachable()
+            target.unreachable(self._clock())
         elif target.heard(report, self._clock()):
             self._enqueue(key)
 

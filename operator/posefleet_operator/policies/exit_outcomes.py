@@ -3,13 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
 from posefleet_api.outcomes import ExitCode, TerminationMessage
 from posefleet_api.status import AttemptOutcome
 from posefleet_operator import reasons
+from posefleet_operator.cluster.ages import Ages
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod, Termination
 from posefleet_operator.reasons import Reason, reason_named
@@ -29,8 +29,8 @@ _REASON_OF_EXIT_CODE: dict[int, tuple[Reason, str]] = {
     ExitCode.STORE_UNREACHABLE: (reasons.STORE_UNREACHABLE, "the object store did not answer"),
     ExitCode.PEER_LOST: (reasons.PEER_LOST, "the other ranks went away"),
 }
-#: A Job that has finished waits this long for pods that its controller has counted and that nobody has seen. After
-#: that they are taken to have been deleted.
+#: A Job that is seen to have finished waits this long for pods that its controller has counted and that nobody has
+#: seen. After that they are taken to have been deleted.
 _UNSEEN_PODS_SECONDS = 10.0
 
 
@@ -132,7 +132,7 @@ def ending_of_disrupted_gang(pods: Sequence[ChildPod], nodes: int) -> Ending | N
     return ending_of_gang([pod for pod in pods if _is_disrupted(pod) or not pod.active], nodes, job_gone=False)
 
 
-def gang_has_ended(job: ChildJob | None, pods: Sequence[ChildPod], now: datetime) -> bool:
+def gang_has_ended(job: ChildJob | None, pods: Sequence[ChildPod], ages: Ages) -> bool:
     """Return whether no process of a Job runs any more and none will.
 
     Jobs and pods are watched separately, so a Job that is seen to have finished is believed only when as many of its
@@ -146,19 +146,20 @@ def gang_has_ended(job: ChildJob | None, pods: Sequence[ChildPod], now: datetime
         return False
     if len(pods) >= job.ended_pods or job.identity.deleted_at is not None:
         return True
-    return job.finished_at is None or (now - job.finished_at).total_seconds() > _UNSEEN_PODS_SECONDS
+    return ages.of("finished", job.identity.uid) > _UNSEEN_PODS_SECONDS
 
 
 def _first(endings: Sequence[tuple[ChildPod, Ending]]) -> Ending:
-    """Return the cause among endings: the earliest, and of the same second the one that explains more.
+    """Return the cause among endings: the first, and of those that were seen at once the one that explains more.
 
-    Endings at an unknown time come last.
+    The order is that in which the API server learned of the ends, or of the removals that led to them, because the
+    clocks of two nodes cannot be compared. Ends that nobody saw come last.
     """
 
-    def order(item: tuple[ChildPod, Ending]) -> tuple[bool, datetime, int, int]:
+    def order(item: tuple[ChildPod, Ending]) -> tuple[bool, float, int, int]:
         pod, ending = item
-        moment = (pod.end and pod.end.finished_at) or datetime.max.replace(tzinfo=UTC)
-        return pod.end is None, moment, _rank_among_simultaneous(pod, ending), pod.rank
+        seen = min((version for version in (pod.removal_seen, pod.end_seen) if version), default=float("inf"))
+        return pod.end is None, seen, _rank_among_simultaneous(pod, ending), pod.rank
 
     return min(endings, key=order)[1]
 
@@ -192,7 +193,7 @@ def _ending_of_lost_gang(bad: Sequence[tuple[ChildPod, Ending]], missing: int, j
 def _ending_without_exit_code(pod: ChildPod) -> Ending:
     if _exceeded_its_limit(pod):
         return _ending_over_limit(pod)
-    if pod.gone and not pod.disruption:
+    if pod.gone and not pod.disruption and not pod.unreachable:
         return Ending.of(reasons.POD_DELETED, f"pod {pod.identity.name} was deleted from outside")
     reason = _disruption_reason(pod) or (reason_named(pod.reason) if pod.reason else reasons.POD_LOST)
     return Ending("Preempted", reason, _disruption_message(pod))
@@ -231,6 +232,8 @@ def _disruption_reason(pod: ChildPod) -> Reason | None:
     """Return why the cluster took a pod away, or None if it did not."""
     if pod.disruption:
         return reason_named(pod.disruption.split(":")[0])
+    if pod.unreachable:
+        return reasons.NODE_LOST
     return reasons.POD_DELETED if pod.identity.deleted_at is not None else None
 
 
@@ -238,6 +241,8 @@ def _disruption_message(pod: ChildPod) -> str:
     where = f" from node {pod.node}" if pod.node else ""
     if why := pod.disruption or pod.message:
         return f"pod {pod.identity.name} was removed{where} ({why.strip()})"
+    if pod.unreachable:
+        return f"node {pod.node} of pod {pod.identity.name} does not answer"
     if pod.identity.deleted_at is not None:
         return f"pod {pod.identity.name} was deleted from outside"
     return _text(pod, f"pod {pod.identity.name} was asked to stop")

@@ -1,10 +1,7 @@
 """The life of a job as a whole: its phase, its deadline, its time to live, and how many attempts keep their objects."""
 
-from datetime import datetime
-
 from posefleet_api.status import Phase, Status
 from posefleet_operator import reasons
-from posefleet_operator.cluster.objects import seconds_between
 from posefleet_operator.plan import find_condition, is_true
 
 #: The Jobs of this many attempts are kept, so that ``kubectl logs`` shows what happened.
@@ -34,21 +31,18 @@ def phase_of(status: Status, attempt_exists: bool, suspend: bool) -> Phase:
     return "Pending"
 
 
-def seconds_until_deadline(start_time: str | None, active_deadline_seconds: int | None, now: datetime) -> float | None:
+def seconds_until_deadline(elapsed_seconds: float, active_deadline_seconds: int | None) -> float | None:
     """Return the seconds until the deadline, negative after it, or None if there is none.
 
-    The time runs from the moment when the operator first saw the job. Neither a resume nor another attempt resets it.
+    The time runs from the moment when the operator first saw the job, ``elapsed_seconds`` ago. Neither a resume nor
+    another attempt resets it.
     """
-    if active_deadline_seconds is None or start_time is None:
-        return None
-    return active_deadline_seconds - seconds_between(start_time, now)
+    return active_deadline_seconds - elapsed_seconds if active_deadline_seconds is not None else None
 
 
-def seconds_to_live(completion_time: str | None, ttl_seconds: int | None, now: datetime) -> float | None:
-    """Return the seconds until a finished job is to be deleted, 0 if that is now, or None if the job is kept."""
-    if ttl_seconds is None or completion_time is None:
-        return None
-    return max(0.0, ttl_seconds - seconds_between(completion_time, now))
+def seconds_to_live(elapsed_seconds: float, ttl_seconds: int | None) -> float | None:
+    """Return the seconds until a job that finished ``elapsed_seconds`` ago is to be deleted, or None if it is kept."""
+    return max(0.0, ttl_seconds - elapsed_seconds) if ttl_seconds is not None else None
 
 
 def number_to_delete(starting: int) -> int | None:

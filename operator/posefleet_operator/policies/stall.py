@@ -82,9 +82,9 @@ def many_ceased_together(polling: Polling, stall_seconds: int) -> bool:
         polling: what the polls have shown.
         stall_seconds: ``failurePolicy.stallSeconds``. Half of it before and after is about the same time.
     """
-    ceased = polling.same_step_for + polling.silent_for
-    first = bisect_left(polling.fleet, max(ceased - stall_seconds / 2, stall_seconds / 2))
-    together = bisect_right(polling.fleet, ceased + stall_seconds / 2) - first
+    margin = stall_seconds / 2
+    first = bisect_left(polling.fleet, max(polling.since_advance - margin, margin))
+    together = bisect_right(polling.fleet, polling.since_advance + margin) - first
     return together > _FEW and together > len(polling.fleet) / 2
 
 

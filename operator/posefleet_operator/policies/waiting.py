@@ -7,21 +7,21 @@ the pod, which the kubelet reports before it pulls any image.
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
-from posefleet_api.constants import COMPONENT_ATTEMPT, ENV_ACCESS_KEY, ENV_SECRET_KEY, TERMINATION_GRACE_SECONDS
+from posefleet_api.constants import COMPONENT_ATTEMPT, ENV_ACCESS_KEY, ENV_SECRET_KEY
 from posefleet_api.dataset import Storage
 from posefleet_operator import reasons
+from posefleet_operator.cluster.ages import Ages
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Waiting
+from posefleet_operator.policies.lost_nodes import node_lost, overdue_pods, unreachable_pods, waited_for
 from posefleet_operator.policies.refusals import remedy_for
 from posefleet_operator.reasons import reason_named
 
 #: A pod that takes longer to start is named in the condition.
 SLOW_START_SECONDS = 120.0
-_OVERDUE_SECONDS = TERMINATION_GRACE_SECONDS + 60
 #: Mounting volumes takes a second or two.
 _SLOW_VOLUMES_SECONDS = 10.0
 _OLD_PODS_SECONDS = 5.0
@@ -41,21 +41,30 @@ _CONFIGURATION_REASONS = frozenset({reasons.CREATE_CONTAINER_CONFIG_ERROR.name, 
 
 
 def why_waiting(
-    job: ChildJob | None, pods: Sequence[ChildPod], nodes: int, storage: Storage | None, now: datetime
+    job: ChildJob | None, pods: Sequence[ChildPod], nodes: int, storage: Storage | None, ages: Ages
 ) -> Waiting:
-    """Return why not all ``nodes`` pods of a child Job run. ``storage`` names the Secrets that the pods need."""
+    """Return why not all ``nodes`` pods of a child Job run.
+
+    Args:
+        job: the Job, or None if it does not exist.
+        pods: its pods.
+        nodes: the number of pods that it should have.
+        storage: names the Secrets that the pods need.
+        ages: for how long what is seen has been so.
+    """
     if job is not None and job.suspended:
         return Waiting(reasons.WAITING_FOR_QUEUE, "waiting for Kueue to admit the job to spec.queue")
-    if job is not None and not pods and _is_older(job.created, now, SLOW_START_SECONDS):
+    if job is not None and not pods and ages.of("created", job.identity.uid) >= SLOW_START_SECONDS:
         name = job.identity.name
         return Waiting(reasons.SLOW_START, f"Job {name} has no pods; `kubectl describe job {name}` says why")
-    if late := overdue_pods(pods, now):
-        return waiting_for_pods([f"pod {pod.identity.name}" for pod in late], late)
+    if (stuck := _stuck(pods, ages)) is not None:
+        return stuck
     secrets = _secrets(storage)
     for pod in pods:
-        if trouble := _trouble(pod, secrets) or _missing_volume(pod, storage, secrets, now):
+        if trouble := _trouble(pod, secrets) or _missing_volume(pod, storage, secrets, ages):
             return trouble
-    slow = [pod for pod in pods if _is_starting(pod) and _is_older(pod.created, now, SLOW_START_SECONDS)]
+    starting = [pod for pod in pods if _is_starting(pod)]
+    slow = [pod for pod in starting if ages.of("created", pod.identity.uid) >= SLOW_START_SECONDS]
     if slow:
         name = slow[0].identity.name
         return Waiting(reasons.SLOW_START, f"pod {name} takes long to start; `kubectl describe pod {name}` says why")
@@ -72,17 +81,17 @@ def pods_refused(seen: Observation, job: ChildJob | None, pods: Sequence[ChildPo
     return Waiting(reasons.REFUSED, f"{message}; {remedy_for(seen.pod_refusal)}", _LOOK_FOR_PODS_SECONDS)
 
 
-def may_lack_pods(job: ChildJob, pods: Sequence[ChildPod], now: datetime) -> bool:
+def may_lack_pods(job: ChildJob, pods: Sequence[ChildPod], ages: Ages) -> bool:
     """Return whether the Job controller has had the time to create the pods of a Job, and has not created all."""
     active = job.unfinished and not job.suspended and len(pods) < job.completions
-    return active and _is_older(job.started, now, _CREATION_SECONDS)
+    return active and ages.of("admitted", job.identity.uid) >= _CREATION_SECONDS
 
 
 def what_blocks_creation(seen: Observation) -> Waiting | None:
     """Return what has to go away before a child Job may be created, or None if nothing has to.
 
-    Two gangs must never write to the same output, so whatever may still run of a former one is waited for, even if it
-    is on a lost node.
+    Two gangs must never train at the same time, so whatever may still run of a former one is waited for. The exception
+    are pods on a lost node for which nobody waits any longer.
     """
     if seen.refusal is not None:
         return Waiting(seen.refusal.reason, seen.refusal.message, _REFUSED_SECONDS)
@@ -92,7 +101,8 @@ def what_blocks_creation(seen: Observation) -> Waiting | None:
         message = f"{seen.incomplete} (the operator's trainer defaults have changed)"
         return Waiting(reasons.INCOMPLETE, message, requeue_seconds=None)
     if blockers := (*seen.leftovers_of_namesake(), *_former_gang(seen)):
-        return waiting_for_pods(blockers, overdue_pods(seen.pods, seen.now))
+        late, unreachable = overdue_pods(seen.pods, seen.ages), unreachable_pods(seen.pods)
+        return node_lost(unreachable) if unreachable and not late else waiting_for_pods(blockers, late)
     return None
 
 
@@ -102,9 +112,13 @@ def not_understood_message(seen: Observation) -> str:
     return f"{message}; {reasons.NOT_UNDERSTOOD.remedy}"
 
 
-def overdue_pods(pods: Sequence[ChildPod], now: datetime) -> tuple[ChildPod, ...]:
-    """Return the pods that should have ended long ago, such as pods on a lost node."""
-    return tuple(pod for pod in pods if pod.active and _is_older(pod.identity.deleted_at, now, _OVERDUE_SECONDS))
+def _stuck(pods: Sequence[ChildPod], ages: Ages) -> Waiting | None:
+    """Return the wait for pods that nobody can see end, or None if there are none."""
+    if unreachable := unreachable_pods(pods):
+        return node_lost(unreachable)
+    if late := overdue_pods(pods, ages):
+        return waiting_for_pods([f"pod {pod.identity.name}" for pod in late], late)
+    return None
 
 
 def waiting_for_pods(names: Sequence[str], late: Sequence[ChildPod]) -> Waiting:
@@ -114,9 +128,9 @@ def waiting_for_pods(names: Sequence[str], late: Sequence[ChildPod]) -> Waiting:
 
 
 def _former_gang(seen: Observation) -> tuple[str, ...]:
-    jobs = (f"Job {job.identity.name}" for job in seen.own_jobs(COMPONENT_ATTEMPT) if not job.finished)
-    pods = (p for p in seen.pods if p.identity.component == COMPONENT_ATTEMPT and p.identity.owner_uid == seen.uid)
-    return (*jobs, *(f"pod {pod.identity.name}" for pod in pods if pod.active))
+    own = [p for p in seen.pods if p.identity.component == COMPONENT_ATTEMPT and p.identity.owner_uid == seen.uid]
+    jobs, pods = waited_for(seen.own_jobs(COMPONENT_ATTEMPT), own, seen.ages)
+    return (*(f"Job {job.identity.name}" for job in jobs), *(f"pod {pod.identity.name}" for pod in pods))
 
 
 def _trouble(pod: ChildPod, secrets: Mapping[str, str]) -> Waiting | None:
@@ -136,13 +150,11 @@ def _trouble(pod: ChildPod, secrets: Mapping[str, str]) -> Waiting | None:
     return None
 
 
-def _missing_volume(
-    pod: ChildPod, storage: Storage | None, secrets: Mapping[str, str], now: datetime
-) -> Waiting | None:
+def _missing_volume(pod: ChildPod, storage: Storage | None, secrets: Mapping[str, str], ages: Ages) -> Waiting | None:
     """Return the wait for a pod whose volumes the node cannot mount, if that may be for lack of the CA's Secret."""
     if storage is None or storage.ca_secret_ref is None or not _is_starting(pod) or not pod.node:
         return None
-    if not _is_older(pod.unready_since, now, _SLOW_VOLUMES_SECONDS):
+    if pod.unready_since is None or ages.of("unmounted", pod.identity.uid) < _SLOW_VOLUMES_SECONDS:
         return None
     name, creation = pod.identity.name, _creation(storage.ca_secret_ref.name, secrets, pod)
     return Waiting(
@@ -179,7 +191,3 @@ def _creation(secret: str, secrets: Mapping[str, str], pod: ChildPod) -> str:
 
 def _is_starting(pod: ChildPod) -> bool:
     return pod.active and not pod.running
-
-
-def _is_older(since: datetime | None, now: datetime, seconds: float) -> bool:
-    return since is not None and (now - since).total_seconds() >= seconds

@@ -14,7 +14,7 @@ from posefleet_operator.builders.attempt_job import attempt_job, attempt_service
 from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import attempt_name, from_timestamp, seconds_between, to_timestamp
+from posefleet_operator.cluster.objects import attempt_name, from_timestamp, to_timestamp
 from posefleet_operator.observation import Observation, newest, running_attempt
 from posefleet_operator.plan import Plan, Reference, Release
 from posefleet_operator.policies.attempts import (
@@ -26,6 +26,7 @@ from posefleet_operator.policies.attempts import (
 from posefleet_operator.policies.exit_outcomes import termination_message
 from posefleet_operator.policies.failures import nodes_to_avoid
 from posefleet_operator.policies.lifecycle import number_to_delete
+from posefleet_operator.policies.lost_nodes import node_lost, unreachable_pods
 from posefleet_operator.policies.progress import after_report, after_termination
 from posefleet_operator.policies.waiting import not_understood_message, pods_refused, what_blocks_creation, why_waiting
 
@@ -72,6 +73,7 @@ def run_attempts(seen: Observation, plan: Plan) -> None:
 
 def _record_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size: int) -> None:
     """Record the nodes of a gang, and when the last of its pods started."""
+    pods = tuple(pod for pod in pods if not pod.gone)
     if len(pods) < size:
         return
     if all(pod.node for pod in pods):
@@ -84,20 +86,24 @@ def _record_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size:
 
 
 def _watch(seen: Observation, plan: Plan, attempt: Attempt, job: ChildJob | None) -> None:
-    if attempt.running_time is not None:
-        if seen.unknown_fields:
-            plan.condition("Running", True, reasons.NOT_UNDERSTOOD, not_understood_message(seen))
-        else:
-            plan.condition("Running", True, reasons.ALL_PODS_RUN, f"attempt {attempt.number} runs")
-        return
-    if job is not None and job.held:
-        _release(seen, plan, job)
-        return
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
-    waiting = pods_refused(seen, job, pods) or why_waiting(
-        job, pods, seen.gang_size(attempt), seen.spec.storage, seen.now
-    )
-    plan.wait("Running", waiting)
+    if attempt.running_time is not None:
+        _watch_running(seen, plan, attempt, pods)
+    elif job is not None and job.held:
+        _release(seen, plan, job)
+    else:
+        size = seen.gang_size(attempt)
+        waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, size, seen.spec.storage, seen.ages)
+        plan.wait("Running", waiting)
+
+
+def _watch_running(seen: Observation, plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...]) -> None:
+    if (lost := unreachable_pods(pods)) and not seen.is_heard(attempt):
+        plan.wait("Running", node_lost(lost))
+    elif seen.unknown_fields:
+        plan.condition("Running", True, reasons.NOT_UNDERSTOOD, not_understood_message(seen))
+    else:
+        plan.condition("Running", True, reasons.ALL_PODS_RUN, f"attempt {attempt.number} runs")
 
 
 def _seconds_to_wait(seen: Observation, status: Status) -> float:
@@ -106,7 +112,7 @@ def _seconds_to_wait(seen: Observation, status: Status) -> float:
     if last is None:
         return 0.0
     pause = seconds_before_next(attempts_since_reopened(status), seen.spec.failure_policy, status.last_checkpoint)
-    return with_jitter(pause, seen.uid, last.number) - seconds_between(last.end_time, seen.now)
+    return with_jitter(pause, seen.uid, last.number) - seen.ages.since(last.end_time)
 
 
 def _back_off(plan: Plan, seconds: float) -> None:

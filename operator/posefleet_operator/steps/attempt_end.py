@@ -12,9 +12,10 @@ from posefleet_operator.policies.attempts import (
     gpu_seconds,
     queue_seconds,
 )
-from posefleet_operator.policies.exit_outcomes import Ending, gang_has_ended
+from posefleet_operator.policies.exit_outcomes import Ending, ending_of_disrupted_gang, gang_has_ended
 from posefleet_operator.policies.failures import action_of_rule, why_job_fails
 from posefleet_operator.policies.job_endings import ending_of_child_job
+from posefleet_operator.policies.lost_nodes import gang_is_lost
 from posefleet_operator.policies.progress import last_step
 from posefleet_operator.policies.stall import check_stall
 
@@ -39,7 +40,7 @@ def record_outcome(seen: Observation, plan: Plan) -> None:
     requeued = job is not None and job.suspended and attempt.running_time is not None
     if requeued and not any(pod.active for pod in pods):
         end_attempt(seen, plan, Ending.of(reasons.QUEUE_PREEMPTED, "Kueue gave the nodes to another job"))
-    elif gang_has_ended(job, pods, seen.now):
+    elif gang_has_ended(job, pods, seen.ages):
         ran = attempt.running_time is not None
         ending = ending_of_child_job(job, pods, seen.gang_size(attempt), ran)
         end_attempt(seen, plan, suspended_or(ending, plan))
@@ -54,6 +55,17 @@ def replace_changed(seen: Observation, plan: Plan) -> None:
         return
     if seen.pods_changed(seen.attempt_job(attempt.number)):
         end_attempt(seen, plan, Ending.of(reasons.REPLACED, "the manifest was changed while the pods waited"))
+
+
+def end_lost_gang(seen: Observation, plan: Plan) -> None:
+    """End an attempt of which nothing is left but deleted pods on nodes that do not answer."""
+    attempt = running_attempt(plan.status)
+    if attempt is None or seen.is_heard(attempt):
+        return
+    pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
+    ending = ending_of_disrupted_gang(pods, seen.gang_size(attempt))
+    if ending is not None and gang_is_lost(pods, seen.ages):
+        end_attempt(seen, plan, suspended_or(ending, plan))
 
 
 def detect_stall(seen: Observation, plan: Plan) -> None:

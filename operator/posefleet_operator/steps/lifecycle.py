@@ -49,7 +49,7 @@ def clean_up_finished(seen: Observation, plan: Plan) -> None:
     if plan.status.completion_time is None:
         return
     plan.delete_unfinished((*seen.own_jobs(COMPONENT_ATTEMPT), *seen.own_jobs(COMPONENT_PREPARE)))
-    left = seconds_to_live(plan.status.completion_time, seen.ttl_seconds, seen.now)
+    left = seconds_to_live(seen.ages.since(plan.status.completion_time), seen.ttl_seconds)
     if left == 0:
         plan.delete.append(Reference("PoseTrainingJob", seen.name, seen.uid))
     plan.skip_remaining_steps(left or None)
@@ -65,7 +65,7 @@ def refuse_invalid(seen: Observation, plan: Plan) -> None:
 def enforce_deadline(seen: Observation, plan: Plan) -> None:
     """Fail a job that has not finished within ``activeDeadlineSeconds``."""
     limit = seen.spec.active_deadline_seconds
-    left = seconds_until_deadline(plan.status.start_time, limit, seen.now)
+    left = seconds_until_deadline(seen.ages.since(plan.status.start_time), limit)
     if left is None:
         return
     if left > 0:

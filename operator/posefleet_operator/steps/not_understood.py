@@ -16,7 +16,7 @@ def stop_only(seen: Observation, plan: Plan) -> None:
     """Say that the job is not understood, and stop its pods if it is suspended or its deadline has passed."""
     left = None
     if isinstance(seen.job, PoseTrainingJob):
-        left = seconds_until_deadline(plan.status.start_time, seen.spec.active_deadline_seconds, seen.now)
+        left = seconds_until_deadline(seen.ages.since(plan.status.start_time), seen.spec.active_deadline_seconds)
         if seen.spec.suspend or (left is not None and left <= 0):
             plan.delete_unfinished((*seen.own_jobs(COMPONENT_ATTEMPT), *seen.own_jobs(COMPONENT_PREPARE)))
     running = is_true(plan.status.conditions, "Running")

@@ -9,7 +9,7 @@ from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import prepare_name, seconds_between, to_timestamp
+from posefleet_operator.cluster.objects import prepare_name, to_timestamp
 from posefleet_operator.observation import Observation, current_try
 from posefleet_operator.plan import Plan, Reference, is_true
 from posefleet_operator.policies.attempts import seconds_before_next_try, with_jitter
@@ -22,7 +22,8 @@ from posefleet_operator.policies.exit_outcomes import (
 from posefleet_operator.policies.failures import Action, action_of_rule, why_rule_fails
 from posefleet_operator.policies.job_endings import ending_of_child_job
 from posefleet_operator.policies.lifecycle import number_to_delete
-from posefleet_operator.policies.waiting import overdue_pods, pods_refused, what_blocks_creation, why_waiting
+from posefleet_operator.policies.lost_nodes import gang_is_lost, node_lost, unreachable_pods
+from posefleet_operator.policies.waiting import pods_refused, what_blocks_creation, why_waiting
 from posefleet_operator.reasons import Reason
 from posefleet_operator.steps.attempt_end import suspended_or
 
@@ -44,8 +45,8 @@ def record_try(seen: Observation, plan: Plan) -> None:
         return
     job, pods = seen.prepare_job(number), seen.own_pods(COMPONENT_PREPARE, number)
     # The files that a try stores are named by their content, so one that still runs on a lost node does no harm.
-    disrupted = ending_of_disrupted_gang(pods, 1) if overdue_pods(pods, seen.now) else None
-    if disrupted is None and not gang_has_ended(job, pods, seen.now):
+    disrupted = ending_of_disrupted_gang(pods, 1) if gang_is_lost(pods, seen.ages) else None
+    if disrupted is None and not gang_has_ended(job, pods, seen.ages):
         return
     if _is_superseded(seen, plan, job, pods):
         plan.update_preparation(end_time=to_timestamp(seen.now), failures=0, unreachable=0)
@@ -86,10 +87,12 @@ def _watch_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[
         plan.condition("Prepared", False, reasons.DATA_CHANGED, _CHANGED_MESSAGE)
     elif plan.status.preparation.unreachable:
         return
+    elif lost := unreachable_pods(pods):
+        plan.wait("Prepared", node_lost(lost))
     elif any(pod.running for pod in pods):
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
     else:
-        waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, 1, seen.spec.storage, seen.now)
+        waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, 1, seen.spec.storage, seen.ages)
         plan.wait("Prepared", waiting)
 
 
@@ -164,7 +167,7 @@ def _start_try(seen: Observation, plan: Plan) -> None:
         plan.condition("Prepared", False, reasons.DATA_CHANGED, _CHANGED_MESSAGE)
     pause = seconds_before_next_try(plan.status.preparation, seen.spec.failure_policy)
     pause = with_jitter(pause, seen.uid, preparation.tries)
-    left = pause - seconds_between(preparation.end_time, seen.now) if preparation.end_time else 0.0
+    left = pause - seen.ages.since(preparation.end_time) if preparation.end_time else 0.0
     if left > 0:
         plan.requeue_within(left)
     elif (blocked := what_blocks_creation(seen)) is not None:

@@ -8,7 +8,10 @@ from posefleet_operator import reasons
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.observation import Observation, current_try, running_attempt
 from posefleet_operator.plan import Plan, find_condition
-from posefleet_operator.policies.waiting import overdue_pods, waiting_for_pods
+from posefleet_operator.policies.exit_outcomes import Ending
+from posefleet_operator.policies.lost_nodes import is_given_up, overdue_pods, waited_for
+from posefleet_operator.policies.waiting import waiting_for_pods
+from posefleet_operator.steps.attempt_end import end_attempt
 
 _SUSPENDING_SECONDS = 30.0
 
@@ -20,9 +23,13 @@ def suspend(seen: Observation, plan: Plan) -> None:
         return
     jobs = (*seen.own_jobs(COMPONENT_ATTEMPT), *seen.own_jobs(COMPONENT_PREPARE))
     plan.delete_unfinished(jobs)
-    live = [pod for pod in seen.pods if pod.identity.owner_uid == seen.uid and pod.active]
-    if live or _runs(plan.status) or any(not job.finished for job in jobs):
-        late = overdue_pods(live, seen.now)
+    own = [pod for pod in seen.pods if pod.identity.owner_uid == seen.uid]
+    unfinished, live = waited_for(jobs, own, seen.ages)
+    if not unfinished and not live and _is_stuck_on_lost_node(seen, plan):
+        end_attempt(seen, plan, Ending.of(reasons.SUSPENDED, "stopped by spec.suspend on a node that does not answer"))
+        return
+    if unfinished or live or _runs(plan.status):
+        late = overdue_pods(live, seen.ages)
         trains = current_try(plan.status) is None
         plan.condition("Suspended", False, reasons.SUSPENDING, _suspending_message(late, trains))
         plan.requeue_within(_SUSPENDING_SECONDS)
@@ -31,6 +38,11 @@ def suspend(seen: Observation, plan: Plan) -> None:
         plan.condition("Running", False, reasons.SUSPENDED, "spec.suspend is true")
         plan.clear_estimates()
     plan.skip_remaining_steps()
+
+
+def _is_stuck_on_lost_node(seen: Observation, plan: Plan) -> bool:
+    given_up = any(is_given_up(pod, seen.ages) for pod in seen.pods)
+    return given_up and running_attempt(plan.status) is not None
 
 
 def _resume(plan: Plan) -> None:

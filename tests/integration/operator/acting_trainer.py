@@ -24,7 +24,7 @@ from pathlib import Path
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     stages = sys.argv[3]
-    attempt = job.get("status", {}).get("attempt", 0)
+    attempt = job.get("status", {}).get("currentAttempt", 0)
     rank = int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
     script = json.loads(os.environ.get("ACT", "{}"))
     part = script.get("prepare", {"exit": 0}) if stages == "prepare" else act_of(script, attempt, rank)

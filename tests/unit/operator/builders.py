@@ -201,15 +201,22 @@ class JobBuilder:
         )
 
 
+def ages_at(now: datetime, *children: ChildJob | ChildPod) -> Ages:
+    """For how long children have been what they are, seen by an operator that has watched them all the time."""
+    jobs = [child for child in children if isinstance(child, ChildJob)]
+    pods = [child for child in children if isinstance(child, ChildPod)]
+    return Ages(first_ages({}, jobs, pods, now, skew_seconds=0))
+
+
 def polling_of(
     report: ProgressReport | None, polled_since: datetime | None, now: datetime, silent_seconds: float = 0
 ) -> Polling | None:
     """What polling has shown if every poll was answered until ``silent_seconds`` ago."""
-    heard = now - timedelta(seconds=silent_seconds)
     advanced = from_timestamp(report.last_step_time) if report is not None else None
     begun = advanced or polled_since
     if report is not None and begun is not None:
-        return Polling(same_step_for=(heard - begun).total_seconds(), silent_for=silent_seconds)
+        since = (now - begun).total_seconds()
+        return Polling(same_step_for=since - silent_seconds, silent_for=silent_seconds, since_advance=since)
     return Polling(silent_for=(now - polled_since).total_seconds()) if polled_since is not None else None
 
 
@@ -305,7 +312,14 @@ class PodBuilder:
             "startedAt": to_timestamp(ago(50)), "finishedAt": to_timestamp(ago(seconds_ago)),
         }  # fmt: skip
         phase = "Succeeded" if exit_code == 0 else "Failed"
-        return self.on_node("node-1")._state(phase, {"terminated": state})
+        return (
+            self.on_node("node-1").at_version(1_000_000 - round(seconds_ago * 10))._state(phase, {"terminated": state})
+        )
+
+    def at_version(self, version: int) -> Self:
+        """The API server has given this state this resource version. Later states have higher ones."""
+        metadata = {**self.manifest["metadata"], "resourceVersion": str(version)}
+        return replace(self, manifest={**self.manifest, "metadata": metadata})
 
     def lost(self, reason: str, message: str = "") -> Self:
         """It failed as a whole; no container says why."""
@@ -319,6 +333,11 @@ class PodBuilder:
         """The cluster took it away."""
         condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "node is drained"}
         return self._status(conditions=[condition])
+
+    def unreachable(self) -> Self:
+        """Its node has stopped answering, and the node lifecycle controller has marked it."""
+        marked = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]
+        return self._status(conditions=[*self.manifest["status"].get("conditions", []), *marked])
 
     def deleted(self, seconds_ago: float = 3) -> Self:
         """It is on its way out."""

@@ -19,7 +19,7 @@ from posefleet_operator.plan import Plan
 from posefleet_operator.reasons import REFUSED
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.telemetry.metrics import Metrics
-from unit.operator.builders import NOW, SETTINGS, JobBuilder, a_job, a_report, ago
+from unit.operator.builders import NOW, SETTINGS, JobBuilder, a_job, a_pod, a_report, ago, suspended_job
 from unit.operator.plans import message_of, reconciled
 
 KEY = ("lab", "reaching")
@@ -190,6 +190,32 @@ async def test_what_goes_well_with_finished_jobs_says_nothing_of_the_operator(
     )
 
 
+async def test_pods_that_a_queue_removed_are_forgotten_while_their_job_is_suspended() -> None:
+    job = reconciled(a_job().with_spec(queue="lab-queue").prepared())
+    job = job.with_child(suspended_job(job.attempt_manifest(1)))
+    controller, recorder = a_controller(job)
+    controller.cache.pods.apply("DELETED", a_pod(job).ended(143).deleted().manifest)
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 1 and not controller.cache.pods.of(KEY))
+    assert [pod.gone for pod in recorder.done[0][0].pods] == [True]
+
+
+async def test_ages_are_measured_by_the_monotonic_clock() -> None:
+    job = a_job().running_attempt(1)
+    controller, recorder = a_controller(job)
+    wall, monotonic = [NOW], [100.0]
+    controller = Controller(
+        controller.cache, controller._executor, SETTINGS, Metrics(), lambda: wall[0], lambda: monotonic[0]
+    )
+    for number, seconds in enumerate((100.0, 130.0), 1):
+        monotonic[0] = seconds
+        controller.enqueue(KEY)
+        await until(lambda number=number: len(recorder.done) == number)
+        wall[0] = ago(-86_400)
+    begun, later = (seen.ages.since(job.status.start_time) for seen, *_ in recorder.done)
+    assert later - begun == 30
+
+
 async def test_a_refusal_ends_with_an_edit_of_the_manifest() -> None:
     controller, recorder = a_controller(reconciled(a_job().prepared()))
     recorder.failures = [Refused(Refusal(REFUSED, "the API server refuses Job reaching-a1: quota"))]
@@ -248,7 +274,7 @@ async def test_the_api_server_says_how_long_to_wait_and_no_event_shortens_it() -
 
 async def test_a_job_whose_pods_are_refused_says_why() -> None:
     job = reconciled(a_job().prepared())
-    started = {**job.attempt_manifest(1), "status": {"startTime": to_timestamp(ago(3))}}
+    started = {**job.attempt_manifest(1), "status": {"startTime": to_timestamp(ago(400))}}
     controller, recorder = a_controller(reconciled(job.with_child(started)))
     controller.enqueue(KEY)
     await until(lambda: len(recorder.done) >= 1)

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from posefleet_api.outcomes import TerminationMessage
 from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.policies.exit_outcomes import (
     ending_of_disrupted_gang,
     ending_of_gang,
@@ -15,7 +16,7 @@ from posefleet_operator.policies.exit_outcomes import (
     gang_has_ended,
     termination_message,
 )
-from unit.operator.builders import NOW, PodBuilder, a_job, a_pod, deleted_object, finished_job
+from unit.operator.builders import NOW, PodBuilder, a_job, a_pod, ages_at, deleted_object, finished_job
 
 BEYOND = 'Usage of EmptyDir volume "posefleet-cache" exceeds the limit "5Gi". '
 NAN = TerminationMessage(reason="NonFiniteLoss", message="NaN")
@@ -185,6 +186,10 @@ def test_a_gang_without_any_trace_was_deleted() -> None:
     assert gang(job_gone=True) == ("Preempted", "JobDeleted")
 
 
+def has_ended(job: ChildJob | None, *pods: ChildPod, at: datetime = NOW) -> bool:
+    return gang_has_ended(job, pods, ages_at(at, *([job] if job is not None else []), *pods))
+
+
 def test_a_gang_has_ended_when_its_job_and_all_its_pods_have() -> None:
     job = a_job()
     running = ChildJob.read(job.attempt_manifest(1))
@@ -192,18 +197,18 @@ def test_a_gang_has_ended_when_its_job_and_all_its_pods_have() -> None:
     deleting = ChildJob.read(deleted_object(finished_job(job.attempt_manifest(1), "Failed")))
     alive, dead = a_pod(job).running().seen, a_pod(job).ended(1).seen
 
-    assert not gang_has_ended(running, [dead], NOW)
-    assert not gang_has_ended(failed, [alive], NOW)
-    assert not gang_has_ended(None, [alive], NOW)
-    assert not gang_has_ended(deleting, [dead], NOW)
-    assert gang_has_ended(failed, [dead], NOW)
-    assert gang_has_ended(None, [], NOW)
+    assert not has_ended(running, dead)
+    assert not has_ended(failed, alive)
+    assert not has_ended(None, alive)
+    assert not has_ended(deleting, dead)
+    assert has_ended(failed, dead)
+    assert has_ended(None)
 
 
 def test_a_finished_job_whose_pods_were_not_seen_is_waited_for_a_while() -> None:
     job = ChildJob.read(finished_job(a_job().attempt_manifest(1), "Failed", seconds_ago=1))
-    assert not gang_has_ended(job, [], NOW)
-    assert gang_has_ended(job, [], NOW + timedelta(seconds=20))
+    assert not has_ended(job)
+    assert has_ended(job, at=NOW + timedelta(seconds=20))
 
 
 FAILED = rank(0).ended(1, seconds_ago=5)
@@ -281,7 +286,8 @@ def test_a_pod_that_vanished_was_deleted_unless_the_cluster_says_why() -> None:
     drained = ending_of_pod(rank(0).running().disrupted().seen.tombstone())
     assert (drained.outcome, drained.reason.name) == ("Preempted", "EvictionByEvictionAPI")
     assert ending_of_pod(rank(0).lost("").seen).reason.name == "PodLost"
-    assert ending_of_pod(rank(0).lost("NodeLost").deleted().seen).reason.name == "PodDeleted"
+    assert ending_of_pod(rank(0).lost("NodeLost").deleted().seen).reason.name == "NodeLost"
+    assert ending_of_pod(rank(0).lost("Shutdown").deleted().seen).reason.name == "PodDeleted"
 
 
 @pytest.mark.parametrize(
@@ -316,10 +322,9 @@ def test_of_a_disrupted_gang_the_pods_that_still_train_say_nothing() -> None:
         assert ending.reason.name == reason
 
 
-def test_endings_at_an_unknown_time_come_last() -> None:
+def test_endings_that_nobody_saw_come_last() -> None:
     untimed = rank(0).ended(137).seen
-    assert untimed.end is not None
-    untimed = replace(untimed, end=replace(untimed.end, finished_at=None))
+    untimed = replace(untimed, end_seen=0)
     broken = rank(1).ended(1, seconds_ago=2).seen
     assert ending_of_gang([untimed, broken], 3, job_gone=False).reason.name == "Error"
     assert ending_of_gang([untimed, rank(1).lost("NodeLost").seen], 3, job_gone=False).reason.name == "Killed"
@@ -328,8 +333,6 @@ def test_endings_at_an_unknown_time_come_last() -> None:
 def test_unseen_pods_of_a_finished_job_are_waited_for_ten_seconds() -> None:
     def ended(seconds_ago: float, pods: int) -> bool:
         job = finished_job(a_job().attempt_manifest(1), "Failed", pods=pods, seconds_ago=seconds_ago)
-        return gang_has_ended(ChildJob.read(job), [rank(0).ended(1).seen], NOW)
+        return has_ended(ChildJob.read(job), rank(0).ended(1).seen)
 
     assert [ended(1, 0), ended(1, 1), ended(1, 2), ended(10, 2), ended(11, 2)] == [True, True, False, False, True]
-    job = ChildJob.read(finished_job(a_job().attempt_manifest(1), "Failed"))
-    assert gang_has_ended(replace(job, finished_at=None), [], NOW)

@@ -47,7 +47,7 @@ def test_an_attempt_that_was_asked_only_once_is_not_stalled_however_long_ago_tha
     target = Target(1, "10.0.0.9", polled_since=0)
     target.heard(a_report(1, 5), now=1)
     seen = replace(polled(), polling=target.polling(now=100))
-    assert check(seen).ending is None
+    assert (check(seen).ending, check(seen).unknown) == (None, None)
 
     target.heard(a_report(1, 5), now=101)
     assert check(replace(seen, polling=target.polling(now=101))).ending is not None
@@ -90,7 +90,7 @@ def test_a_process_that_never_answered_is_not_ended_for_its_silence() -> None:
 @pytest.mark.parametrize("silence", [{"same_step_for": 70.0}, {"silent_for": 70.0, "mute_for": 65.0}])
 def test_many_attempts_that_fall_silent_at_once_are_not_ended(silence: dict[str, float]) -> None:
     def verdict(*fleet: float) -> str:
-        found = check(replace(polled(), polling=Polling(**silence, fleet=fleet)))
+        found = check(replace(polled(), polling=Polling(**silence, since_advance=70, fleet=fleet)))
         return found.unknown[0].name if found.unknown is not None else "Stalled"
 
     assert verdict(70, 70, 70, 70) == verdict(1, 2, 3, 69, 70, 75, 90) == "ManySilent"
@@ -100,7 +100,7 @@ def test_many_attempts_that_fall_silent_at_once_are_not_ended(silence: dict[str,
 
 
 def test_a_job_that_is_spared_because_many_fell_silent_says_so() -> None:
-    plan = reconcile(polled(same_step_for=70, fleet=(70, 70, 70, 70)))
+    plan = reconcile(polled(same_step_for=70, since_advance=70, fleet=(70, 70, 70, 70)))
 
     assert (plan.status.attempts[0].outcome, condition_of(plan, "Running")) == (None, ("True", "ManySilent"))
     assert "most running jobs ceased to advance at the same time" in message_of(plan, "Running")

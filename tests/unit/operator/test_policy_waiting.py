@@ -11,23 +11,22 @@ from posefleet_operator import reasons
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.observation import Refusal
 from posefleet_operator.plan import Waiting
-from posefleet_operator.policies.waiting import overdue_pods, waiting_for_pods, what_blocks_creation, why_waiting
-from unit.operator.builders import NOW, JobBuilder, PodBuilder, a_job, a_pod, finished_job
+from posefleet_operator.policies.waiting import waiting_for_pods, what_blocks_creation, why_waiting
+from unit.operator.builders import NOW, JobBuilder, PodBuilder, a_job, a_pod, ages_at, finished_job
 
 
 def test_pods_that_take_long_are_named() -> None:
-    late = NOW + timedelta(seconds=300)
-    job = ChildJob.read(a_job().attempt_manifest(1))
-    assert why_waiting(job, [a_pod().seen], 1, None, NOW).reason.name == "PodsStarting"
-    assert "kubectl describe pod reaching-a1-0-x" in why_waiting(job, [a_pod().seen], 1, None, late).message
-    assert "kubectl describe job reaching-a1" in why_waiting(job, [], 1, None, late).message
+    assert waits(a_pod()).reason.name == "PodsStarting"
+    assert "kubectl describe pod reaching-a1-0-x" in waits(a_pod(), seconds=300).message
+    assert "kubectl describe job reaching-a1" in waits(seconds=300).message
 
 
 def waits(*pods: PodBuilder, nodes: int = 1, seconds: float = 0, **storage: str) -> Waiting:
     """Why these pods wait so many seconds after ``NOW``; they were created 60 s before it."""
     job = ChildJob.read(a_job().attempt_manifest(1))
     store = Storage.model_validate({"endpoint": "https://minio:9000", **storage}) if storage else None
-    return why_waiting(job, [pod.seen for pod in pods], nodes, store, NOW + timedelta(seconds=seconds))
+    seen = [pod.seen for pod in pods]
+    return why_waiting(job, seen, nodes, store, ages_at(NOW + timedelta(seconds=seconds), job, *seen))
 
 
 def test_pods_are_slow_after_two_minutes() -> None:
@@ -47,9 +46,8 @@ def test_the_pods_that_run_are_counted_and_looked_at_again_in_ten_seconds() -> N
 
 
 def test_a_deleted_pod_is_overdue_a_minute_after_its_grace_period() -> None:
-    assert overdue_pods([a_pod().running().deleted(179).seen], NOW) == ()
-    overdue = a_pod().running().deleted(180).seen
-    assert overdue_pods([overdue, a_pod().ended(75).deleted(999).seen], NOW) == (overdue,)
+    assert waits(a_pod().running().deleted(179)).reason == reasons.PODS_STARTING
+    assert waits(a_pod().ended(75).deleted(999)).reason == reasons.PODS_STARTING
     waiting = waits(a_pod().running().deleted(180))
     assert (waiting.reason, waiting.requeue_seconds) == (reasons.WAITING_FOR_OLD_PODS, 5)
     assert "pod reaching-a1-0-x" in waiting.message

@@ -144,8 +144,8 @@ def test_the_end_of_an_attempt_is_reported_by_its_outcome(outcome: AttemptOutcom
 
 
 def test_a_word_of_the_cluster_is_taken_as_it_is() -> None:
-    reason = reason_named("NodeLost")
-    assert (reason.name, reason.outcome, reason.severity, reason.final) == ("NodeLost", None, "Warning", False)
+    reason = reason_named("NodeShutdown")
+    assert (reason.name, reason.outcome, reason.severity, reason.final) == ("NodeShutdown", None, "Warning", False)
     assert reason_named("PodDeleted") is reasons.POD_DELETED
 
 
@@ -176,7 +176,7 @@ def test_any_word_becomes_a_valid_reason(word: str) -> None:
     [
         ("OutOfnvidia.com/gpu", "OutOfGpu"),
         ("OutOfcpu", "OutOfcpu"),
-        ("node lost", "NodeLost"),
+        ("node shut down", "NodeShutDown"),
         ("Unexpected-Admission.Error", "UnexpectedAdmissionError"),
         ("", "Unknown"),
         ("ошибка", "Unknown"),

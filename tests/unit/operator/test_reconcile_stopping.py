@@ -48,6 +48,13 @@ def test_a_deadline_ends_the_job_and_stops_its_gang() -> None:
     assert deletions(reconcile(reconciled(job).seen())) == [("Job", "reaching-a1")]
 
 
+def test_a_deadline_ends_a_job_that_waits_for_its_first_attempt() -> None:
+    plan = reconcile(a_job().with_spec(activeDeadlineSeconds=100).prepared().seen())
+
+    assert condition_of(plan, "Failed") == ("True", "DeadlineExceeded")
+    assert condition_of(plan, "Prepared") == ("True", "Prepared")
+
+
 def test_a_deadline_to_come_is_waited_for() -> None:
     assert reconcile(a_job().with_spec(activeDeadlineSeconds=210).running_attempt(1).seen()).requeue_after == 10
 

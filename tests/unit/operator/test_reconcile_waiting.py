@@ -66,7 +66,7 @@ def test_pods_of_an_earlier_admission_have_no_part_in_the_present_one() -> None:
     job = reconciled(a_job().with_spec(queue="lab-queue").with_gpus(1, nodes=2).prepared())
     made = job.attempt_manifest(1)
     admitted = {**made, "spec": {**made["spec"], "suspend": False}, "status": {"startTime": to_timestamp(ago(65))}}
-    taken = a_pod(job, 1, 0).ended(143, seconds_ago=40)
+    taken = a_pod(job, 1, 0).ended(143, seconds_ago=66).at_version(1)
     old = {"name": "reaching-a1-0-old", "uid": "old", "creationTimestamp": to_timestamp(ago(70))}
     gone = ChildPod.read({**taken.manifest, "metadata": {**taken.manifest["metadata"], **old}}).tombstone()
 
