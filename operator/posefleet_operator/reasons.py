@@ -5,7 +5,6 @@ A pod can also end for a reason that the kubelet, the scheduler or another compo
 wraps such a word, and everything that is derived from the registry treats it as the work of the cluster.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -367,33 +366,6 @@ ATTEMPT_DEADLINE_EXCEEDED = _event("AttemptDeadlineExceeded", "An attempt was en
 REGISTRY: Final[Mapping[str, Reason]] = MappingProxyType(
     {value.name: value for value in tuple(globals().values()) if isinstance(value, Reason)}
 )
-
-
-_MAX_LENGTH: Final = 128
-_CAMEL_CASE: Final = re.compile("[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
-#: The kubelet appends the name of a resource to this when a node turns out to have too little of it.
-_OUT_OF: Final = "OutOf"
-
-
-def reason_named(name: str) -> Reason:
-    """Return the registered reason of that name, or one for a word that the cluster has made up."""
-    return REGISTRY.get(name) or Reason(camel_case(name), "", severity="Warning")
-
-
-def camel_case(word: str) -> str:
-    """Return ``word`` as a reason that a condition and an event may have: one CamelCase word of 128 characters.
-
-    A word that is one already is not changed. ``OutOfnvidia.com/gpu`` becomes ``OutOfGpu``, ``shut down`` becomes
-    ``ShutDown``, and a word without a Latin letter becomes ``Unknown``. No registered reason is ever returned for
-    another word.
-    """
-    if len(word) <= _MAX_LENGTH and _CAMEL_CASE.fullmatch(word):
-        return word
-    if word.startswith(_OUT_OF) and "/" in word:
-        word = f"{_OUT_OF} {word.rpartition('/')[2]}"
-    parts = re.findall("[A-Za-z0-9]+", word)
-    joined = "".join(part[0].upper() + part[1:] for part in parts).lstrip("0123456789")[:_MAX_LENGTH]
-    return joined if joined not in REGISTRY and joined else f"Unknown{joined}"[:_MAX_LENGTH]
 
 
 def reasons_by_outcome() -> dict[AttemptOutcome, tuple[str, ...]]:

@@ -13,9 +13,10 @@ from posefleet_api.status import Attempt, ConditionType, Status
 from posefleet_operator import reasons
 from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.cluster.text import cut_to_bytes
+from posefleet_operator.foreign_reasons import reason_named
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import JobEvent, find_condition
-from posefleet_operator.reasons import Reason, reason_named
+from posefleet_operator.reasons import Reason
 
 REPORTING_CONTROLLER = "posefleet.io/operator"
 #: The API server accepts 1,024 bytes.

@@ -12,7 +12,8 @@ from posefleet_operator import reasons
 from posefleet_operator.cluster.ages import Ages
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod, Termination
-from posefleet_operator.reasons import Reason, reason_named
+from posefleet_operator.foreign_reasons import reason_named
+from posefleet_operator.reasons import Reason
 
 _MAX_RAW_TEXT = 500
 _SIGKILL, _SIGTERM = 137, 143

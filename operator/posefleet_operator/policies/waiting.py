@@ -14,11 +14,11 @@ from posefleet_operator import reasons
 from posefleet_operator.cluster.ages import Ages
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
+from posefleet_operator.foreign_reasons import reason_named
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Waiting
 from posefleet_operator.policies.lost_nodes import node_lost, overdue_pods, unreachable_pods, waited_for
 from posefleet_operator.policies.refusals import remedy_for
-from posefleet_operator.reasons import reason_named
 
 #: A pod that takes longer to start is named in the condition.
 SLOW_START_SECONDS = 120.0

@@ -13,10 +13,10 @@ from integration.operator.stage import COMPLETED, OperatorProcess, Stage
 from posefleet_operator.cluster.client import CONFIG_MAP, EVENT, TRAINING_JOB, Cluster
 from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.cluster.text import without_surrogates
+from posefleet_operator.foreign_reasons import reason_named
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import JobEvent
 from posefleet_operator.policies.events import event_manifest
-from posefleet_operator.reasons import reason_named
 from unit.operator.builders import NOW, SETTINGS
 
 pytestmark = pytest.mark.cluster

@@ -14,8 +14,9 @@ import posefleet_operator
 from posefleet_api.outcomes import TerminationReason
 from posefleet_api.status import AttemptOutcome, ConditionType, Phase, Status
 from posefleet_operator import reasons
+from posefleet_operator.foreign_reasons import camel_case, reason_named
 from posefleet_operator.policies.events import events_between
-from posefleet_operator.reasons import REGISTRY, Reason, camel_case, reason_named, reasons_by_outcome
+from posefleet_operator.reasons import REGISTRY, Reason, reasons_by_outcome
 from posefleet_operator.reconcile import reconcile
 from posefleet_operator.troubleshooting import troubleshooting_page
 from unit.operator.builders import a_job, a_pod, finished_job
