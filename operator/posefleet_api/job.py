@@ -1,8 +1,9 @@
 """The PoseTrainingJob resource, and how a manifest becomes one."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from posefleet_api.base import ApiModel, Matches, rules, validation_messages
 from posefleet_api.constants import MAX_JOB_NAME_LENGTH
@@ -81,7 +82,7 @@ class Metadata(ApiModel):
 
 
 #: These parts decide what a job computes, so they are fixed once training has started. How it runs may change.
-_FIXED = ("dataset", "output", "model", "losses", "training", "checkpoint.resumeFrom")
+_FIXED = ("dataset", "output", "model", "losses", "training", "checkpoint.resumeFrom", "predict.videos")
 _SAME = " && ".join(f"self.spec.{name} == oldSelf.spec.{name}" for name in _FIXED)
 _ROOT_RULES = rules(
     (
@@ -91,8 +92,8 @@ _ROOT_RULES = rules(
     (f"self.metadata.name.matches('^{_NAME}$')", f"metadata.name {_NAME_RULE}"),
     (
         f"!has(oldSelf.status) || !has(oldSelf.status.currentAttempt) || ({_SAME})",
-        "dataset, output, model, losses, training and checkpoint.resumeFrom cannot change once training has begun: "
-        "apply a job with another name",
+        "dataset, output, model, losses, training, checkpoint.resumeFrom and predict.videos cannot change once "
+        "training has begun: apply a job with another name",
     ),
 )
 
@@ -110,6 +111,12 @@ class PoseTrainingJob(ApiModel):
     """Desired training."""
     status: Status | None = None
     """Most recently observed status of the job."""
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _of_any_version(cls, value: Any) -> Any:
+        """Read a status that an operator of another version has written."""
+        return Status.read(value) if isinstance(value, Mapping) else value
 
 
 _NO_SUCH_FIELD = "no such field; `kubectl explain ptj.spec --recursive` lists them all"

@@ -330,18 +330,9 @@ class VolumeMount(ApiModel):
         return self
 
 
-_NO_SUCH_VOLUME = "every one of volumeMounts must name one of volumes"
-_MOUNTS_A_VOLUME = (
-    "!has(self.volumeMounts) || "
-    "self.volumeMounts.all(mount, has(self.volumes) && self.volumes.exists(volume, volume.name == mount.name))"
-)
-
-
 class PodOptions(ApiModel):
     """What the job adds to its pods. It is merged with the defaults that the administrator of your cluster has set:
     maps and lists are joined, and of two entries with the same name the job's is used."""
-
-    model_config = {"json_schema_extra": rules((_MOUNTS_A_VOLUME, _NO_SUCH_VOLUME))}
 
     labels: PodLabels = {}
     """Labels that are added to the pods."""
@@ -356,7 +347,8 @@ class PodOptions(ApiModel):
     volumes: Annotated[list[Volume], Field(max_length=32), UniqueBy("name")] = []
     """Volumes that are added to the pods."""
     volume_mounts: Annotated[list[VolumeMount], Field(max_length=32), UniqueBy("mountPath")] = []
-    """Mounts of these volumes in the trainer's containers."""
+    """Mounts of these volumes, or of those that the administrator of your cluster has set, in the trainer's
+    containers."""
     env: Annotated[list[EnvVar], Field(max_length=64), UniqueBy("name")] = []
     """Environment variables of the trainer's containers."""
     image_pull_secrets: Annotated[list[LocalReference], Field(max_length=8), UniqueBy("name")] = []
@@ -367,13 +359,6 @@ class PodOptions(ApiModel):
     """Name of the pods' priority class."""
     runtime_class_name: Annotated[ObjectName, _FILLED_IN] = ""
     """Name of the pods' runtime class. It is often nvidia where NVIDIA's container runtime is not the default."""
-
-    @model_validator(mode="after")
-    def _mounts_its_volumes(self) -> "PodOptions":
-        names = {volume.name for volume in self.volumes}
-        if any(mount.name not in names for mount in self.volume_mounts):
-            raise ValueError(_NO_SUCH_VOLUME)
-        return self
 
     def part(self, name: str) -> Any:
         """Return a field as a plain value for a pod spec, without its defaults, or None if it is empty."""

@@ -49,10 +49,13 @@ def read_defaults(path: Path) -> TrainerDefaults:
     if content is not None and not isinstance(content, dict):
         raise InvalidDefaults(f"the trainer defaults {path} must be a mapping, not {type(content).__name__}")
     try:
-        return TrainerDefaults.model_validate(content or {})
+        defaults = TrainerDefaults.model_validate(content or {})
     except ValidationError as error:
         lines = validation_messages(error, "no such key").splitlines()
         raise InvalidDefaults("\n".join(f"trainer defaults {path}: {line}" for line in lines)) from None
+    if unknown := _unknown_mount(defaults.pod):
+        raise InvalidDefaults(f"trainer defaults {path}: {unknown}")
+    return defaults
 
 
 _NO_STORAGE = (
@@ -98,6 +101,16 @@ def _check_host_paths(own: PodOptions, defaults: TrainerDefaults) -> None:
             raise InvalidManifest(f"spec.pod.volumes.{number}.hostPath: {_NO_HOST_PATH}")
 
 
+def _unknown_mount(pod: PodOptions) -> str:
+    """Return what is wrong with the first mount that names no volume, or an empty text."""
+    names = {volume.name for volume in pod.volumes}
+    unknown = (n for n, mount in enumerate(pod.volume_mounts) if mount.name not in names)
+    place = next(unknown, None)
+    if place is None:
+        return ""
+    return f"pod.volumeMounts.{place}.name: there is no volume {pod.volume_mounts[place].name}; add it to pod.volumes"
+
+
 def _with_store(spec: Spec) -> Spec:
     if spec.needs_store and spec.storage is None:
         raise InvalidManifest(_NO_STORAGE)
@@ -121,9 +134,12 @@ def _pod(own: PodOptions, defaults: PodOptions) -> PodOptions:
     for name in _SINGLE:
         fields[name] = getattr(own if name in own.model_fields_set else defaults, name)
     try:
-        return PodOptions.model_validate(fields)
+        pod = PodOptions.model_validate(fields)
     except ValidationError as error:
         raise InvalidManifest(validation_messages(error, "no such field", "spec.pod")) from None
+    if unknown := _unknown_mount(pod):
+        raise InvalidManifest(f"spec.{unknown}")
+    return pod
 
 
 def _joined(defaults: Sequence[Any], own: Sequence[Any], key: Callable[[Any], str]) -> list[Any]:

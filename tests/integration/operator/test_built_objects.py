@@ -21,7 +21,7 @@ from integration.operator.changed_manifests import (
 )
 from posefleet_api.constants import COMPONENT_ATTEMPT, COMPONENT_PREPARE
 from posefleet_api.dataset import Storage
-from posefleet_api.job import PoseTrainingJob, parse_job
+from posefleet_api.job import InvalidManifest, PoseTrainingJob, parse_job
 from posefleet_operator.builders.attempt_job import attempt_job, attempt_service
 from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.builders.prepare_job import prepare_job
@@ -75,7 +75,12 @@ def judge(cluster: Cluster, manifest: dict[str, Any]) -> None:
     if not assert_judged_alike(cluster.custom, manifest):
         return
     job = parse_job({**manifest, "metadata": {**manifest["metadata"], "uid": UID, "namespace": NAMESPACE}})
-    for child in built_objects(resolved(job, DEFAULTS)):
+    try:
+        complete = resolved(job, DEFAULTS)
+    except InvalidManifest:
+        # Such as a mount of a volume that neither the job nor the cluster has. The operator refuses it at once.
+        return
+    for child in built_objects(complete):
         refusal = cluster.refusal(child)
         assert not refusal, f"{manifest['spec']}\n{child['kind']}: {refusal}"
 

@@ -96,6 +96,9 @@ def check(job: Job, status: dict[str, Any]) -> None:
 def test_any_change_of_a_status_is_judged_alike(job: Job, changes: list[tuple[Path, Any]]) -> None:
     status = deepcopy(SAMPLE)
     for path, value in changes:
+        if path[-1] == "number" and isinstance(value, float):
+            # To the API server 2.0 and 2 are two keys of a map. The operator writes neither.
+            continue
         with_field(status, path, value)
     check(job, status)
 

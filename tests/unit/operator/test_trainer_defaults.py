@@ -139,6 +139,14 @@ def test_folders_of_nodes_are_mounted_only_where_the_administrator_allows_it() -
     assert on(a_job(), pod=mine).spec.pod.volumes[0].host_path is not None
 
 
+def test_a_job_may_mount_a_volume_of_the_cluster_and_no_volume_that_does_not_exist() -> None:
+    job = a_job().with_spec(pod={"volumeMounts": [{"name": "lab", "mountPath": "/lab"}]})
+    lab = {"volumes": [{"name": "lab", "persistentVolumeClaim": {"claimName": "lab-data"}}]}
+    assert on(job, pod=lab).spec.pod.volumes[0].name == "lab"
+    with pytest.raises(InvalidManifest, match=r"spec\.pod\.volumeMounts\.0\.name: there is no volume lab; add it"):
+        on(job)
+
+
 def test_a_field_given_empty_is_given() -> None:
     job = a_job().with_spec(pod={"priorityClassName": ""}, resources={"gpuModel": ""})
     spec = on(job, pod={"priorityClassName": "low"}, resources={"gpuModel": "T4"}).spec
@@ -178,6 +186,7 @@ def test_an_empty_file_is_no_mistake(tmp_path: Path) -> None:
         ("store: {}", "store: no such key"),
         ("resources: {nodes: two}", "resources.nodes: Input should be a valid integer"),
         ("resources: {gpuModel: T4, gpusPerNode: 0}", "resources: to ask for a gpuModel set gpusPerNode"),
+        ("pod: {volumeMounts: [{name: lab, mountPath: /lab}]}", "pod.volumeMounts.0.name: there is no volume lab"),
         ("storage: {credentialsSecretRef: {name: x}}", "storage.endpoint: Field required"),
         ("[1, 2]", "must be a mapping, not list"),
         ("storage: {", "are not valid YAML"),

@@ -158,7 +158,8 @@ def test_every_field_of_the_spec_takes_effect_or_is_fixed_or_is_announced() -> N
 
     assert fixed | LIVE | EDITS.keys() == set(Spec.model_fields)
     assert not fixed & LIVE | fixed & EDITS.keys() | LIVE & EDITS.keys()
-    assert any("spec.checkpoint.resumeFrom == oldSelf" in rule["rule"] for rule in rules)
+    for name in ("checkpoint.resumeFrom", "predict.videos"):
+        assert any(f"spec.{name} == oldSelf" in rule["rule"] for rule in rules)
     assert list(part_fingerprints(parse_job(a_job().manifest()).spec)) == list(EDITS)
 
 
