@@ -35,6 +35,8 @@ _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 30.0
 _FIRST_REFUSAL_SECONDS, _LAST_REFUSAL_SECONDS = 2.0, 30.0
 #: Conflicts with other writers are common and are logged only when they do not end.
 _CONFLICTS_TO_LOG = 5
+#: The API server did not answer, or is not ready to.
+_OUTAGE = frozenset({0, 503})
 #: Number of reconciles that may run at the same time.
 _AT_ONCE = 32
 
@@ -54,6 +56,8 @@ class _Worker:
     status_refusal: str = ""
     #: Seconds in which the API server wants no request about the job.
     hold_seconds: float = 0.0
+    #: Whether the last reconcile put its write of the status off, so that nothing is known of a refusal.
+    postponed: bool = False
     #: The last failure that has been logged. The same is not logged again until a reconcile has succeeded.
     logged: str = ""
     progress_written: float = float("-inf")
@@ -144,7 +148,7 @@ class Controller:
             worker.logged = repr(error)
             return self._retry(worker, error)
         worker.failures = 0
-        if not worker.refused:
+        if not worker.refused and not worker.postponed:
             worker.logged, worker.refusals = "", 0
         if self._unreachable:
             logger.info("the API server answers again")
@@ -176,9 +180,9 @@ class Controller:
 
     def _log_api_error(self, worker: _Worker, error: ApiError) -> None:
         """Log an outage once for all jobs, and what the API server says against one job once for that job."""
-        if error.status == 0:
+        if error.status in _OUTAGE:
             if not self._unreachable:
-                logger.warning("%s; all jobs are tried again until it does", error.message)
+                logger.warning("%s; all jobs are tried again until it answers", error.message)
             self._unreachable = True
         elif error.status == 409 and worker.failures < _CONFLICTS_TO_LOG:
             logger.debug("tried again: %s", error)
@@ -193,6 +197,7 @@ class Controller:
             seen = replace(seen, pod_refusal=await self._executor.why_no_pods(key[0], job))
         plan = reconcile(seen)
         pause = self._pause_before_progress(seen.status, plan.status, worker)
+        worker.postponed = pause > 0
         with job_context(key, plan.status.current_attempt):
             await self._executor.execute(seen, plan, write_status=pause <= 0)
         self._remember(seen, plan, worker, written=pause <= 0)

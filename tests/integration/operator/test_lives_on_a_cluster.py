@@ -34,7 +34,8 @@ def test_a_manifest_becomes_a_prepared_trained_and_reported_job(stage: Stage, op
     assert status["progress"]["loss"] == 0.25
     assert status["gpuSeconds"] >= 2
     assert {c["type"]: c["status"] for c in status["conditions"]} == {
-        "Prepared": "True", "Running": "False", "Succeeded": "True",
+        "Prepared": "True", "Running": "False", "Suspended": "False", "UpToDate": "True",
+        "Succeeded": "True", "Failed": "False", "Finished": "True",
     }  # fmt: skip
     recorded = [event for event in stage.events("reaching") if event[1] not in {"Training", "Reporting"}]
     assert recorded == [

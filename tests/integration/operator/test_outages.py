@@ -110,8 +110,8 @@ def test_a_leader_that_was_frozen_does_not_act_when_it_thaws(stage: Stage, start
     other = start_operator(lease_seconds="15")
     frozen.send(signal.SIGSTOP)
     other.wait_until_leading()
-    stage.apply("reaching", {"1": COMPLETED})
-    stage.wait_for_phase("reaching", "Queued")
+    stage.apply("reaching", {"1": {**COMPLETED, "after": 3}})
+    stage.wait_for_phase("reaching", "Running")
     frozen.send(signal.SIGCONT)
     stage.wait_for_phase("reaching", "Succeeded")
 

@@ -73,7 +73,7 @@ class Bench:
                 losses=self.reported.append,
                 step_done=self.reported.append,
                 validated=lambda error: self.reported.append(("error", error)),
-                checkpoint=Checkpoint(uri="s3://lab/out/c.ckpt", step=7, time="", sha256=""),
+                checkpoint=Checkpoint(uri="s3://lab/out/c.ckpt", step=7, time="2026-01-31T12:00:00Z", sha256=""),
             ),
         )
 
