@@ -43,7 +43,7 @@ def record_outcome(seen: Observation, plan: Plan) -> None:
     elif gang_has_ended(job, pods, seen.ages):
         ran = attempt.running_time is not None
         ending = ending_of_child_job(job, pods, seen.gang_size(attempt), ran)
-        end_attempt(seen, plan, suspended_or(ending, plan))
+        end_attempt(seen, plan, suspended_or(ending, seen, plan))
     elif job is not None and job.finished:
         plan.requeue_within(_REQUEUE_SECONDS)
 
@@ -65,7 +65,7 @@ def end_lost_gang(seen: Observation, plan: Plan) -> None:
     pods = seen.own_pods(COMPONENT_ATTEMPT, attempt.number)
     ending = ending_of_disrupted_gang(pods, seen.gang_size(attempt))
     if ending is not None and gang_is_lost(pods, seen.ages):
-        end_attempt(seen, plan, suspended_or(ending, plan))
+        end_attempt(seen, plan, suspended_or(ending, seen, plan))
 
 
 def detect_stall(seen: Observation, plan: Plan) -> None:
@@ -106,11 +106,18 @@ def end_attempt(seen: Observation, plan: Plan, ending: Ending) -> None:
     plan.skip_remaining_steps(0)
 
 
-def suspended_or(ending: Ending, plan: Plan) -> Ending:
-    """Return that a gang or a try was stopped by ``spec.suspend`` if it was, whatever its pods saw of it."""
+#: What a gang that the operator deletes looks like.
+_DELETED = frozenset({reasons.POD_DELETED, reasons.JOB_DELETED, reasons.PREEMPTED})
+
+
+def suspended_or(ending: Ending, seen: Observation, plan: Plan) -> Ending:
+    """Return that a gang or a try was stopped by ``spec.suspend`` if it was, whatever its pods saw of it.
+
+    The status does not say that it was being suspended if the API server refused to store that.
+    """
     condition = find_condition(plan.status.conditions, "Suspended")
     suspending = condition is not None and condition.reason == reasons.SUSPENDING.name
-    if ending.outcome == "Preempted" and suspending:
+    if ending.outcome == "Preempted" and (suspending or (seen.spec.suspend and ending.reason in _DELETED)):
         return Ending.of(reasons.SUSPENDED, "stopped by spec.suspend")
     return ending
 

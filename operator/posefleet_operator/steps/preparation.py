@@ -51,7 +51,7 @@ def record_try(seen: Observation, plan: Plan) -> None:
     if _is_superseded(seen, plan, job, pods):
         plan.update_preparation(end_time=to_timestamp(seen.now), failures=0, unreachable=0)
     else:
-        ending = suspended_or(disrupted or ending_of_child_job(job, pods, 1), plan)
+        ending = suspended_or(disrupted or ending_of_child_job(job, pods, 1), seen, plan)
         _record_ending(seen, plan, ending, pods)
     plan.skip_remaining_steps(0)
 

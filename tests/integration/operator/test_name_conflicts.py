@@ -84,11 +84,9 @@ def test_a_copy_of_a_pod_with_its_labels_does_not_keep_a_job_running(stage: Stag
     (pod,) = stage.pods("reaching", 1)
     # The same labels and containers, and no owner. With the Job controller's own labels that would adopt the copy.
     labels = {name: value for name, value in pod.metadata.labels.items() if name.startswith("posefleet.io/")}
-    forever = [{"name": "ACT", "value": '{"prepare": {"after": 3600}}'}]
     copy = stage.api.sanitize_for_serialization(pod)
-    container = {**copy["spec"]["containers"][0], "env": [*copy["spec"]["containers"][0]["env"], *forever]}
-    # The port of rank 0 is taken on this node, so the copy does what a preparation does.
-    container["command"] = [*container["command"][:-1], "prepare"]
+    # The port of rank 0 is taken on this node, so the copy does nothing.
+    container = {**copy["spec"]["containers"][0], "command": ["/bin/sleep", "3600"]}
     spec = {**copy["spec"], "containers": [container], "nodeName": None}
     metadata = {"name": "copy", "labels": labels, "annotations": pod.metadata.annotations}
     stage.core.create_namespaced_pod(stage.namespace, {"metadata": metadata, "spec": spec})

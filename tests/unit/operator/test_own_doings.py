@@ -1,8 +1,11 @@
 """What the operator does itself is not reported as somebody else's doing."""
 
+from dataclasses import replace
+
 import pytest
 
 from posefleet_operator.plan import find_condition
+from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import a_job
 from unit.operator.test_lives import PREPARED, start
 from unit.operator.world import World
@@ -126,3 +129,10 @@ def test_a_job_that_was_suspended_before_it_began_is_not_promised_a_checkpoint()
     world.settle()
 
     assert "checkpoint" not in condition(world, "Suspended")[2]
+
+
+def test_a_gang_that_was_deleted_for_a_suspension_that_could_not_be_written_was_suspended() -> None:
+    job = a_job().with_spec(suspend=True).running_attempt(1).without_children()
+    plan = reconcile(replace(job, pods=()).seen())
+
+    assert (plan.status.attempts[0].outcome, plan.status.attempts[0].reason) == ("Preempted", "Suspended")
