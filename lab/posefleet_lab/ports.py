@@ -1,8 +1,13 @@
 """Free TCP ports and loopback networks, chosen so that two clusters never share one."""
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
 from .errors import LabError
 
@@ -11,17 +16,40 @@ from .errors import LabError
 _FIRST_PORT, _LAST_PORT = 20_000, 32_000
 _FIRST_NETWORK, _LAST_NETWORK = 16, 254
 _CLAIM_PORT = 10_250
-_handed_out: set[int] = set()
+#: Does not repeat itself where a test has seeded the generator that processes share.
+_random = random.SystemRandom()
+#: The open files whose locks reserve the ports of this process, by port.
+_claims: dict[int, IO[str]] = {}
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port on which nothing listens. A process never gets the same port twice. Raises LabError."""
+    """Return a port on which nothing listens.
+
+    It is reserved for this process as long as it runs, so that two clusters that start at the same time never get the
+    same one, and a process never gets the same port twice.
+
+    Raises:
+        LabError: if no port is free.
+    """
     for _ in range(500):
-        port = random.randint(_FIRST_PORT, _LAST_PORT)  # noqa: S311
-        if port not in _handed_out and _can_bind(host, port):
-            _handed_out.add(port)
+        port = _random.randint(_FIRST_PORT, _LAST_PORT)
+        if _claim(port) and _can_bind(host, port):
             return port
     raise LabError(f"no free TCP port between {_FIRST_PORT} and {_LAST_PORT} on {host}")
+
+
+def _claim(port: int) -> bool:
+    """Reserve a port among the processes of this user, and return whether nobody had reserved it."""
+    folder = Path(tempfile.gettempdir()) / f"posefleet-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = (folder / str(port)).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    _claims[port] = file
+    return True
 
 
 def _can_bind(host: str, port: int) -> bool:

@@ -1,5 +1,12 @@
 """Free ports and loopback networks."""
 
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from posefleet_lab import ports
 from posefleet_lab.ports import claim_network, free_port
 
 
@@ -17,3 +24,15 @@ def test_two_nodes_have_networks_of_their_own():
 
 def test_ports_are_given_out_once():
     assert len({free_port() for _ in range(50)}) == 50
+
+
+def test_a_port_of_another_process_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "from posefleet_lab.ports import free_port; print(free_port(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        taken = int(other.stdout.readline())
+        drawn = iter([taken, taken + 1])
+        monkeypatch.setattr(ports, "_random", SimpleNamespace(randint=lambda *_: next(drawn)))
+        monkeypatch.setattr(ports, "_can_bind", lambda *_: True)
+        assert free_port() == taken + 1
+        other.communicate(b"\n", timeout=30)
