@@ -1,15 +1,13 @@
 """Free TCP ports and loopback networks, chosen so that two clusters never share one."""
 
 import fcntl
-import os
 import random
 import socket
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from .errors import LabError
+from .paths import cache_directory
 
 # Linux does not take ports of this range for outgoing connections, so a port that is free now is still free when
 # its server binds it, and when the server restarts.
@@ -40,8 +38,8 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 def _claim(port: int) -> bool:
     """Reserve a port among the processes of this user, and return whether nobody had reserved it."""
-    folder = Path(tempfile.gettempdir()) / f"posefleet-ports-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = cache_directory() / "ports"
+    folder.mkdir(parents=True, exist_ok=True)
     file = (folder / str(port)).open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
