@@ -7,7 +7,7 @@ from datetime import timedelta
 from posefleet_api.status import Status
 from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.observation import Observation
-from posefleet_operator.plan import Plan
+from posefleet_operator.plan import Plan, Release
 from unit.operator.world import Killed, World
 
 
@@ -92,6 +92,13 @@ class LateWorld(World):
     def _observe(self) -> Observation:
         seen = super()._observe()
         return replace(seen, now=self.now + self.skew)
+
+    def _release(self, release: Release) -> None:
+        """The API server refuses a release of what has changed since. The operator lists the cluster and goes on."""
+        held = self.objects.get(("Job", release.name), {"metadata": {}})["metadata"]
+        if (held.get("uid"), held.get("resourceVersion")) != (release.uid, str(release.version)):
+            raise Killed
+        super()._release(release)
 
     def _tell(self, kind: str, event: str, manifest: Manifest) -> None:
         self.untold.append((kind, event, manifest))
