@@ -80,21 +80,31 @@ def _cel_pattern(pattern: str) -> str:
 
 
 @dataclass(frozen=True)
-class Matches:
-    """A pattern for a text, with a message that says what to write instead.
+class _PatternRule:
+    """A rule about texts that match a pattern, with a message that says what to write instead.
 
     It is checked by pydantic and, as a CEL rule, by the API server. ``pattern`` must have the same meaning in RE2 and
-    in ``re``, and is matched against the whole text.
+    in ``re``, and is matched against a whole text.
     """
 
     pattern: str
     message: str
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        compiled = re.compile(self.pattern, re.ASCII)
+    def allows(self, value: Any) -> bool:
+        """Return whether a value keeps the rule."""
+        raise NotImplementedError
 
-        def check(value: str) -> str:
-            if not compiled.fullmatch(value):
+    def cel(self) -> str:
+        """Return the same as a CEL expression about ``self``."""
+        raise NotImplementedError
+
+    def matched(self, text: str) -> bool:
+        """Return whether the whole of ``text`` matches the pattern."""
+        return re.fullmatch(self.pattern, text, re.ASCII) is not None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def check(value: Any) -> Any:
+            if not self.allows(value):
                 raise ValueError(self.message)
             return value
 
@@ -102,83 +112,60 @@ class Matches:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         result = handler(schema)
-        rule = f"self.matches({_cel_pattern(self.pattern)})"
-        result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
+        result.setdefault(VALIDATIONS, []).append({"rule": self.cel(), "message": self.message})
         return result
 
 
+class Matches(_PatternRule):
+    """A pattern for a text."""
+
+    def allows(self, value: str) -> bool:
+        """Return whether the text matches."""
+        return self.matched(value)
+
+    def cel(self) -> str:
+        """Return the CEL expression."""
+        return f"self.matches({_cel_pattern(self.pattern)})"
+
+
+class DoesNotMatch(_PatternRule):
+    """A pattern that a text may not match."""
+
+    def allows(self, value: str) -> bool:
+        """Return whether the text does not match."""
+        return not self.matched(value)
+
+    def cel(self) -> str:
+        """Return the CEL expression."""
+        return f"!self.matches({_cel_pattern(self.pattern)})"
+
+
 @dataclass(frozen=True)
-class DoesNotMatch:
-    """A pattern that a text may not match. It is checked as ``Matches`` is."""
-
-    pattern: str
-    message: str
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        compiled = re.compile(self.pattern, re.ASCII)
-
-        def check(value: str) -> str:
-            if compiled.fullmatch(value):
-                raise ValueError(self.message)
-            return value
-
-        return core_schema.no_info_after_validator_function(check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        result = handler(schema)
-        rule = f"!self.matches({_cel_pattern(self.pattern)})"
-        result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
-        return result
-
-
-@dataclass(frozen=True)
-class KeysMatch:
+class KeysMatch(_PatternRule):
     """A pattern for the keys of a map. The map must have a ``max_length``, which bounds the cost of the CEL rule."""
 
-    pattern: str
-    message: str
     #: Greatest length of a key.
     longest: int
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        compiled = re.compile(self.pattern, re.ASCII)
+    def allows(self, value: dict[str, Any]) -> bool:
+        """Return whether every key matches and is short enough."""
+        return all(len(key) <= self.longest and self.matched(key) for key in value)
 
-        def check(value: dict[str, Any]) -> dict[str, Any]:
-            if not all(len(key) <= self.longest and compiled.fullmatch(key) for key in value):
-                raise ValueError(self.message)
-            return value
-
-        return core_schema.no_info_after_validator_function(check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        result = handler(schema)
-        rule = f"self.all(key, size(key) <= {self.longest} && key.matches({_cel_pattern(self.pattern)}))"
-        result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
-        return result
+    def cel(self) -> str:
+        """Return the CEL expression."""
+        return f"self.all(key, size(key) <= {self.longest} && key.matches({_cel_pattern(self.pattern)}))"
 
 
-@dataclass(frozen=True)
-class NoKeysMatch:
+class NoKeysMatch(_PatternRule):
     """A pattern that no key of a map may match. The map must have a ``max_length``."""
 
-    pattern: str
-    message: str
+    def allows(self, value: dict[str, Any]) -> bool:
+        """Return whether no key matches."""
+        return not any(map(self.matched, value))
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        compiled = re.compile(self.pattern, re.ASCII)
-
-        def check(value: dict[str, Any]) -> dict[str, Any]:
-            if any(compiled.fullmatch(key) for key in value):
-                raise ValueError(self.message)
-            return value
-
-        return core_schema.no_info_after_validator_function(check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        result = handler(schema)
-        rule = f"!self.exists(key, key.matches({_cel_pattern(self.pattern)}))"
-        result.setdefault(VALIDATIONS, []).append({"rule": rule, "message": self.message})
-        return result
+    def cel(self) -> str:
+        """Return the CEL expression."""
+        return f"!self.exists(key, key.matches({_cel_pattern(self.pattern)}))"
 
 
 @dataclass(frozen=True)
