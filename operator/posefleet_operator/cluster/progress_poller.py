@@ -1,31 +1,21 @@
 """Polls rank 0 of every running attempt for its progress."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 import aiohttp
-from pydantic import ValidationError
 
-from posefleet_api.constants import TRAINER_PORT
 from posefleet_api.outcomes import ProgressReport
-from posefleet_operator.cluster.checkpoint_requests import request_checkpoint
 from posefleet_operator.cluster.objects import Key
 from posefleet_operator.cluster.polling import Polling, Target
-
-logger = logging.getLogger(__name__)
+from posefleet_operator.cluster.trainer_client import NoAnswer, fetch_report, request_checkpoint
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _WHOLE_SECONDS = 3.0, 3.0, 10.0
-_MAX_ANSWER_BYTES = 65_536
 _AT_ONCE = 64
 #: At most this many jobs are polled in a second, so a larger fleet is polled less often.
 _JOBS_PER_SECOND = 100.0
 #: What the whole fleet did is computed at most this often.
 _FLEET_SECONDS = 1.0
-
-
-class NoAnswer(Exception):
-    """A connection was accepted, and no answer came. The network works, and the process behind it may hang."""
 
 
 class ProgressPoller:
@@ -114,31 +104,3 @@ class ProgressPoller:
             return
         if report.checkpoint_request != request:
             await request_checkpoint(session, target.address, request)
-
-
-async def fetch_report(session: aiohttp.ClientSession, address: str) -> ProgressReport | None:
-    """Return the report of the trainer at an address, or None if there is none that can be read.
-
-    Raises:
-        NoAnswer: if the connection was accepted and nothing came back.
-    """
-    host = f"[{address}]" if ":" in address else address
-    try:
-        # A trainer that has been taken over must not redirect the operator to another host.
-        async with session.get(f"http://{host}:{TRAINER_PORT}/progress", allow_redirects=False) as answer:
-            return ProgressReport.read(await _body(answer)) if answer.status == 200 else None
-    except aiohttp.SocketTimeoutError as error:
-        raise NoAnswer from error
-    except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
-        logger.debug("no progress from %s: %r", address, error)
-        return None
-
-
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """Return the body of an answer. A body that is too long is cut, so that it cannot be parsed."""
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > _MAX_ANSWER_BYTES:
-            break
-    return bytes(body)

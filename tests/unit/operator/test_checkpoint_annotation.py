@@ -17,14 +17,7 @@ from unit.operator.world import World
 
 
 def with_running_gang() -> World:
-    world = World.of(a_job().with_policy(maxFailures=1))
-    world.settle()
-    world.run_pods()
-    world.end_all(0)
-    world.settle()
-    world.run_pods()
-    world.settle(1)
-    return world
+    return World.of(a_job().with_policy(maxFailures=1)).bring_up()
 
 
 def a_report_after(request: str, attempt: int = 1) -> ProgressReport:
@@ -115,8 +108,7 @@ async def test_a_request_is_sent_with_every_poll_until_it_is_answered(monkeypatc
         return web.Response(status=500 if len(sent) == 1 else 202)
 
     async with serving({"progress": progress, "checkpoint": checkpoint}) as port:
-        for module in ("progress_poller", "checkpoint_requests"):
-            monkeypatch.setattr(f"posefleet_operator.cluster.{module}.TRAINER_PORT", port)
+        monkeypatch.setattr("posefleet_operator.cluster.trainer_client.TRAINER_PORT", port)
         poller = ProgressPoller(lambda key: None, lambda: NOW, 0.01)
         poller.set_target(KEY, 1, "127.0.0.1")
         asking = asyncio.create_task(poller.run())
@@ -139,8 +131,7 @@ async def test_only_the_attempt_that_is_polled_is_asked(monkeypatch: pytest.Monk
         return web.json_response(text=a_report_after("", attempt=2 if len(paths) < 5 else 1).to_json())
 
     async with serving({"progress": progress}) as port:
-        for module in ("progress_poller", "checkpoint_requests"):
-            monkeypatch.setattr(f"posefleet_operator.cluster.{module}.TRAINER_PORT", port)
+        monkeypatch.setattr("posefleet_operator.cluster.trainer_client.TRAINER_PORT", port)
         poller = ProgressPoller(lambda key: None, lambda: NOW, 0.01)
         poller.set_target(KEY, 1, "127.0.0.1")
         poller.ask_for_checkpoint(KEY, "now")
@@ -160,8 +151,10 @@ async def test_a_trainer_that_cannot_be_asked_does_no_harm(monkeypatch: pytest.M
         return web.json_response(text=a_report_after("").to_json())
 
     async with serving({"progress": progress}) as port:
-        monkeypatch.setattr("posefleet_operator.cluster.progress_poller.TRAINER_PORT", port)
-        monkeypatch.setattr("posefleet_operator.cluster.checkpoint_requests.TRAINER_PORT", 1)
+        monkeypatch.setattr(
+            "posefleet_operator.cluster.trainer_client._url",
+            lambda address, path: f"http://{address}:{port if path == 'progress' else 1}/{path}",
+        )
         poller = ProgressPoller(lambda key: None, lambda: NOW, 0.01)
         poller.set_target(KEY, 1, "127.0.0.1")
         poller.ask_for_checkpoint(KEY, "now")

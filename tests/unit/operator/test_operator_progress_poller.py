@@ -11,7 +11,8 @@ from aiohttp import web
 
 from posefleet_api.outcomes import ProgressReport
 from posefleet_operator.cluster.objects import Key
-from posefleet_operator.cluster.progress_poller import ProgressPoller, fetch_report
+from posefleet_operator.cluster.progress_poller import ProgressPoller
+from posefleet_operator.cluster.trainer_client import fetch_report
 from unit.operator.builders import a_report
 
 REPORT = a_report(1, 42)
@@ -28,7 +29,7 @@ async def until(holds: Callable[[], bool]) -> None:
 def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[ProgressReport | None]]:
     async def ask(**paths: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> ProgressReport | None:
         async with serving(paths) as port, aiohttp.ClientSession() as session:
-            monkeypatch.setattr("posefleet_operator.cluster.progress_poller.TRAINER_PORT", port)
+            monkeypatch.setattr("posefleet_operator.cluster.trainer_client.TRAINER_PORT", port)
             return await fetch_report(session, "127.0.0.1")
 
     return ask
@@ -112,7 +113,7 @@ async def test_what_is_heard_goes_by_the_operators_own_clock(monkeypatch: pytest
         return web.json_response(text=(said.pop(0) if len(said) > 1 else said[0]).to_json())
 
     async with serving({"progress": answering}) as port:
-        monkeypatch.setattr("posefleet_operator.cluster.progress_poller.TRAINER_PORT", port)
+        monkeypatch.setattr("posefleet_operator.cluster.trainer_client.TRAINER_PORT", port)
         poller.set_target(KEY, 1, "127.0.0.1")
         asking = asyncio.create_task(poller.run())
         await until(lambda: len(woken) == 2)
@@ -131,7 +132,7 @@ async def test_an_address_is_not_asked_when_its_pod_has_ended(monkeypatch: pytes
         return await reporting(request)
 
     async with serving({"progress": answering}) as port:
-        monkeypatch.setattr("posefleet_operator.cluster.progress_poller.TRAINER_PORT", port)
+        monkeypatch.setattr("posefleet_operator.cluster.trainer_client.TRAINER_PORT", port)
         poller = ProgressPoller(lambda key: None, lambda: 0.0, 0.01)
         poller.set_target(KEY, 1, "127.0.0.1")
         asking = asyncio.create_task(poller.run())
@@ -154,7 +155,7 @@ async def test_a_process_that_accepts_a_connection_and_does_not_answer_is_told_f
     poller = ProgressPoller(lambda key: None, lambda: next(clock), 0.01)
     # The kernel accepts connections to a socket that listens, although no program takes them.
     with socket.create_server(("127.0.0.1", 0)) as hanging:
-        monkeypatch.setattr("posefleet_operator.cluster.progress_poller.TRAINER_PORT", hanging.getsockname()[1])
+        monkeypatch.setattr("posefleet_operator.cluster.trainer_client.TRAINER_PORT", hanging.getsockname()[1])
         poller.set_target(KEY, 1, "127.0.0.1")
         asking = asyncio.create_task(poller.run())
         await until(lambda: poller.polling(KEY).mute_for > 0)

@@ -127,6 +127,16 @@ class World:
                 return self.status
         raise AssertionError("the operator does not come to rest")
 
+    def bring_up(self) -> "World":
+        """From apply until the gang of the first attempt runs."""
+        self.settle()
+        self.run_pods()
+        self.end_all(0)
+        self.settle()
+        self.run_pods()
+        self.settle(1)
+        return self
+
     def run_pods(self) -> None:
         """The kubelets start every pod that is to run."""
         self._job_controller()
