@@ -86,13 +86,13 @@ class Executor:
             await self._create(seen, manifest)
         for release in plan.release:
             await self._release(seen, release)
-        writes_status = write_status and plan.status != seen.status
-        if writes_status and plan.events:
-            await self._write_status(seen, plan, dry_run=True)
+        changes = _status_changes(seen, plan) if write_status and plan.status != seen.status else {}
+        if changes and plan.events:
+            await self._write_status(seen, changes, dry_run=True)
         events = [event_manifest(seen, event, self._instance, order) for order, event in enumerate(plan.events)]
         unrecorded = [event for event in events if not await self._record_event(event)]
-        if writes_status:
-            await self._write_status(seen, plan)
+        if changes:
+            await self._write_status(seen, changes)
         for event in unrecorded:
             if not await self._record_event(event):
                 logger.warning("an event could not be recorded: %s: %s", event["reason"], event["note"])
@@ -189,16 +189,11 @@ class Executor:
         log("%s: %s", event["reason"], event["note"])
         return True
 
-    async def _write_status(self, seen: Observation, plan: Plan, dry_run: bool = False) -> None:
-        """Write what has changed in the status, unless somebody has changed the job since it was seen.
+    async def _write_status(self, seen: Observation, changes: Manifest, dry_run: bool = False) -> None:
+        """Write changes of the status, unless somebody has changed the job since it was seen.
 
-        A dry run finds out whether the status could be written.
+        A dry run finds out whether they could be written.
         """
-        stored = seen.manifest.get("status") or {}
-        known, wanted = (_readable(seen, status) for status in (seen.status, plan.status))
-        changes = difference(stored, carried_over(stored, known, cut_to_schema(wanted, _status_schema())))
-        if not changes:
-            return
         self._may_write()
         namespace, name = seen.key
         version = seen.manifest["metadata"]["resourceVersion"]
@@ -228,6 +223,13 @@ class Executor:
         except ApiError as missing:
             if missing.status == 404:
                 self._cache.training_jobs.forget(seen.key)
+
+
+def _status_changes(seen: Observation, plan: Plan) -> Manifest:
+    """Return the merge patch from the status that is stored to the one that the plan wants."""
+    stored = seen.manifest.get("status") or {}
+    known, wanted = (_readable(seen, status) for status in (seen.status, plan.status))
+    return difference(stored, carried_over(stored, known, cut_to_schema(wanted, _status_schema())))
 
 
 def _readable(seen: Observation, status: Status) -> Manifest:

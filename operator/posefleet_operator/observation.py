@@ -85,20 +85,24 @@ class Observation:
         """Whether the job is being deleted."""
         return "deletionTimestamp" in self.manifest["metadata"]
 
-    @cached_property
+    @property
     def status(self) -> Status:
         """The status as it is in the API server, without the fields that this version cannot read."""
-        stored = self.manifest.get("status") or {}
-        return Status.read({name: value for name, value in stored.items() if name not in self.unreadable})
+        return self._read_status[0]
 
-    @cached_property
+    @property
     def unreadable(self) -> dict[str, str]:
         """The fields of the status that this version cannot read, with what is wrong with each."""
+        return self._read_status[1]
+
+    @cached_property
+    def _read_status(self) -> tuple[Status, dict[str, str]]:
+        stored = self.manifest.get("status") or {}
         try:
-            Status.read(self.manifest.get("status") or {})
+            return Status.read(stored), {}
         except ValidationError as error:
-            return {str(found["loc"][0]): _where_and_why(found) for found in error.errors(include_url=False)}
-        return {}
+            wrong = {str(found["loc"][0]): _where_and_why(found) for found in error.errors(include_url=False)}
+        return Status.read({name: value for name, value in stored.items() if name not in wrong}), wrong
 
     @property
     def not_understood(self) -> str:
@@ -120,14 +124,10 @@ class Observation:
             return self._written
         return self._completed
 
-    @cached_property
+    @property
     def unknown_fields(self) -> str:
         """What this version does not understand in the manifest of a job that has started. Empty if nothing."""
-        try:
-            parse_job(self._manifest_without_status)
-        except InvalidManifest as refusal:
-            return str(refusal) if self._started and not isinstance(self._written, InvalidManifest) else ""
-        return ""
+        return self._read_manifest[1]
 
     @property
     def incomplete(self) -> str:
@@ -174,21 +174,24 @@ class Observation:
         """Return whether the author has edited the pods since an unfinished child Job was created."""
         return not self.unknown_fields and any(part in POD_PARTS for part in self.changed_parts(job))
 
-    @cached_property
+    @property
     def _written(self) -> PoseTrainingJob | InvalidManifest:
+        return self._read_manifest[0]
+
+    @cached_property
+    def _read_manifest(self) -> tuple[PoseTrainingJob | InvalidManifest, str]:
+        """The job as its author wrote it, and what this version has left out because it does not understand it."""
+        manifest = {name: part for name, part in self.manifest.items() if name != "status"}
         try:
-            return parse_job(self._manifest_without_status)
+            return parse_job(manifest), ""
         except InvalidManifest as refusal:
             if not self._started:
-                return refusal
+                return refusal, ""
+            unknown = str(refusal)
         try:
-            return PoseTrainingJob.model_validate(self._manifest_without_status, extra="ignore")
+            return PoseTrainingJob.model_validate(manifest, extra="ignore"), unknown
         except ValidationError as error:
-            return InvalidManifest(str(error))
-
-    @property
-    def _manifest_without_status(self) -> Manifest:
-        return {name: part for name, part in self.manifest.items() if name != "status"}
+            return InvalidManifest(str(error)), ""
 
     @cached_property
     def _completed(self) -> PoseTrainingJob | InvalidManifest:
