@@ -3,6 +3,12 @@
 from posefleet_api.outcomes import ExitCode, TerminationReason
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of what a library's error says, or the name of its type if it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
 class TrainerError(Exception):
     """Base of the errors below. The message names the thing, what is wrong with it, and what to do."""
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from posefleet_api.constants import ENV_RENDEZVOUS_HOST, ENV_RENDEZVOUS_PORT
-from posefleet_trainer.errors import PeerLost
+from posefleet_trainer.errors import PeerLost, first_line
 from posefleet_trainer.gang.heartbeat import shared_heartbeat
 from posefleet_trainer.gang.preemption import killed_by_sigterm
 from posefleet_trainer.telemetry.progress import ProgressTracker
@@ -92,7 +92,7 @@ def peer_errors() -> Iterator[None]:
         yield
     except RuntimeError as error:
         if any(word in str(error) for word in _PEER_WORDS):
-            raise PeerLost(f"another rank went away: {str(error).splitlines()[0]}") from error
+            raise PeerLost(f"another rank went away: {first_line(error)}") from error
         raise
 
 

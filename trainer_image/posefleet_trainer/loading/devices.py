@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from nvidia.dali import fn
 
+from posefleet_trainer.errors import first_line
 from posefleet_trainer.loading.clips import ClipVideo, decoded_by_nvdec, packet_inputs
 from posefleet_trainer.loading.pipeline import new_pipeline
 from posefleet_trainer.models.coordinates import Grid
@@ -62,7 +63,7 @@ def probe_decoding(device_id: int, image: Grid) -> DecodingFinding:
         with TemporaryDirectory() as folder:
             _decode(device_id, grey_clip(Path(folder) / "clip.mp4", image), image)
     except RuntimeError as error:
-        return DecodingFinding(decodes=False, reason=str(error).strip().splitlines()[0])
+        return DecodingFinding(decodes=False, reason=first_line(error))
     return DecodingFinding(decodes=True)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
-from posefleet_trainer.errors import InvalidInput, StoreUnreachable
+from posefleet_trainer.errors import InvalidInput, StoreUnreachable, first_line
 from posefleet_trainer.models.encoders import ENCODERS
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _repeated(name: str, patience_seconds: float, sleep: Callable[[float], None]
         try:
             return work()
         except _NETWORK_ERRORS as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = first_line(error)
             if _is_final(error):
                 raise InvalidInput(
                     f"model.weights: imagenet needs {name}, which the hub does not give ({reason}); {_REMEDY}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.errors import InvalidInput, first_line
 from posefleet_trainer.models.backbones import Backbone, timm_name_of
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.models.encoders import ENCODERS
@@ -39,7 +39,7 @@ def file_weights(path: Path, uri: str, backbone: str, image: Grid) -> Weights:
     try:
         content = _read(path, uri)
     except Exception as error:
-        raise InvalidInput(f"model.weights: {uri} cannot be read as a weights file: {_first_line(error)}") from error
+        raise InvalidInput(f"model.weights: {uri} cannot be read as a weights file: {first_line(error)}") from error
     for wrapper in _WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -72,7 +72,7 @@ def load_given(path: Path, uri: str, network: PoseNetwork) -> None:
         weights, version = content["weights"], int(content["network_version"])
         given = {name: value for name, value in weights.items() if isinstance(value, torch.Tensor)}
     except Exception as error:
-        raise InvalidInput(f"{_cannot_be_used(uri)}: {_first_line(error)}; {_REMEDY}") from error
+        raise InvalidInput(f"{_cannot_be_used(uri)}: {first_line(error)}; {_REMEDY}") from error
     if version != NETWORK_VERSION:
         raise InvalidInput(f"checkpoint.resumeFrom: {other_version(uri, version)}")
     if problem := _difference(network.state_dict(), given):
@@ -127,7 +127,3 @@ def _read(path: Path, uri: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise TypeError("not a dictionary")
     return content
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 
 from posefleet_trainer.dataset.prepared import Prepared
-from posefleet_trainer.errors import InvalidInput, PreflightFailed
+from posefleet_trainer.errors import InvalidInput, PreflightFailed, first_line
 from posefleet_trainer.preparation.load import training_files
 from posefleet_trainer.record.facts import CollectiveFinding, GpuFinding, SpaceFinding, StoreFinding
 from posefleet_trainer.store.base import Store
@@ -47,7 +47,7 @@ def probe_gpu(local_rank: int, requested: int) -> GpuFinding | None:
     try:
         return _measure_gpu(local_rank)
     except RuntimeError as error:
-        raise PreflightFailed(f"GPU {local_rank} does not compute: {str(error).splitlines()[0]}") from error
+        raise PreflightFailed(f"GPU {local_rank} does not compute: {first_line(error)}") from error
 
 
 def _measure_gpu(device: int) -> GpuFinding:

@@ -7,7 +7,7 @@ from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
 from posefleet_trainer.dataset.prepared import Prepared, keypoint_numbers
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.cache import NodeCache
-from posefleet_trainer.store.open import find_file
+from posefleet_trainer.store.open import fetch_file
 
 #: The project's store has just answered, so a longer wait for a store is not worth it.
 _PATIENCE_SECONDS = 20.0
@@ -85,14 +85,14 @@ def _check_weights(spec: Spec, prepared: Prepared, cache: NodeCache, hub_directo
     """
     model, resume_from = spec.model, spec.checkpoint.resume_from
     if "://" in model.weights:
-        path = _fetched(model.weights, spec, cache, "model.weights")
+        path = fetch_file(model.weights, spec.storage, "model.weights", cache, patience_seconds=_PATIENCE_SECONDS)
         from posefleet_trainer.models.coordinates import image_grid
         from posefleet_trainer.models.weights import file_weights
 
         file_weights(path, model.weights, model.backbone, image_grid(model))
         cache.release(path)
     if resume_from:
-        path = _fetched(resume_from, spec, cache, "checkpoint.resumeFrom")
+        path = fetch_file(resume_from, spec.storage, "checkpoint.resumeFrom", cache, patience_seconds=_PATIENCE_SECONDS)
         from posefleet_trainer.models.coordinates import image_grid
         from posefleet_trainer.models.network import PoseNetwork
         from posefleet_trainer.models.weights import load_given
@@ -103,9 +103,3 @@ def _check_weights(spec: Spec, prepared: Prepared, cache: NodeCache, hub_directo
         from posefleet_trainer.models.hub import check_hub
 
         check_hub(model.backbone, hub_directory, _PATIENCE_SECONDS)
-
-
-def _fetched(uri: str, spec: Spec, cache: NodeCache, field: str) -> Path:
-    """Download the file that ``field`` of the manifest names."""
-    store, found = find_file(uri, spec.storage, field, patience_seconds=_PATIENCE_SECONDS)
-    return cache.fetch(store, found.key, found.size_bytes, found.etag)

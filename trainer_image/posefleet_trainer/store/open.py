@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from posefleet_api.dataset import Storage
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store, StoredObject, checked_key, folder_prefix
+from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.folder import FolderStore
 
 
@@ -67,6 +68,15 @@ def find_file(uri: str, storage: Storage | None, field: str, *, patience_seconds
     if found is None:
         raise InvalidInput(f"{field}: {uri} does not exist; upload it or correct the URI")
     return store, found
+
+
+def fetch_file(uri: str, storage: Storage | None, field: str, cache: NodeCache, *, patience_seconds: float) -> Path:
+    """Download the file ``uri`` to this node, and return its path there.
+
+    ``cache`` keeps it until it is released. The other arguments and the errors are those of ``find_file``.
+    """
+    store, found = find_file(uri, storage, field, patience_seconds=patience_seconds)
+    return cache.fetch(store, found.key, found.size_bytes, found.etag)
 
 
 def _split(uri: str) -> tuple[str, str]:

@@ -10,11 +10,10 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from posefleet_api.constants import MAX_REQUEST_LENGTH
 from posefleet_trainer.telemetry.metrics import exposition
 from posefleet_trainer.telemetry.progress import ProgressTracker
 
-#: A request's text has at most 253 characters, as the value of an annotation that the operator passes on.
-_LONGEST_REQUEST = 253
 #: Each character takes at most twelve bytes in JSON (an escaped surrogate pair); the rest is for the object around it.
 _LONGEST_BODY = 4096
 _log = logging.getLogger(__name__)
@@ -95,7 +94,7 @@ def _handler(progress: ProgressTracker, takes_requests: bool) -> type[BaseHTTPRe
     return Handler
 
 
-_EXPECTED = f'The body must be {{"request": TEXT}} with 1 to {_LONGEST_REQUEST} characters of text.'
+_EXPECTED = f'The body must be {{"request": TEXT}} with 1 to {MAX_REQUEST_LENGTH} characters of text.'
 
 
 def _length_of_body(header: str) -> int:
@@ -114,4 +113,4 @@ def _request_in(body: bytes) -> str | None:
         length = len(request) if isinstance(request, str) and request.encode() else 0
     except (ValueError, RecursionError):
         return None
-    return request if 1 <= length <= _LONGEST_REQUEST else None
+    return request if 1 <= length <= MAX_REQUEST_LENGTH else None

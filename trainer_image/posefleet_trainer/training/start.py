@@ -13,7 +13,7 @@ from posefleet_trainer.models.network import PoseNetwork
 from posefleet_trainer.models.weights import file_weights, load_given
 from posefleet_trainer.store.base import Store
 from posefleet_trainer.store.cache import NodeCache
-from posefleet_trainer.store.open import find_file
+from posefleet_trainer.store.open import fetch_file
 from posefleet_trainer.telemetry.progress import ProgressTracker
 from posefleet_trainer.training.resume import TrainingState, fetch_checkpoint, newest_checkpoint
 
@@ -64,7 +64,9 @@ def starting_network(
     if state:
         network.load_state_dict(state.weights)
     elif resume_from:
-        load_given(_fetched(spec, cache, resume_from, "checkpoint.resumeFrom"), resume_from, network)
+        where = "checkpoint.resumeFrom"
+        path = fetch_file(resume_from, spec.storage, where, cache, patience_seconds=_PATIENCE_SECONDS)
+        load_given(path, resume_from, network)
     return network
 
 
@@ -81,11 +83,5 @@ def _backbone_weights(spec: Spec, cache: NodeCache, hub_directory: Path, rank: R
         if rank.local_index == 0:
             wait_for_all()
         return weights
-    path = _fetched(spec, cache, model.weights, "model.weights")
+    path = fetch_file(model.weights, spec.storage, "model.weights", cache, patience_seconds=_PATIENCE_SECONDS)
     return file_weights(path, model.weights, model.backbone, image_grid(model))
-
-
-def _fetched(spec: Spec, cache: NodeCache, uri: str, where: str) -> Path:
-    """Download the file that the field ``where`` of the manifest names."""
-    store, found = find_file(uri, spec.storage, where, patience_seconds=_PATIENCE_SECONDS)
-    return cache.fetch(store, found.key, found.size_bytes, found.etag)
