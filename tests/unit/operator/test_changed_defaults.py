@@ -34,12 +34,7 @@ def test_a_job_without_storage_lives_on_the_clusters() -> None:
 
 def test_a_gang_that_runs_keeps_what_it_was_started_with() -> None:
     world = World.of(without_storage().on_a_cluster_with(storage=STORE, resources={"nodes": 2}))
-    world.settle()
-    world.run_pods()
-    world.end_all(0)
-    world.settle()
-    world.run_pods()
-    before = world.settle()
+    before = world.bring_up().status
     children = dict(world.objects)
 
     world.restart_operator(storage={"endpoint": "http://other:9000"}, resources={"nodes": 5, "gpusPerNode": 7})
@@ -53,12 +48,7 @@ def test_a_gang_that_runs_keeps_what_it_was_started_with() -> None:
 
 def test_the_next_attempt_gets_the_new_defaults() -> None:
     world = World.of(a_job().with_policy(backoffSeconds=1).on_a_cluster_with(resources={"nodes": 2}))
-    world.settle()
-    world.run_pods()
-    world.end_all(0)
-    world.settle()
-    world.run_pods()
-    world.settle()
+    world.bring_up()
     world.restart_operator(resources={"nodes": 3})
     world.end_all(1)
     world.settle()
@@ -101,12 +91,7 @@ def test_a_job_on_s3_on_a_cluster_without_a_store_fails_with_the_remedy_and_star
 
 def test_a_job_whose_store_the_cluster_forgets_runs_on_and_starts_nothing_new() -> None:
     world = World.of(without_storage().with_policy(backoffSeconds=1).on_a_cluster_with(storage=STORE))
-    world.settle()
-    world.run_pods()
-    world.end_all(0)
-    world.settle()
-    world.run_pods()
-    world.settle()
+    world.bring_up()
     world.restart_operator(resources={"nodes": 1})
     assert world.settle(10).phase == "Running"
 

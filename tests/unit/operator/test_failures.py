@@ -13,14 +13,7 @@ from unit.operator.world import World
 
 
 def with_running_gang(**policy: Any) -> World:
-    world = World.of(a_job().with_spec(failurePolicy={"backoffSeconds": 1, **policy}))
-    world.settle()
-    world.run_pods()
-    world.end_all(0)
-    world.settle()
-    world.run_pods()
-    world.settle(1)
-    return world
+    return World.of(a_job().with_spec(failurePolicy={"backoffSeconds": 1, **policy})).bring_up()
 
 
 def fail(
@@ -206,12 +199,7 @@ def test_the_exit_code_of_the_pod_that_decided_is_compared() -> None:
     """Rank 0 fails with 42; rank 1, which is stopped because of it, ends with 75."""
     job = a_job().with_gpus(1, nodes=2).with_spec(failurePolicy={"rules": [{"action": "Fail", "exitCodes": [75]}]})
     world = World.of(job)
-    world.settle()
-    world.run_pods()
-    world.end_all(0)
-    world.settle()
-    world.run_pods()
-    world.settle(1)
+    world.bring_up()
     world.end_pod("reaching-a1-0", 42, "boom")
     world.settle(1)
 

@@ -26,14 +26,7 @@ LIVE = {"suspend", "failure_policy", "active_deadline_seconds", "ttl_seconds_aft
 
 
 def with_running_gang() -> World:
-    world = World.of(a_job().with_policy(backoffSeconds=1))
-    world.settle()
-    world.run_pods()
-    world.end_all(0)
-    world.settle()
-    world.run_pods()
-    world.settle(1)
-    return world
+    return World.of(a_job().with_policy(backoffSeconds=1)).bring_up()
 
 
 def up_to_date(world: World) -> tuple[str, str, str]:
