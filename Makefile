@@ -39,7 +39,7 @@ demo: setup  ## Run one job on a local cluster and write its report. PROJECT=fol
 	@$(BIN)/python -m posefleet_demo $(if $(PROJECT),--project "$(PROJECT)") $(if $(KEEP),--keep)
 
 test: setup  ## Run the unit and integration tests, with a real API server and a real object store.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 manifests: setup  ## Compare what the models and a real API server say of 10,000 changed manifests and 10,000 changed statuses.
 	@POSEFLEET_EXAMPLES=10000 $(BIN)/python -m pytest tests/integration/operator/test_built_objects.py tests/integration/operator/test_status_parity.py
