@@ -14,6 +14,7 @@ from .container_node import ContainerNode, free_network, remove_footprint
 from .control_plane import ControlPlane
 from .control_plane.credentials import kubeconfig_with_token
 from .errors import LabError, StateError
+from .kueue import Kueue, KueueOptions
 from .monitoring import Monitoring, MonitoringOptions
 from .object_stores import ObjectStore, object_store
 from .paths import write_private
@@ -48,6 +49,7 @@ class Cluster:
         images: for process nodes, the virtual environment to use for each image name.
         store: vendor of the object store, or None for a cluster without one.
         monitoring: starts Prometheus and Alertmanager with these options.
+        kueue: starts Kueue with these options.
         apiserver_options: added to the command line of the API server.
         isolate: gives containers of process nodes their own namespaces where this machine allows it.
         detached: lets the cluster outlive the process that starts it. Other clusters end with that process, even if
@@ -68,6 +70,7 @@ class Cluster:
         images: Mapping[str, Image | Path] | None = None,
         store: str | None = "minio",
         monitoring: MonitoringOptions | None = None,
+        kueue: KueueOptions | None = None,
         apiserver_options: Sequence[str] = (),
         isolate: bool = True,
         detached: bool = False,
@@ -88,6 +91,7 @@ class Cluster:
         address = network.gateway if network else "127.0.0.1"
         binary = binaries.kubelab(report)
         self.control_plane = ControlPlane(self.directory / "control-plane", binary, address, apiserver_options)
+        self._kueue = Kueue(self.control_plane, self.directory / "kueue", kueue, report) if kueue else None
         self._store = object_store(store, self.directory / "store", report, address) if store else None
         self._container_node: ContainerNode | None = None
         self.nodes: list[ProcessNode | ContainerNode] = []
@@ -125,6 +129,13 @@ class Cluster:
         return self._monitoring
 
     @property
+    def kueue(self) -> Kueue:
+        """Return Kueue. Raises LabError if the cluster has none."""
+        if self._kueue is None:
+            raise LabError("this cluster has no Kueue; start it with kueue=KueueOptions()")
+        return self._kueue
+
+    @property
     def node(self) -> ProcessNode | ContainerNode:
         """Return the first node."""
         return self.nodes[0]
@@ -139,10 +150,11 @@ class Cluster:
     @property
     def components(self) -> list[Component]:
         """Return every running program, in the order of their start."""
+        of_kueue = self._kueue.components if self._kueue else []
         of_store = self._store.components if self._store else []
         of_nodes = [component for node in self.nodes for component in node.components]
         of_monitoring = self._monitoring.components if self._monitoring else []
-        return [*self.control_plane.components, *of_store, *of_nodes, *of_monitoring, *self._programs]
+        return [*self.control_plane.components, *of_kueue, *of_store, *of_nodes, *of_monitoring, *self._programs]
 
     def start(self) -> None:
         """Start all parts in order. If one fails to start, stop the others and raise its error."""
@@ -166,6 +178,8 @@ class Cluster:
             node.stop()
         if self._store is not None:
             self._store.stop()
+        if self._kueue is not None:
+            self._kueue.stop()
         self.control_plane.stop()
         remove_footprint(self.directory)
         ClusterState.delete(self.directory)
@@ -189,7 +203,8 @@ class Cluster:
         """Restart one part of the cluster on the same ports.
 
         Args:
-            component: ``etcd``, ``apiserver``, ``controller-manager``, ``scheduler``, ``store`` or the name of a node.
+            component: ``etcd``, ``apiserver``, ``controller-manager``, ``scheduler``, ``kueue``, ``store``
+                or the name of a node.
             crash: stop it with SIGKILL instead of SIGTERM.
         """
         for node in self.nodes:
@@ -197,7 +212,9 @@ class Cluster:
                 node.restart(crash=crash)
                 break
         else:
-            if component == "store":
+            if component == "kueue":
+                self.kueue.restart(crash=crash)
+            elif component == "store":
                 self.store.kill() if crash else self.store.stop()
                 self.store.start()
             else:
@@ -238,6 +255,9 @@ class Cluster:
             self._container_node.prepare(self.name, self.directory)
         with self._step("control plane"):
             self.control_plane.start()
+        if self._kueue is not None:
+            with self._step("kueue"):
+                self._kueue.start()
         if self._store is not None:
             with self._step(f"object store ({self._store.vendor})"):
                 self._store.start()

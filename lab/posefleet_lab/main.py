@@ -12,6 +12,7 @@ from .cluster import Cluster
 from .container_node import has_container_node, load_image
 from .errors import LabError, StateError
 from .images import base_image
+from .kueue import KueueOptions
 from .monitoring import MonitoringOptions
 from .object_stores import VENDORS
 from .paths import cluster_directory
@@ -38,6 +39,7 @@ def up(options: argparse.Namespace) -> int:
         images=parse_images(options.image),
         store=None if options.store == "none" else options.store,
         monitoring=_monitoring(options),
+        kueue=_kueue(options),
         detached=True,
         report=say,
     )
@@ -127,6 +129,12 @@ def _monitoring(options: argparse.Namespace) -> MonitoringOptions | None:
     return MonitoringOptions([file.absolute() for file in options.rules], labels)
 
 
+def _kueue(options: argparse.Namespace) -> KueueOptions | None:
+    if not options.kueue:
+        return None
+    return KueueOptions(dict.fromkeys(options.kueue_feature, True))
+
+
 def _state(options: argparse.Namespace) -> ClusterState:
     state = ClusterState.read(options.directory)
     if state is None:
@@ -187,6 +195,14 @@ def _add_cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nodes", type=int, default=1, help="number of process nodes (default: 1)")
     parser.add_argument("--cpus", type=int, help="CPUs per node (default: what this machine has)")
     parser.add_argument("--monitoring", action="store_true", help="start Prometheus and Alertmanager too")
+    parser.add_argument("--kueue", action="store_true", help="start Kueue too, which is built once (up to 20 minutes)")
+    parser.add_argument(
+        "--kueue-feature",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="turn a feature of Kueue on, such as PriorityBoost",
+    )
     parser.add_argument("--rules", action="append", default=[], type=Path, metavar="FILE", help="rules for Prometheus")
     parser.add_argument(
         "--pod-label", action="append", default=[], metavar="NAME=LABEL", help="series get the pod's LABEL as NAME"

@@ -19,6 +19,8 @@ _SERVICE_HOSTS = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", 
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
 # The API server would wait longer than this for open watches to end.
 _RESTART_GRACE_SECONDS = 2.0
+#: How the API server identifies itself to API servers that it aggregates.
+_FRONT_PROXY = "front-proxy"
 _START_ORDER = ("etcd", "apiserver", "controller-manager", "scheduler")
 
 
@@ -87,10 +89,11 @@ class ControlPlane:
         for component in reversed(self.components):
             component.stop()
 
-    def get(self, path: str) -> dict[str, Any] | None:
+    def get(self, path: str, accept: str = "application/json") -> dict[str, Any] | None:
         """Return an object of the API, or None if it does not exist or the API server does not answer."""
+        request = urllib.request.Request(f"{self.server}{path}", headers={"Accept": accept})  # noqa: S310
         try:
-            with self._opener().open(f"{self.server}{path}", timeout=5) as response:
+            with self._opener().open(request, timeout=5) as response:
                 found: dict[str, Any] = json.load(response)
         except OSError:
             return None
@@ -155,6 +158,7 @@ class ControlPlane:
         local = ["127.0.0.1", "localhost"]
         self._issue("etcd", "etcd", hosts=local)
         self._issue("serving", "kube-apiserver", hosts=[*local, self._address, *_SERVICE_HOSTS])
+        self._issue(_FRONT_PROXY, _FRONT_PROXY)
         self._issue("kubelet-client", "kube-apiserver-kubelet-client", ["system:masters"])
         admin = self._issue("admin", "admin", ["system:masters"])
         write_private(pki / "service-accounts.key", signing_key().decode())
@@ -211,6 +215,13 @@ class ControlPlane:
             f"--service-account-issuer={_ISSUER}",
             f"--service-account-key-file={pki}/service-accounts.key",
             f"--service-account-signing-key-file={pki}/service-accounts.key",
+            f"--requestheader-client-ca-file={pki}/ca.crt",
+            f"--requestheader-allowed-names={_FRONT_PROXY}",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={pki}/{_FRONT_PROXY}.crt",
+            f"--proxy-client-key-file={pki}/{_FRONT_PROXY}.key",
             "--authorization-mode=Node,RBAC",
             "--allow-privileged=true",
             "--shutdown-delay-duration=0s",

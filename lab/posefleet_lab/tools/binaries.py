@@ -12,6 +12,9 @@ from .build_once import Report, quiet
 
 #: The first version of promtool that supports everything that the chart's rules use.
 OLDEST_PROMTOOL = (2, 42)
+#: Where Kueue looks for the certificate of its servers, in the directory in which it is started. Its own choice are two
+#: folders of its container, which no option changes.
+KUEUE_CERTIFICATES = "certificates"
 
 
 def kubelab(report: Report = quiet) -> Path:
@@ -21,6 +24,17 @@ def kubelab(report: Report = quiet) -> Path:
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     variables = {f"k8s.io/component-base/version.{name}": value for name, value in values.items()}
     return golang.build("kubelab", ".", report, variables)
+
+
+def kueue(report: Report = quiet) -> Path:
+    """Return the manager of Kueue, whose build takes several minutes."""
+    source = "sigs.k8s.io/kueue"
+    variables = {
+        f"{source}/pkg/version.GitVersion": golang.required_version("kueue", source),
+        f"{source}/pkg/visibility.certDir": KUEUE_CERTIFICATES,
+    }
+    edit = golang.Edit(source, "cmd/kueue/main.go", '"/etc/kueue/metrics/certs"', f'"{KUEUE_CERTIFICATES}"')
+    return golang.build("kueue", f"{source}/cmd/kueue", report, variables, edit=edit)
 
 
 def minio(report: Report = quiet) -> Path:
@@ -63,7 +77,7 @@ def promtool(report: Report = quiet) -> Path:
 
 #: The programs whose path ``posefleet-lab tool`` prints.
 TOOLS: Mapping[str, Callable[[Report], Path]] = MappingProxyType(
-    {"helm": helm, "kubeconform": kubeconform, "kubectl": kubectl, "promtool": promtool}
+    {"helm": helm, "kubeconform": kubeconform, "kubectl": kubectl, "kueue": kueue, "promtool": promtool}
 )
 
 

