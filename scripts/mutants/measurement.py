@@ -1,6 +1,7 @@
 """Measures groups of source files: makes their mutants, runs the tests that execute each, keeps the outcomes."""
 
 import hashlib
+import importlib
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -32,12 +33,14 @@ class Group:
         sources: the files, relative to the repository.
         tests: files and folders of tests.
         without: files of tests in these folders that are too slow to run against every mutant.
+        imported: packages of this repository that import none of the sources; they are imported once for all mutants.
     """
 
     name: str
     sources: Sequence[str]
     tests: Sequence[str]
     without: Sequence[str] = ()
+    imported: Sequence[str] = ()
 
 
 def read_groups(root: Path) -> tuple[dict[str, Group], float]:
@@ -57,7 +60,7 @@ def read_groups(root: Path) -> tuple[dict[str, Group], float]:
         without = row.get("without", [])
         if missing := [test for test in (*row["tests"], *without) if not (root / test).exists()]:
             raise FileNotFoundError(f"tool.mutants.groups.{name}: there is no {missing[0]}")
-        groups[name] = Group(name, sources, row["tests"], without)
+        groups[name] = Group(name, sources, row["tests"], without, row.get("imported", []))
     return groups, float(table["minimum-percent"])
 
 
@@ -99,6 +102,8 @@ class Measurement:
     def _measure(self, group: Group, wanted: Sequence[Mutant], results: Results) -> None:
         ignored = [f"--ignore={test}" for test in group.without]
         baseline = measure(self._root, group.sources, [*group.tests, *ignored])
+        for package in group.imported:
+            importlib.import_module(package)
         self._check_unchanged(group, list(baseline.seconds))
         runs = self._runs(baseline, wanted, results)
         try:

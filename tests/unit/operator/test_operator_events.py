@@ -22,6 +22,13 @@ def test_the_same_change_has_the_same_event_whichever_operator_records_it() -> N
     assert other["metadata"]["name"] != first["metadata"]["name"]
 
 
+def test_the_name_of_an_event_is_the_same_in_every_version_of_the_operator() -> None:
+    event = event_manifest(a_job().seen(), JobEvent(reasons.PREPARED, "61 frames", "prepared-1"), "one")
+
+    assert event["metadata"]["name"] == "reaching.a35813e04da6f952"
+    assert event["eventTime"] == "2026-01-31T12:00:00.000000Z"
+
+
 def test_a_long_message_fits_into_an_event() -> None:
     event = event_manifest(a_job().seen(), JobEvent(reasons.ERROR, "é" * 4000, "x"), "one")
 
@@ -133,6 +140,29 @@ def test_what_keeps_an_attempt_from_running_is_reported_when_somebody_has_to_act
     assert reported(waiting, stuck) == expected
     assert reported(attempted(2), stuck) == expected
     assert reported(stuck, stuck) == reported(stuck, waiting) == []
+
+
+def seen_at(generation: int, reason: str) -> Status:
+    status = attempted(2, ("Running", "False", reason))
+    (condition,) = status.conditions
+    return status.model_copy(update={"conditions": [condition.model_copy(update={"observed_generation": generation})]})
+
+
+@pytest.mark.parametrize("reason", ["Refused", "NameConflict", "NotUnderstood"])
+def test_the_same_refusal_of_an_edited_manifest_is_reported_again(reason: str) -> None:
+    before, same, edited = seen_at(4, reason), seen_at(4, reason), seen_at(5, reason)
+    assert reported(attempted(2), before) == [("Warning", reason, f"{reason}!", f"trouble-2-{reason}-4")]
+    assert reported(before, edited) == [("Warning", reason, f"{reason}!", f"trouble-2-{reason}-5")]
+    assert reported(before, same) == []
+
+
+def test_what_an_edit_does_not_end_is_not_reported_again_after_an_edit() -> None:
+    assert reported(seen_at(4, "Unschedulable"), seen_at(5, "Unschedulable")) == []
+
+
+def test_an_outcome_of_another_version_of_the_operator_is_reported_as_a_failure() -> None:
+    ended = attempted(2, outcome="Melted", reason="Heat", message="too hot")
+    assert ("Warning", "AttemptFailed", "attempt 2: Heat: too hot", "ended-2") in reported(Status(), ended)
 
 
 @pytest.mark.parametrize(

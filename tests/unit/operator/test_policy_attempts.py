@@ -91,6 +91,26 @@ def test_preemptions_that_get_nowhere_do_not_spin() -> None:
     assert seconds_before_next(attempts("Preempted", "Preempted", "Preempted", steps=0), POLICY) == 40
 
 
+def test_preemptions_that_get_nowhere_wait_up_to_an_hour() -> None:
+    waits = [seconds_before_next(attempts(*["Preempted"] * n, steps=0), POLICY) for n in (4, 9, 30)]
+    assert waits == [80, 2560, 3600]
+
+
+def test_only_preemptions_make_a_row_of_attempts_that_got_nowhere() -> None:
+    assert seconds_before_next(attempts("Preempted", "Succeeded", "Preempted", steps=0), POLICY) == 10
+
+
+def test_a_checkpoint_that_is_gone_does_not_lengthen_the_row() -> None:
+    first, second = attempts("Preempted", "Preempted")
+    started = [first.model_copy(update={"start_step": 5}), second.model_copy(update={"start_step": 6})]
+    assert seconds_before_next(started, POLICY, at(4)) == 10
+
+
+def test_a_preemption_that_a_rule_counts_waits_as_a_failure_does() -> None:
+    counted = [attempt.model_copy(update={"action": "Retry"}) for attempt in attempts("Preempted", "Preempted")]
+    assert seconds_before_next(counted, POLICY, CHECKPOINT) == 20
+
+
 def test_a_deleted_pod_waits_although_nothing_counts() -> None:
     assert seconds_before_next(attempts("Preempted", reason="PodDeleted"), POLICY, CHECKPOINT) == 10
 
@@ -128,6 +148,8 @@ def test_gpu_seconds_count_from_running_to_the_end() -> None:
     assert (gpu_seconds(never_ran), queue_seconds(never_ran)) == (0, 120)
     waits = never_ran.model_copy(update={"end_time": None})
     assert (gpu_seconds(waits), queue_seconds(waits)) == (0, 0)
+    runs = ran.model_copy(update={"end_time": None})
+    assert (gpu_seconds(runs), queue_seconds(runs)) == (0, 60)
 
 
 def test_steps_after_the_last_checkpoint_were_of_no_use() -> None:
@@ -184,7 +206,7 @@ def test_failed_tries_wait_as_failed_attempts_do_and_outages_come_first() -> Non
 @pytest.mark.parametrize(
     ("start", "end", "checkpoint", "share"),
     [(100, 200, 150, 0.5), (100, 200, 90, 0.0), (100, 200, 250, 1.0), (None, 200, 50, 0.25), (100, 100, 100, 0.0),
-     (100, 101, 101, 1.0), (100, None, 150, 0.0), (100, 200, 100, 0.0)],
+     (100, 101, 101, 1.0), (100, None, 150, 0.0), (100, 200, 100, 0.0), (None, None, 50, 0.0)],
 )  # fmt: skip
 def test_useful_are_the_steps_up_to_the_checkpoint(
     start: int | None, end: int | None, checkpoint: int, share: float
