@@ -52,6 +52,8 @@ class Cluster:
         kueue: starts Kueue with these options.
         apiserver_options: added to the command line of the API server.
         isolate: gives containers of process nodes their own namespaces where this machine allows it.
+        empty_dirs: for process nodes, a directory for the emptyDirs of pods, such as a small file system that can be
+            filled. By default they are in the directory of the node.
         detached: lets the cluster outlive the process that starts it. Other clusters end with that process, even if
             it is killed.
         disposable: deletes the directory when the cluster ends.
@@ -73,6 +75,7 @@ class Cluster:
         kueue: KueueOptions | None = None,
         apiserver_options: Sequence[str] = (),
         isolate: bool = True,
+        empty_dirs: Path | None = None,
         detached: bool = False,
         disposable: bool = False,
         report: Report = quiet,
@@ -81,6 +84,7 @@ class Cluster:
         self.name = name
         self.detached = detached
         self.disposable = disposable
+        self.empty_dirs = empty_dirs
         self._report = report
         _check_not_running(self.directory)
         if node == "container":
@@ -102,7 +106,15 @@ class Cluster:
             self.nodes.append(self._container_node)
         else:
             place = self.directory / "nodes"
-            make = partial(ProcessNode, self.control_plane, gpus=gpus, cpus=cpus, images=images, isolate=isolate)
+            make = partial(
+                ProcessNode,
+                self.control_plane,
+                gpus=gpus,
+                cpus=cpus,
+                images=images,
+                isolate=isolate,
+                empty_dirs=empty_dirs,
+            )
             self.nodes += [make(place / each, name=each) for each in _node_names(nodes)]
         monitored = self.directory / "monitoring"
         self._monitoring = Monitoring(monitored, self.kubeconfig, monitoring) if monitoring else None
@@ -139,6 +151,13 @@ class Cluster:
     def node(self) -> ProcessNode | ContainerNode:
         """Return the first node."""
         return self.nodes[0]
+
+    def process_node(self, name: str) -> ProcessNode:
+        """Return a process node by its name. Raises LabError if there is none."""
+        for node in self.nodes:
+            if isinstance(node, ProcessNode) and node.name == name:
+                return node
+        raise LabError(f"this cluster has no process node {name!r}")
 
     @property
     def container_node(self) -> ContainerNode:
@@ -219,6 +238,23 @@ class Cluster:
                 self.store.start()
             else:
                 self.control_plane.restart(component, crash=crash)
+
+    def pause(self, component: str) -> None:
+        """Let one part of the cluster hang until ``resume``. Its connections stay open, and nobody serves them.
+
+        Args:
+            component: ``etcd``, ``apiserver``, ``controller-manager``, ``scheduler`` or ``store``.
+        """
+        self._pausable(component).pause()
+
+    def resume(self, component: str) -> None:
+        """Let a part that ``pause`` has paused go on."""
+        self._pausable(component).resume()
+
+    def _pausable(self, component: str) -> Component:
+        if component == "store":
+            return self.store.components[0]
+        return self.control_plane.component(component)
 
     def service_account_kubeconfig(self, namespace: str, account: str, path: Path | None = None) -> Path:
         """Write a kubeconfig with a token of a service account, valid for a day, and return its path.

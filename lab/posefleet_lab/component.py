@@ -1,6 +1,7 @@
 """A long-running program of the lab with its log, its pid file and its end."""
 
 import os
+import signal
 import subprocess
 import time
 import urllib.request
@@ -113,6 +114,7 @@ class Component:
         """Send SIGTERM, and SIGKILL after the grace period. Does nothing if the program does not run."""
         if self._process is None:
             return
+        self.resume()
         self._process.terminate()
         try:
             self._process.wait(grace_seconds)
@@ -125,6 +127,18 @@ class Component:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def pause(self) -> None:
+        """Send SIGSTOP, to imitate a machine that does not answer. Connections stay open, and nobody serves them."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused program go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
 
     def _error(self, problem: str) -> ComponentError:
         return ComponentError(f"{self.name}: {problem}. The end of {self.log}:\n{tail(self.log)}")

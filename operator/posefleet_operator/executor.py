@@ -84,6 +84,8 @@ class Executor:
             await self._delete(seen, reference)
         for manifest in plan.create:
             await self._create(seen, manifest)
+        for manifest in plan.restore:
+            await self._restore(manifest)
         for release in plan.release:
             await self._release(seen, release)
         changes = _status_changes(seen, plan) if write_status and plan.status != seen.status else {}
@@ -143,6 +145,18 @@ class Executor:
             created = await self._existing(seen, manifest, error)
         if kind == JOB:
             self._cache.child_jobs.apply("ADDED", created)
+
+    async def _restore(self, manifest: Manifest) -> None:
+        """Create an object again if there is none of its name."""
+        self._may_write()
+        kind, name = kind_of(manifest), manifest["metadata"]["name"]
+        try:
+            await self._cluster.create(kind, manifest)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return
+        logger.warning("created %s %s again, which somebody had deleted", kind.kind, name)
 
     async def _existing(self, seen: Observation, manifest: Manifest, conflict: ApiError) -> Manifest:
         """Return the object that has the name of a child already, if an earlier reconcile created it as that child.

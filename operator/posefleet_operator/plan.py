@@ -71,6 +71,8 @@ class Plan:
     now: datetime
     generation: int
     create: list[Manifest] = field(default_factory=list)
+    #: Children that are created again if somebody has deleted them. One that is there is left as it is.
+    restore: list[Manifest] = field(default_factory=list)
     release: list[Release] = field(default_factory=list)
     delete: list[Reference] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)

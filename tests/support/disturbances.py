@@ -30,12 +30,12 @@ Disturbance = Callable[[Scene], None]
 
 def kill_a_rank(scene: Scene) -> None:
     """SIGKILL of a random rank."""
-    os.kill(_pid_of_a_rank(scene), signal.SIGKILL)
+    os.kill(pid_of_a_rank(scene), signal.SIGKILL)
 
 
 def terminate_a_rank(scene: Scene) -> None:
     """SIGTERM of a random rank."""
-    os.kill(_pid_of_a_rank(scene), signal.SIGTERM)
+    os.kill(pid_of_a_rank(scene), signal.SIGTERM)
 
 
 def delete_a_pod(scene: Scene) -> None:
@@ -46,7 +46,7 @@ def delete_a_pod(scene: Scene) -> None:
 
 def delete_the_attempts_job(scene: Scene) -> None:
     """Somebody deletes the child Job."""
-    attempt = scene.jobs.status(scene.name)["attempt"]
+    attempt = scene.jobs.status(scene.name)["currentAttempt"]
     scene.jobs.kubectl("delete", "job", f"{scene.name}-a{attempt}", "--wait=false")
 
 
@@ -79,7 +79,7 @@ def _pass(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def _pid_of_a_rank(scene: Scene) -> int:
+def pid_of_a_rank(scene: Scene) -> int:
     """A training process (not its launcher) of a random pod of the job."""
     running = wait_for("a training process", lambda: _ranks(scene), 60)
     return scene.dice.choice(running)

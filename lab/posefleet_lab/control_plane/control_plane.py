@@ -75,12 +75,12 @@ class ControlPlane:
 
     def stop_component(self, name: str, *, crash: bool = False) -> None:
         """Stop one program and leave the others running."""
-        component = self._component(name)
+        component = self.component(name)
         component.kill() if crash else component.stop(_RESTART_GRACE_SECONDS)
 
     def start_component(self, name: str) -> None:
         """Start a stopped program again and wait until it is ready."""
-        self._component(name)
+        self.component(name)
         self._start(name)
         self._wait_ready(name)
 
@@ -127,7 +127,8 @@ class ControlPlane:
         with self._opener().open(request, timeout=10) as response:
             response.read()
 
-    def _component(self, name: str) -> Component:
+    def component(self, name: str) -> Component:
+        """Return one program. Raises ComponentError if there is none of that name."""
         if name not in self._components:
             raise ComponentError(f"there is no component {name!r}; there are {', '.join(_START_ORDER)}")
         return self._components[name]

@@ -19,7 +19,8 @@ class ProcessNode:
     """A node whose containers are processes of this machine.
 
     ``cpus`` and ``memory_bytes`` are what the node offers to the scheduler, by default what the machine has. ``gpus``
-    is the number of ``nvidia.com/gpu`` that it pretends to have.
+    is the number of ``nvidia.com/gpu`` that it pretends to have. ``empty_dirs`` is a directory for the emptyDirs of
+    pods, such as a small file system that can be filled.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ProcessNode:
         images: Mapping[str, Image | Path] | None = None,
         labels: Mapping[str, str] | None = None,
         isolate: bool = True,
+        empty_dirs: Path | None = None,
     ) -> None:
         self.name = name
         self.directory = directory
@@ -52,6 +54,7 @@ class ProcessNode:
             labels=dict(labels or {}),
             images={key: _image(image) for key, image in (images or {}).items()},
             isolate=isolate,
+            empty_dirs=empty_dirs,
         )
         command = [sys.executable, "-m", "posefleet_lab.process_node.agent", str(directory / "node.json")]
         self._prepared = False

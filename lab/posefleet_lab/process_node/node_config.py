@@ -85,6 +85,8 @@ class NodeConfig:
     labels: dict[str, str] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)
     isolate: bool = True
+    #: Holds the emptyDirs of pods, such as a small file system that can be filled. None to keep them in ``directory``.
+    empty_dirs: Path | None = None
 
     @property
     def ready_file(self) -> Path:
@@ -105,6 +107,7 @@ class NodeConfig:
         """Write the configuration."""
         data: dict[str, Any] = dict(self.__dict__)
         data["directory"] = str(self.directory)
+        data["empty_dirs"] = str(self.empty_dirs) if self.empty_dirs else None
         data["images"] = {name: image.to_data() for name, image in self.images.items()}
         path.write_text(json.dumps(data))
 
@@ -113,5 +116,6 @@ class NodeConfig:
         """Read a file that ``write`` has written."""
         data: dict[str, Any] = json.loads(path.read_text())
         data["directory"] = Path(data["directory"])
+        data["empty_dirs"] = Path(data["empty_dirs"]) if data["empty_dirs"] else None
         data["images"] = {name: Image.from_data(image) for name, image in data["images"].items()}
         return cls(**data)

@@ -87,6 +87,16 @@ def may_lack_pods(job: ChildJob, pods: Sequence[ChildPod], ages: Ages) -> bool:
     return active and ages.of("admitted", job.identity.uid) >= _CREATION_SECONDS
 
 
+def may_lack_config(seen: Observation, job: ChildJob | None, pods: Sequence[ChildPod]) -> bool:
+    """Return whether pods may wait for the ConfigMap of a child Job, which somebody may have deleted.
+
+    Only the ConfigMap of an unchanged manifest can be created again: pods of one Job must not read different ones.
+    """
+    if job is None or seen.unknown_fields or seen.changed_parts(job):
+        return False
+    return any(_lacks_volumes(pod, seen.ages) for pod in pods)
+
+
 def what_blocks_creation(seen: Observation) -> Waiting | None:
     """Return what has to go away before a child Job may be created, or None if nothing has to.
 
@@ -152,9 +162,7 @@ def _trouble(pod: ChildPod, secrets: Mapping[str, str]) -> Waiting | None:
 
 def _missing_volume(pod: ChildPod, storage: Storage | None, secrets: Mapping[str, str], ages: Ages) -> Waiting | None:
     """Return the wait for a pod whose volumes the node cannot mount, if that may be for lack of the CA's Secret."""
-    if storage is None or storage.ca_secret_ref is None or not _is_starting(pod) or not pod.node:
-        return None
-    if pod.unready_since is None or ages.of("unmounted", pod.identity.uid) < _SLOW_VOLUMES_SECONDS:
+    if storage is None or storage.ca_secret_ref is None or not _lacks_volumes(pod, ages):
         return None
     name, creation = pod.identity.name, _creation(storage.ca_secret_ref.name, secrets, pod)
     return Waiting(
@@ -162,6 +170,12 @@ def _missing_volume(pod: ChildPod, storage: Storage | None, secrets: Mapping[str
         f"node {pod.node} cannot mount the volumes of pod {name}; if that Secret does not exist yet, {creation}, "
         f"and the pod starts by itself; otherwise `kubectl describe pod {name}` says why",
     )
+
+
+def _lacks_volumes(pod: ChildPod, ages: Ages) -> bool:
+    if not _is_starting(pod) or not pod.node or pod.unready_since is None:
+        return False
+    return ages.of("unmounted", pod.identity.uid) >= _SLOW_VOLUMES_SECONDS
 
 
 def _secrets(storage: Storage | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from posefleet_operator.builders.attempt_job import attempt_job, attempt_service
 from posefleet_operator.builders.pod_template import job_config
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
-from posefleet_operator.cluster.objects import attempt_name, from_timestamp, to_timestamp
+from posefleet_operator.cluster.objects import Manifest, attempt_name, from_timestamp, to_timestamp
 from posefleet_operator.observation import Observation, newest, running_attempt
 from posefleet_operator.plan import Plan, Reference, Release
 from posefleet_operator.policies.attempts import (
@@ -28,7 +28,13 @@ from posefleet_operator.policies.failures import nodes_to_avoid
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.lost_nodes import node_lost, unreachable_pods
 from posefleet_operator.policies.progress import after_report, after_termination
-from posefleet_operator.policies.waiting import not_understood_message, pods_refused, what_blocks_creation, why_waiting
+from posefleet_operator.policies.waiting import (
+    may_lack_config,
+    not_understood_message,
+    pods_refused,
+    what_blocks_creation,
+    why_waiting,
+)
 
 _REQUEUE_SECONDS = 30.0
 
@@ -92,6 +98,8 @@ def _watch(seen: Observation, plan: Plan, attempt: Attempt, job: ChildJob | None
     elif job is not None and job.held:
         _release(seen, plan, job)
     else:
+        if may_lack_config(seen, job, pods):
+            plan.restore.append(_config(seen, plan, attempt.number))
         size = seen.gang_size(attempt)
         waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, size, seen.spec.storage, seen.ages)
         plan.wait("Running", waiting)
@@ -140,12 +148,12 @@ def _record(seen: Observation, plan: Plan, number: int) -> None:
 def _create(seen: Observation, plan: Plan, attempt: Attempt) -> None:
     """Create the objects of a recorded attempt. The gang follows the spec of this moment."""
     assert isinstance(seen.job, PoseTrainingJob)
-    job, number = seen.job.model_copy(update={"status": _history_for_trainer(plan.status)}), attempt.number
+    number = attempt.number
     plan.create += [
-        job_config(job, COMPONENT_ATTEMPT, number),
-        attempt_service(job, number),
+        _config(seen, plan, number),
+        attempt_service(seen.job, number),
         attempt_job(
-            job,
+            seen.job,
             number,
             seen.fingerprint,
             seen.spec_parts,
@@ -156,6 +164,13 @@ def _create(seen: Observation, plan: Plan, attempt: Attempt) -> None:
     plan.update_attempt(gpus=seen.spec.resources.gpus)
     plan.condition("Running", False, reasons.PODS_STARTING, f"attempt {number} is being created")
     plan.requeue_within(0)
+
+
+def _config(seen: Observation, plan: Plan, number: int) -> Manifest:
+    """Return the ConfigMap of an attempt. It is the same however often it is built."""
+    assert isinstance(seen.job, PoseTrainingJob)
+    job = seen.job.model_copy(update={"status": _history_for_trainer(plan.status)})
+    return job_config(job, COMPONENT_ATTEMPT, number)
 
 
 def _release(seen: Observation, plan: Plan, job: ChildJob) -> None:

@@ -23,7 +23,7 @@ from posefleet_operator.policies.failures import Action, action_of_rule, why_rul
 from posefleet_operator.policies.job_endings import ending_of_child_job
 from posefleet_operator.policies.lifecycle import number_to_delete
 from posefleet_operator.policies.lost_nodes import gang_is_lost, node_lost, unreachable_pods
-from posefleet_operator.policies.waiting import pods_refused, what_blocks_creation, why_waiting
+from posefleet_operator.policies.waiting import may_lack_config, pods_refused, what_blocks_creation, why_waiting
 from posefleet_operator.reasons import Reason
 from posefleet_operator.steps.attempt_end import suspended_or
 
@@ -92,6 +92,9 @@ def _watch_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[
     elif any(pod.running for pod in pods):
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
     else:
+        if may_lack_config(seen, job, pods):
+            assert isinstance(seen.job, PoseTrainingJob)
+            plan.restore.append(job_config(seen.job, COMPONENT_PREPARE, plan.status.preparation.tries))
         waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, 1, seen.spec.storage, seen.ages)
         plan.wait("Prepared", waiting)
 

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,21 @@ def test_a_stubborn_component_is_killed(tmp_path):
     component.start()
     component.wait_until(lambda: "up" in component.log.read_text(), "up")
     component.stop(grace_seconds=0.2)
+    assert not component.alive()
+
+
+def test_a_paused_component_does_nothing_until_it_is_resumed(tmp_path):
+    component = Component("ticking", ["sh", "-c", "while :; do echo tick; sleep 0.01; done"], tmp_path)
+    component.start()
+    component.wait_until(lambda: "tick" in component.log.read_text(), "ticking")
+    component.pause()
+    state = Path(f"/proc/{ProcessIdentity.read(component.pid_file).pid}/stat")
+    component.wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "stopped")
+    ticks = component.log.stat().st_size
+    component.resume()
+    component.wait_until(lambda: component.log.stat().st_size > ticks, "ticking again")
+    component.pause()
+    component.stop(grace_seconds=5)
     assert not component.alive()
 
 

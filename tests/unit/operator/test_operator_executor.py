@@ -325,3 +325,21 @@ async def test_a_status_is_written_only_when_that_is_asked_for() -> None:
 
     assert bench.seen().status.gpus != 9
     assert ("Job", "reaching-a1") in bench.cluster.objects
+
+
+async def test_a_config_map_that_somebody_deleted_is_created_again_and_one_that_is_there_left_alone() -> None:
+    bench = Bench(recorded())
+    await bench.reconcile()
+    seen = bench.seen()
+    config = bench.cluster.objects["ConfigMap", "reaching-a1"]
+    plan = Plan(seen.status, NOW, 1, restore=[{**config, "data": {"job.json": "other"}}])
+    await bench.executor.execute(seen, plan, write_status=True)
+    assert bench.cluster.objects["ConfigMap", "reaching-a1"]["data"] == config["data"]
+
+    del bench.cluster.objects["ConfigMap", "reaching-a1"]
+    await bench.executor.execute(seen, replace(plan, restore=[config]), write_status=True)
+    assert bench.cluster.objects["ConfigMap", "reaching-a1"]["data"] == config["data"]
+
+    bench.cluster.failures = [ApiError(500, "InternalError", "away")]
+    with pytest.raises(ApiError):
+        await bench.executor.execute(seen, plan, write_status=True)

@@ -6,7 +6,7 @@ from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.observation import Refusal
-from posefleet_operator.plan import find_condition
+from posefleet_operator.plan import Plan, find_condition
 from posefleet_operator.reasons import REFUSED
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import JobBuilder, a_job, a_pod, ago, finished_job, suspended_job
@@ -161,6 +161,36 @@ def test_a_slow_volume_of_a_job_without_an_authority_is_not_blamed_on_a_secret()
     plan = reconcile(job.with_pod(a_pod(job).unready(60).manifest).seen())
 
     assert find_condition(plan.status.conditions, "Running").reason == "PodsStarting"
+
+
+def restored(plan: Plan) -> list[tuple[str, str]]:
+    return [(manifest["kind"], manifest["metadata"]["name"]) for manifest in plan.restore]
+
+
+def test_the_config_map_of_pods_that_cannot_mount_their_volumes_is_created_again() -> None:
+    job = starting(credentialsSecretRef={"name": "lab-s3"})
+    assert restored(reconcile(job.with_pod(a_pod(job).unready(9).manifest).seen())) == []
+    plan = reconcile(job.with_pod(a_pod(job).unready(10).manifest).seen())
+    assert restored(plan) == [("ConfigMap", "reaching-a1")]
+    assert plan.create == []
+
+
+def test_the_config_map_of_a_running_gang_is_left_alone() -> None:
+    job = a_job().running_attempt(1)
+    assert reconcile(job.seen()).restore == []
+
+
+def test_a_config_map_is_not_created_again_from_a_manifest_that_was_edited() -> None:
+    job = starting(credentialsSecretRef={"name": "lab-s3"})
+    edited = job.with_spec(resources={"memoryPerNode": "32Gi"})
+    assert restored(reconcile(edited.with_pod(a_pod(job).unready(60).manifest).seen())) == []
+
+
+def test_the_config_map_of_the_preparation_is_created_again_too() -> None:
+    job = reconciled(a_job())
+    pod = a_pod(job, 1, component=COMPONENT_PREPARE).unready(11)
+    plan = reconcile(job.with_child(job.prepare_manifest(1)).with_pod(pod.manifest).seen())
+    assert restored(plan) == [("ConfigMap", "reaching-prepare-1")]
 
 
 def test_a_missing_authority_of_a_prepare_pod_is_explained_too() -> None:

@@ -15,6 +15,8 @@ from posefleet_trainer.store.files import FileLock, held, part_of, sha256_of
 from posefleet_trainer.telemetry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+#: Copies of one object that are downloaded at most, each damaged in another way.
+_MAX_DOWNLOADS = 6
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -204,17 +206,24 @@ def _name(uri: str, key: str, size_bytes: int, sha256_or_etag: str) -> str:
 
 
 def _download_verified(store: Store, wanted: StoredObject, target: Path) -> None:
-    """Download an object whose sha256 is ``wanted.etag``; a damaged copy is downloaded once more.
+    """Download an object whose sha256 is ``wanted.etag``, and again if the copy is damaged.
+
+    Two copies with the same damage are those of a damaged object, and are not downloaded a third time.
 
     Raises:
-        InvalidInput: the object is missing, has another size, or was damaged twice.
+        InvalidInput: the object is missing, has another size, or is damaged.
     """
     uri = f"{store.uri}{wanted.key}"
-    for _ in range(2):
+    damaged: set[str] = set()
+    for _ in range(_MAX_DOWNLOADS):
         found = store.find(wanted.key)
         if found is None or found.size_bytes != wanted.size_bytes:
             break
         store.download(found, target)
-        if sha256_of(target) == wanted.etag:
+        digest = sha256_of(target)
+        if digest == wanted.etag:
             return
+        if digest in damaged:
+            break
+        damaged.add(digest)
     raise InvalidInput(f"{uri} is missing or damaged; delete it and apply the job again to create it again")

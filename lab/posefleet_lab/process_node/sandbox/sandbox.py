@@ -103,7 +103,8 @@ class PodSandbox:
     def volumes(self) -> PodVolumes:
         """Return the pod's volumes."""
         pod, directory = self.addressed_pod(), self.directory / "volumes"
-        return PodVolumes(pod, directory, self.node.objects, self.node.config.allocatable())
+        config = self.node.config
+        return PodVolumes(pod, directory, self.node.objects, config.allocatable(), config.empty_dirs)
 
     def prepare(self) -> None:
         """Create the directory and the hosts file."""

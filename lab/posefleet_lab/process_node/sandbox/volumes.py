@@ -76,6 +76,8 @@ class PodVolumes:
     directory: Path
     objects: ClusterObjects
     allocatable: Mapping[str, str]
+    #: Holds the emptyDirs of all pods, on a disk of their own. None to keep them with the pod's other volumes.
+    empty_dirs: Path | None = None
 
     async def set_up(self) -> None:
         """Create every volume, or update its files. Raises VolumeError."""
@@ -92,6 +94,8 @@ class PodVolumes:
             return Path(volume["hostPath"]["path"])
         if (volume.get("emptyDir") or {}).get("medium") == "Memory" and _MEMORY.is_dir():
             return _memory(uid_of(self.pod)) / name
+        if "emptyDir" in volume and self.empty_dirs is not None:
+            return self.empty_dirs / uid_of(self.pod) / name
         return self.directory / name
 
     def read_only(self, name: str) -> bool:
@@ -107,6 +111,8 @@ class PodVolumes:
     def remove(self) -> None:
         """Delete all volumes except those of type hostPath."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        if self.empty_dirs is not None:
+            shutil.rmtree(self.empty_dirs / uid_of(self.pod), ignore_errors=True)
         free_memory(uid_of(self.pod))
 
     def _volume(self, name: str) -> Manifest:

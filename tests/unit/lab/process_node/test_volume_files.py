@@ -103,3 +103,14 @@ def test_a_sub_path_may_not_leave_its_volume(tmp_path):
     with pytest.raises(ConfigError, match="leaves the volume"):
         _inside(tmp_path, "../elsewhere")
     assert _inside(tmp_path, "a/b").is_dir()
+
+
+async def test_empty_dirs_on_a_disk_of_their_own_leave_it_with_their_pod(tmp_path):
+    disk = tmp_path / "disk"
+    pod = {**POD, "spec": {"volumes": [{"name": "cache", "emptyDir": {}}]}}
+    volumes = PodVolumes(pod, tmp_path / "volumes", Objects(), {}, disk)
+    await volumes.set_up()
+    assert volumes.path("cache").is_dir()
+    assert volumes.path("cache").is_relative_to(disk)
+    volumes.remove()
+    assert not list(disk.iterdir())

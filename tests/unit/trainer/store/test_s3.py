@@ -1,5 +1,6 @@
 """What a store may answer, and what the job's author reads of it."""
 
+import hashlib
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -255,3 +256,38 @@ def test_wrong_certificate_is_refused_at_once_with_the_remedy(tmp_path: Path):
         with pytest.raises(InvalidInput, match=r"is not trusted .*storage\.caSecretRef"):
             store.read("a")
         thread.join(5)
+
+
+RIGHT = b"x,y\n1,2\n"
+TAG = f'"{hashlib.md5(RIGHT).hexdigest()}"'
+
+
+def read_from(bodies: list[bytes], tag: str) -> tuple[bytes, int]:
+    """What is read from a store that answers with these contents, one after the other, and how often it is asked."""
+    with s3_stub(lambda number, *_: Answer(200, bodies[number], headers={"ETag": tag})) as stub:
+        return a_store(stub.endpoint).read("a.csv"), len(stub.requests)
+
+
+def test_content_that_was_damaged_on_its_way_is_read_again():
+    assert read_from([b"x,y\n1,3\n", b"x,y\n9,2\n", RIGHT], TAG) == (RIGHT, 3)
+
+
+def test_content_that_fits_its_tag_is_read_once():
+    assert read_from([RIGHT], TAG) == (RIGHT, 1)
+
+
+def test_a_tag_that_is_no_md5_says_nothing_of_the_content():
+    assert read_from([RIGHT], '"0123-2"') == (RIGHT, 1)
+
+
+def test_content_that_is_the_same_twice_is_believed_more_than_a_tag():
+    assert read_from([RIGHT, RIGHT], f'"{"0" * 32}"') == (RIGHT, 2)
+
+
+def test_a_store_that_only_damages_what_it_sends_does_not_answer():
+    damaged = [b"%d" % number for number in range(50)]
+    with (
+        s3_stub(lambda number, *_: Answer(200, damaged[number % 50], headers={"ETag": TAG})) as stub,
+        pytest.raises(StoreUnreachable, match="damaged on its way"),
+    ):
+        a_store(stub.endpoint, seconds=0.1).read("a.csv")

@@ -70,6 +70,28 @@ def test_a_copy_that_was_damaged_on_the_way_is_fetched_once_more(cache: NodeCach
     assert len(store.downloads) == 2
 
 
+def test_copies_that_are_damaged_in_different_ways_are_fetched_until_one_is_right(
+    cache: NodeCache, store: CountingStore
+):
+    digest = hashlib.sha256(b"a" * 100).hexdigest()
+    copies = iter([b"x" * 100, b"y" * 100, b"z" * 100, b"a" * 100])
+    store.meanwhile = lambda: store.write("a.bin", next(copies))
+    found = store.find
+    store.find = lambda key: StoredObject(key, 100, "") if found(key) else None  # type: ignore[method-assign]
+    assert cache.fetch(store, "a.bin", 100, digest).read_bytes() == b"a" * 100
+    assert len(store.downloads) == 4
+
+
+def test_copies_that_are_damaged_in_ever_new_ways_are_given_up(cache: NodeCache, store: CountingStore):
+    copies = (bytes([number]) * 100 for number in range(100))
+    store.meanwhile = lambda: store.write("a.bin", next(copies))
+    found = store.find
+    store.find = lambda key: StoredObject(key, 100, "") if found(key) else None  # type: ignore[method-assign]
+    with pytest.raises(InvalidInput, match=r"a.bin is missing or damaged"):
+        cache.fetch(store, "a.bin", 100, "0" * 64)
+    assert len(store.downloads) == 6
+
+
 def test_an_object_of_another_size_than_expected_is_not_downloaded(cache: NodeCache, store: CountingStore):
     with pytest.raises(InvalidInput, match=r"a.bin is missing or damaged"):
         cache.fetch(store, "a.bin", 99, hashlib.sha256(b"a" * 100).hexdigest())
