@@ -13,13 +13,14 @@ KEEP ?=
 ONLY ?=
 SEED ?= 0
 SKIP ?=
+JOBS ?= 100 1000 5000
 
 REPOSITORY ?= localhost
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE_IMAGE ?=
 BUILD_IMAGE = $(PYTHON) scripts/build_image.py --revision "$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
 
-.PHONY: help setup demo test mutants manifests verify branches generate lock images sbom e2e e2e-image chaos bench clean
+.PHONY: help setup demo test mutants manifests verify branches generate lock images sbom e2e e2e-image chaos bench scale clean
 
 help:  ## List the targets.
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +94,9 @@ chaos: setup  ## Interrupt training at random moments and compare the weights wi
 
 bench: setup  ## Run the benchmarks. Values that are compared are measured in the same run.
 	@for bench in benchmarks/*.py; do echo "== $$bench"; PYTHONPATH=tests:scripts $(BIN)/python $$bench; done
+
+scale: setup  ## Measure how many jobs one operator carries, on a real control plane (JOBS="100 1000 5000"; 100 take two minutes).
+	@PYTHONPATH=tests:benchmarks $(BIN)/python -m scale $(JOBS)
 
 clean:  ## Remove the files that the targets created here, but keep the cache of built tools.
 	rm -rf $(VENV) .coverage demo-results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

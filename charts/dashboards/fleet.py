@@ -292,6 +292,24 @@ def _reconciles(board: Dashboard) -> None:
     )
     board.with_panel(
         over_time(
+            "How many requests does the operator send?",
+            "Requests to the API server, without watches. They follow from what happens to jobs.",
+            "reqps",
+            Query("sum by (method) (rate(posefleet_api_requests_total[$__rate_interval]))", "{{method}}"),
+            width=8,
+        )
+    )
+    board.with_panel(
+        over_time(
+            "Does the operator pause?",
+            "Longest time since its start for which an operator did only one thing. Seconds mean that it lacks CPU.",
+            "s",
+            Query("posefleet_event_loop_longest_iteration_seconds", "{{instance}}"),
+            width=8,
+        )
+    )
+    board.with_panel(
+        over_time(
             "How much memory does the operator take?",
             "Resident memory of each operator. Expect about 100 MB plus some kB for each job and pod.",
             "bytes",

@@ -36,20 +36,22 @@ def main() -> None:
     except InvalidDefaults as mistake:
         sys.exit(f"posefleet-operator: {mistake}")
     start_logging(settings.log_format, settings.log_level)
-    asyncio.run(_run(settings))
+    metrics = Metrics()
+    with asyncio.Runner(loop_factory=metrics.longest_iteration.new_loop) as runner:
+        runner.run(_run(settings, metrics))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, metrics: Metrics) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await run_operator(settings, stop)
+    await run_operator(settings, stop, metrics)
 
 
-async def run_operator(settings: Settings, stop: asyncio.Event) -> None:
+async def run_operator(settings: Settings, stop: asyncio.Event, metrics: Metrics | None = None) -> None:
     """Run until ``stop`` is set. Everything that this starts has ended when it returns."""
-    operator = Operator(settings)
+    operator = Operator(settings, metrics)
     work = asyncio.create_task(operator.run())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -64,14 +66,15 @@ async def run_operator(settings: Settings, stop: asyncio.Event) -> None:
 class Operator:
     """One operator process, which leads or stands by."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        """``metrics`` are its own unless they are given."""
         self._settings = settings
-        self._metrics = Metrics()
+        self._metrics = metrics or Metrics()
         self._health = Health()
 
     async def run(self) -> None:
         """Serve probes and metrics, and lead whenever the Lease is free, until cancelled."""
-        cluster = await Cluster.connect(self._settings.kubeconfig)
+        cluster = await Cluster.connect(self._settings.kubeconfig, self._metrics.request_sent)
         host, port = self._settings.http_host, self._settings.http_port
         health, registry = self._health, self._metrics.registry
         try:

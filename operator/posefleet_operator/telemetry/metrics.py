@@ -25,6 +25,7 @@ from posefleet_operator.policies.attempts import gpu_seconds, useful_share
 from posefleet_operator.policies.progress import attempts_so_far
 from posefleet_operator.reasons import reasons_by_outcome
 from posefleet_operator.telemetry.job_series import JobSeries
+from posefleet_operator.telemetry.loop_time import LongestIteration
 
 _RECONCILE_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _WAIT_BUCKETS = (1, 3, 10, 20, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400)
@@ -78,6 +79,15 @@ class Metrics:
         self._attempts = Counter(
             "posefleet_attempts", "Attempts that ended", ["namespace", "outcome", "reason"], registry=registry
         )
+        self._requests = Counter(
+            "posefleet_api_requests", "Requests to the API server, without watches", ["method", "resource"],
+            registry=registry,
+        )  # fmt: skip
+        self.longest_iteration = LongestIteration()
+        Gauge(
+            "posefleet_event_loop_longest_iteration_seconds",
+            "Longest time for which the operator's event loop did nothing else, since the start", registry=registry,
+        ).set_function(lambda: self.longest_iteration.seconds)  # fmt: skip
         self._gpu_seconds = GpuSecondsCounter(registry)
         self._namespaces: set[str] = set()
 
@@ -106,6 +116,10 @@ class Metrics:
     def reconcile_failed(self, error: Exception) -> None:
         """Count a reconcile that failed and is retried."""
         self._errors.labels(_kind_of(error)).inc()
+
+    def request_sent(self, method: str, resource: str) -> None:
+        """Count a request to the API server."""
+        self._requests.labels(method, resource).inc()
 
     def status_written(self, seen: Observation, new: Status) -> None:
         """Count what happened to a job between its old status and its new one."""

@@ -30,7 +30,7 @@ class Connection(FakeCluster):
 
 
 async def test_a_leader_that_cannot_stop_leading_is_reported(monkeypatch) -> None:
-    async def connect(_) -> Connection:
+    async def connect(*_: object) -> Connection:
         return Connection()
 
     monkeypatch.setattr(main_module.Cluster, "connect", connect)
