@@ -20,6 +20,7 @@ from posefleet_operator.plan import Waiting
 from posefleet_operator.policies.lost_nodes import node_lost, overdue_pods, unreachable_pods, waited_for
 from posefleet_operator.policies.refusals import remedy_for
 
+WAITING_FOR_QUEUE = Waiting(reasons.WAITING_FOR_QUEUE, "waiting for Kueue to admit the job to spec.queue")
 #: A pod that takes longer to start is named in the condition.
 SLOW_START_SECONDS = 120.0
 #: Mounting volumes takes a second or two.
@@ -53,7 +54,7 @@ def why_waiting(
         ages: for how long what is seen has been so.
     """
     if job is not None and job.suspended:
-        return Waiting(reasons.WAITING_FOR_QUEUE, "waiting for Kueue to admit the job to spec.queue")
+        return WAITING_FOR_QUEUE
     if job is not None and not pods and ages.of("created", job.identity.uid) >= SLOW_START_SECONDS:
         name = job.identity.name
         return Waiting(reasons.SLOW_START, f"Job {name} has no pods; `kubectl describe job {name}` says why")
