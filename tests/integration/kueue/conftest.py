@@ -1,13 +1,15 @@
 """A cluster with Kueue, two groups that share its GPUs, and trainers that only act."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 from kubernetes import client
 
-from integration.kueue.lab import EXAMPLE, Lab
+from chart.rendering import of_kind, render_into
+from integration.kueue.lab import CLUSTER_QUEUES, EXAMPLE, MODELS, Lab
 from integration.operator.conftest import theatre_client
 from integration.operator.stage import acting_images
 from posefleet_lab.cluster import Cluster
@@ -17,7 +19,7 @@ from support.waiting import wait_for
 
 __all__ = ["theatre_client"]
 
-MODELS = {"lab-node-0": "NVIDIA-A100-SXM4-80GB", "lab-node-1": "NVIDIA-H100-80GB-HBM3"}
+HOME, ACCOUNT = "posefleet", "posefleet-operator"
 
 
 @pytest.fixture(scope="session")
@@ -48,17 +50,11 @@ def queues(theatre: Cluster, theatre_client: client.ApiClient) -> Lab:
         core.patch_node(node, {"metadata": {"labels": {"nvidia.com/gpu.product": model}}, "spec": {"taints": tainted}})
     for name in ("mouse", "fly"):
         core.create_namespace({"metadata": {"name": name}})
-        secret = {
-            "metadata": {"name": "lab-s3"},
-            "stringData": {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"},
-        }
-        core.create_namespaced_secret(name, secret)
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+        core.create_namespaced_secret(name, {"metadata": {"name": "lab-s3"}, "stringData": keys})
     lab = Lab(theatre_client, theatre)
-    lab.apply(EXAMPLE)
-    for group in [
-        m["metadata"]["name"] for m in yaml.safe_load_all(EXAMPLE.read_text()) if m["kind"] == "ClusterQueue"
-    ]:
-        wait_for(f"{group} to be active", lambda group=group: lab.is_active(group))  # type: ignore[misc]
+    lab.apply(EXAMPLE.read_text())
+    wait_for("the queues to be active", lambda: all(map(lab.is_active, CLUSTER_QUEUES)))
     return lab
 
 
@@ -70,32 +66,30 @@ def lab(queues: Lab) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def start_operator(queues: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., OperatorProcess]]:
-    """Start operators as processes of their own for both groups."""
-    started: list[OperatorProcess] = []
-
-    def start(**options: str) -> OperatorProcess:
-        given = {
-            "trainer_image": "acting-trainer",
-            "namespaces": "mouse,fly",
-            "kubeconfig": str(queues.cluster.kubeconfig),
-            "progress_seconds": "0.5",
-            "lease_seconds": "4",
-            "queue_position_seconds": "0.5",
-            "priority_boost_seconds": "6",
-            **options,
-        }
-        operator = OperatorProcess(tmp_path_factory.mktemp("operator") / "operator.log", **given)
-        started.append(operator)
-        operator.start()
-        return operator
-
-    yield start
-    for operator in started:
-        operator.stop()
+def kubeconfig(queues: Lab) -> Path:
+    """The operator's account, with the rights that the chart gives to it with these values and no other."""
+    kueue = {"positions": True, "priorityBoost": True}
+    objects = render_into(HOME, userRoles=False, watchNamespaces=["mouse", "fly"], kueue=kueue)
+    home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}
+    queues.apply(yaml.safe_dump_all([home, *of_kind(objects, "ServiceAccount", "Lease", "Role", "RoleBinding")]))
+    return queues.cluster.service_account_kubeconfig(HOME, ACCOUNT)
 
 
 @pytest.fixture(scope="session")
-def operator(start_operator: Callable[..., OperatorProcess]) -> OperatorProcess:
-    """An operator for both groups, which knows of Kueue."""
-    return start_operator()
+def operator(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """An operator for both groups, which shows places and writes boosts."""
+    operator = OperatorProcess(
+        tmp_path_factory.mktemp("operator") / "operator.log",
+        trainer_image="acting-trainer",
+        namespaces="mouse,fly",
+        kubeconfig=str(kubeconfig),
+        lease_namespace=HOME,
+        lease_name=ACCOUNT,
+        lease_seconds="4",
+        progress_seconds="0.5",
+        queue_position_seconds="0.5",
+        priority_boost_seconds="6",
+    )
+    operator.start()
+    yield operator
+    operator.stop()

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from support.waiting import wait_for
 EXAMPLE = Path(__file__).parents[3] / "examples" / "kueue" / "two-groups.yaml"
 QUEUE = "training"
 A100, H100 = "NVIDIA-A100-SXM4-80GB", "NVIDIA-H100-80GB-HBM3"
+MODELS = {"lab-node-0": A100, "lab-node-1": H100}
+CLUSTER_QUEUES = ("mouse-group", "fly-group")
 _KUEUE = ("kueue.x-k8s.io", "v1beta2")
 
 
@@ -39,11 +42,20 @@ class Group(Stage):
         self.apply(name, nodes=nodes, resources=resources, queue=QUEUE, pod=pod, **spec)
 
     def wait_until_running(self, name: str, attempt: int = 1) -> dict[str, Any]:
-        """The status when all pods of an attempt run and would answer SIGTERM."""
+        """The status when all pods of an attempt run, say its number, and would answer SIGTERM."""
         self.wait_for_phase(name, "Running")
         wait_for(f"attempt {attempt} of {name}", lambda: len(self.status(name)["attempts"]) == attempt)
-        self.wait_until_acting(name, attempt)
+        for pod in self.gang(name):
+            wait_for(f"attempt {attempt} in its log", partial(self._acts, pod.metadata.name, attempt))
         return self.status(name)
+
+    def gang(self, name: str) -> list[Any]:
+        """The pods that train for a job. Those of a Job that was taken over have the label of the first attempt."""
+        selector = f"posefleet.io/job={name},posefleet.io/component=attempt"
+        return list(self.core.list_namespaced_pod(self.namespace, label_selector=selector).items)
+
+    def _acts(self, pod: str, attempt: int) -> bool:
+        return f"attempt {attempt} rank" in self.core.read_namespaced_pod_log(pod, self.namespace)
 
     def finish(self, name: str) -> None:
         """Delete a job and wait until its pods are gone."""
@@ -77,10 +89,10 @@ class Lab:
         self.mouse, self.fly = Group(api, "mouse", cluster), Group(api, "fly", cluster)
         self._custom = client.CustomObjectsApi(api)
 
-    def apply(self, manifests: Path) -> None:
-        """Apply a file of manifests, as an administrator does."""
-        command = [str(binaries.kubectl()), "--kubeconfig", str(self.cluster.kubeconfig), "apply", "-f", str(manifests)]
-        subprocess.run(command, check=True, capture_output=True, text=True)
+    def apply(self, manifests: str) -> None:
+        """Apply manifests, as an administrator does."""
+        command = [str(binaries.kubectl()), "--kubeconfig", str(self.cluster.kubeconfig), "apply", "-f", "-"]
+        subprocess.run(command, input=manifests, check=True, capture_output=True, text=True)
 
     def is_active(self, cluster_queue: str) -> bool:
         """Whether a ClusterQueue admits."""
