@@ -20,6 +20,8 @@ ANNOTATION_FINGERPRINT: Final = f"{GROUP}/fingerprint"
 ANNOTATION_SPEC_PARTS: Final = f"{GROUP}/spec-parts"
 #: Marks the Job of an attempt that has been created and not yet released; its pods may not start.
 ANNOTATION_HELD: Final = f"{GROUP}/held"
+#: On a Job that Kueue has put back into its queue: the number of the attempt that has taken it over.
+ANNOTATION_TAKEN_OVER: Final = f"{GROUP}/taken-over-by"
 #: Number of GPUs of a whole gang, by whichever resource they are requested.
 ANNOTATION_GPUS: Final = f"{GROUP}/gpus"
 #: Set to a new value by the job's author, it asks for a checkpoint now.

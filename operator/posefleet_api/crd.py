@@ -12,6 +12,7 @@ from posefleet_api.job import PoseTrainingJob
 #: Name, type, JSONPath and priority of each column. Those with priority 1 are shown by ``-o wide`` only.
 _COLUMNS: tuple[tuple[str, str, str, int], ...] = (
     ("Phase", "string", ".status.phase", 0),
+    ("Queue-Pos", "string", ".status.queuePosition", 0),
     ("Progress", "string", ".status.progress.display", 0),
     ("ETA", "string", ".status.progress.eta", 0),
     ("Loss", "number", ".status.progress.loss", 0),

@@ -130,6 +130,9 @@ class Attempt(ApiModel):
     action: Word | None = None
     """Action of the rule of failurePolicy.rules that decided what follows the attempt: Retry, Ignore or Fail. It is
     absent if no rule applied."""
+    priority_boost: Count | None = None
+    """What Kueue adds to the priority of the attempt, if the operator is told to have the job preempted that loses
+    least. It is absent if that is nothing."""
     nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=256)] = []
     """Names of the nodes on which the pods ran, in the order of the ranks. Only the newest attempts list them."""
     gpus: Count = 0
@@ -193,6 +196,9 @@ class Status(ApiModel):
     """Summary of where the job is in its life: Pending, Preparing, Queued (Kueue has not admitted it yet), Starting
     (not all pods run yet), Running, BackingOff (before the next attempt), Suspended, Succeeded or Failed. Programs
     should read the conditions."""
+    queue_position: Annotated[str, Field(max_length=16)] | None = None
+    """Place of a Queued job in the line of its Kueue ClusterQueue, such as 1, 20+ or 300+, if the operator is told to
+    read it."""
     conditions: Annotated[list[Condition], Field(max_length=16), UniqueBy("type")] = []
     """Conditions of the job. Finished becomes True however the job ends, and then Succeeded or Failed is True as well.
     UpToDate is False while a running attempt was started before the latest change of the spec."""

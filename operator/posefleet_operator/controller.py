@@ -83,6 +83,8 @@ class Controller:
     ) -> None:
         self.cache = cache
         self.poller = ProgressPoller(self.enqueue, monotonic_clock, settings.progress_seconds)
+        #: The place of a job in the queue of Kueue, or None.
+        self.queue_position: Callable[[Key], int | None] = lambda _: None
         self._executor = executor
         self._settings = settings
         self._metrics = metrics
@@ -231,6 +233,7 @@ class Controller:
             ages=worker.stopwatch.update(facts, self._monotonic_clock()),
             refusal=worker.refusal,
             status_refusal=worker.status_refusal,
+            queue_position=self.queue_position(key),
         )
 
     def _generation(self, key: Key) -> int:
@@ -271,7 +274,10 @@ def _is_recorded(pod: ChildPod, seen: Observation, status: Status, ended: set[in
     if pod.identity.owner_uid != seen.uid:
         return True
     if pod.identity.component == COMPONENT_ATTEMPT:
-        job = seen.attempt_job(pod.identity.number)
-        return pod.identity.number in ended or (job is not None and job.suspended)
+        attempt = running_attempt(status)
+        if attempt is None or attempt.job_uid != pod.identity.controller_uid:
+            return pod.identity.number in ended
+        job = seen.attempt_job(attempt.number)
+        return job is not None and job.suspended
     preparation = status.preparation
     return pod.identity.number < preparation.tries or preparation.end_time is not None

@@ -26,16 +26,18 @@ from posefleet_operator.cluster.client import (
     JOB,
     KINDS,
     TRAINING_JOB,
+    WORKLOAD,
     ApiError,
     Cluster,
     Kind,
     kind_of,
 )
+from posefleet_operator.cluster.kueue import JOB_UID_LABEL, PRIORITY_BOOST_ANNOTATION
 from posefleet_operator.cluster.merge_patch import carried_over, difference
 from posefleet_operator.cluster.objects import Manifest, Owner, controller_of
 from posefleet_operator.cluster.text import cut_to_schema
 from posefleet_operator.observation import Observation, Refusal
-from posefleet_operator.plan import Plan, Reference, Release
+from posefleet_operator.plan import Plan, PriorityBoost, Reference, Release
 from posefleet_operator.policies.events import event_manifest
 from posefleet_operator.policies.refusals import remedy_for
 
@@ -88,6 +90,8 @@ class Executor:
             await self._restore(manifest)
         for release in plan.release:
             await self._release(seen, release)
+        if plan.boost is not None:
+            await self._boost(seen, plan.boost)
         changes = _status_changes(seen, plan) if write_status and plan.status != seen.status else {}
         if changes and plan.events:
             await self._write_status(seen, changes, dry_run=True)
@@ -187,6 +191,21 @@ class Executor:
         released = await self._cluster.patch(JOB, seen.key[0], release.name, patch)
         logger.info("released Job %s", release.name)
         self._cache.child_jobs.apply("MODIFIED", released)
+
+    async def _boost(self, seen: Observation, boost: PriorityBoost) -> None:
+        """Write what Kueue is to add to the priority of a Job's Workload, if Kueue is there and lets it be written."""
+        self._may_write()
+        namespace, value = seen.key[0], str(boost.value) if boost.value else None
+        try:
+            workloads, _ = await self._cluster.list(WORKLOAD, namespace, selector=f"{JOB_UID_LABEL}={boost.job_uid}")
+            for held in (workload["metadata"] for workload in workloads):
+                seen_at = {"uid": held["uid"], "resourceVersion": held["resourceVersion"]}
+                patch = {"metadata": {**seen_at, "annotations": {PRIORITY_BOOST_ANNOTATION: value}}}
+                await self._cluster.patch(WORKLOAD, namespace, held["name"], patch)
+        except ApiError as error:
+            if error.status not in {403, 404}:
+                raise
+            logger.warning("the priority of the job's Workload cannot be changed: %s", error)
 
     async def _record_event(self, event: Manifest) -> bool:
         """Record an event, and return whether no other try is needed. Errors are logged and hold nothing up."""

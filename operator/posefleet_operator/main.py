@@ -15,6 +15,7 @@ from posefleet_operator.cluster.client import Cluster
 from posefleet_operator.cluster.election import Election
 from posefleet_operator.cluster.handlers import Sink, watch
 from posefleet_operator.cluster.objects import Key, Manifest
+from posefleet_operator.cluster.queue_positions import QueuePositions
 from posefleet_operator.cluster.resync import Resync
 from posefleet_operator.controller import Controller
 from posefleet_operator.executor import Executor
@@ -142,6 +143,10 @@ class Operator:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_follow(cluster, resync, deliver, controller.enqueue))
                 tasks.create_task(controller.poller.run())
+                if (seconds := self._settings.queue_position_seconds) > 0:
+                    positions = QueuePositions(cluster, cache.training_jobs.all, controller.enqueue, seconds)
+                    controller.queue_position = positions.of
+                    tasks.create_task(positions.run())
 
 
 def seconds_since_boot() -> float:

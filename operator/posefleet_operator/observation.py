@@ -52,6 +52,8 @@ class Observation:
     refusal: Refusal | None = None
     #: What the API server said when it refused a pod of the newest Job. Empty if it refused none.
     pod_refusal: str = ""
+    #: Place of the job in the queue of Kueue, counted from 1. None if it does not wait or if the place is not known.
+    queue_position: int | None = None
     #: What the API server said when it refused to store the status. Empty when it is time to try again.
     status_refusal: str = ""
 
@@ -220,16 +222,16 @@ class Observation:
         """Return the pods of one attempt, or of one try of the preparation, ordered by rank.
 
         A pod that is gone is left out if a later one has taken its place, as when a queue admits the Job again. Pods of
-        a former Job of that number are left out as well. If the Job is gone, all pods that it can have left are
+        a former Job of that number are left out as well. If no Job is known, all pods that it can have left are
         returned.
         """
         mine = (pod for pod in self.pods if pod.identity.owner_uid == self.uid)
-        job = self._child_job(component, number)
+        uid = self._job_uid(component, number)
         chosen = [
             pod
             for pod in mine
-            if (pod.identity.component, pod.identity.number) == (component, number)
-            and (job is None or pod.identity.controller_uid == job.identity.uid)
+            if pod.identity.component == component
+            and (pod.identity.controller_uid == uid if uid else pod.identity.number == number)
         ]
         present = [pod for pod in chosen if not (pod.gone and any(_replaces(other, pod) for other in chosen))]
         return tuple(sorted(present, key=lambda pod: (pod.rank, pod.identity.version)))
@@ -265,18 +267,32 @@ class Observation:
 
     def pods_of(self, job: ChildJob) -> tuple[ChildPod, ...]:
         """Return the pods of a child Job."""
-        return self.own_pods(job.identity.component, job.identity.number)
+        mine = self.own_pods(job.identity.component, job.identity.number)
+        return tuple(pod for pod in mine if pod.identity.controller_uid == job.identity.uid)
 
     def prepare_job(self, number: int) -> ChildJob | None:
         """Return the child Job of a try of the preparation, or None."""
         return self._child_job(COMPONENT_PREPARE, number)
 
+    def _job_uid(self, component: str, number: int) -> str:
+        """Return the uid of the Job of that number, whether or not it still exists, or an empty text."""
+        named = {attempt.number: attempt.job_uid for attempt in self.status.attempts}.get(number)
+        if component == COMPONENT_ATTEMPT and named is not None:
+            return named
+        job = self._child_job(component, number)
+        return job.identity.uid if job is not None else ""
+
     def _child_job(self, component: str, number: int) -> ChildJob | None:
-        """Return the Job of that number. For an attempt it must be the one that the status names, once it does."""
+        """Return the Job of that number, or for an attempt the one that the status names, once it does.
+
+        A Job that several attempts have had belongs to the last of them.
+        """
+        jobs = self.own_jobs(component)
         recorded = {attempt.number: attempt.job_uid for attempt in self.status.attempts}
-        named = recorded.get(number) if component == COMPONENT_ATTEMPT else None
-        jobs = (job for job in self.own_jobs(component) if job.identity.number == number)
-        return next((job for job in jobs if named in {None, job.identity.uid}), None)
+        if component == COMPONENT_ATTEMPT and (named := recorded.get(number)) is not None:
+            taken_over = any(later > number and uid == named for later, uid in recorded.items())
+            return next((job for job in jobs if job.identity.uid == named and not taken_over), None)
+        return next((job for job in jobs if job.identity.number == number), None)
 
 
 def _where_and_why(found: Any) -> str:

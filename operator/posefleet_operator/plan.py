@@ -59,6 +59,14 @@ class Release:
     patch: Manifest
 
 
+@dataclass(frozen=True)
+class PriorityBoost:
+    """What Kueue is to add to the priority of the Workload of a Job."""
+
+    job_uid: str
+    value: int
+
+
 @dataclass
 class Plan:
     """What one reconcile wants done.
@@ -78,6 +86,7 @@ class Plan:
     events: list[JobEvent] = field(default_factory=list)
     #: The request for a checkpoint that rank 0 of the running attempt is to be asked for. Empty for none.
     checkpoint_request: str = ""
+    boost: PriorityBoost | None = None
     requeue_after: float | None = None
     remaining_steps_skipped: bool = False
 

@@ -18,6 +18,7 @@ from posefleet_operator.steps.lifecycle import (
 )
 from posefleet_operator.steps.not_understood import stop_only
 from posefleet_operator.steps.preparation import prepare, record_try
+from posefleet_operator.steps.queue import boost_priority, go_back_in_line, show_position
 from posefleet_operator.steps.requests import answer_checkpoint_request, reopen_on_request
 from posefleet_operator.steps.suspension import suspend
 from posefleet_operator.steps.up_to_date import report_up_to_date
@@ -32,6 +33,7 @@ STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     refuse_invalid,
     adopt,
     record_progress,
+    go_back_in_line,
     record_outcome,
     record_try,
     enforce_deadline,
@@ -42,6 +44,7 @@ STEPS: tuple[Callable[[Observation, Plan], None], ...] = (
     run_attempts,
     end_lost_gang,
     detect_stall,
+    boost_priority,
 )
 
 
@@ -59,6 +62,7 @@ def reconcile(seen: Observation) -> Plan:
             break
     if not seen.not_understood:
         summarize(seen, plan)
+        show_position(seen, plan)
         report_up_to_date(seen, plan)
     plan.events += events_between(seen.status, plan.status)
     return plan

@@ -38,6 +38,11 @@ class Settings:
     resync_seconds: float = 300.0
     #: Seconds between two polls of a job's progress.
     progress_seconds: float = 5.0
+    #: Seconds between two looks at the places of waiting jobs in the queues of Kueue. 0 to show no places.
+    queue_position_seconds: float = 0.0
+    #: A job that would lose this much training if it were preempted is preempted after those that would lose less; see
+    #: ``policies/priority_boost.py``. 0 to leave the choice to Kueue.
+    priority_boost_seconds: float = 0.0
     image_pull_policy: PullPolicy = "IfNotPresent"
     #: User and group of the trainer, as in its image. Another image may need another number, but not 0.
     run_as_user: int = 65532
@@ -67,6 +72,8 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         http_port=options.http_port,
         resync_seconds=options.resync_seconds,
         progress_seconds=options.progress_seconds,
+        queue_position_seconds=options.queue_position_seconds,
+        priority_boost_seconds=options.priority_boost_seconds,
         image_pull_policy=options.image_pull_policy,
         run_as_user=options.run_as_user,
         trainer_defaults=read_defaults(Path(options.trainer_defaults))
@@ -105,6 +112,16 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option("http-port", str(Settings.http_port), "port for /healthz, /readyz and /metrics")
     option("resync-seconds", str(Settings.resync_seconds), "seconds between two full lists of the cluster")
     option("progress-seconds", str(Settings.progress_seconds), "seconds between two polls of a job's progress")
+    option(
+        "queue-position-seconds",
+        str(Settings.queue_position_seconds),
+        "seconds between two looks at the places of waiting jobs in the queues of Kueue; 0 to show no places",
+    )
+    option(
+        "priority-boost-seconds",
+        str(Settings.priority_boost_seconds),
+        "seconds of lost training from which Kueue preempts a job after others; 0 to leave the choice to Kueue",
+    )
     option(
         "image-pull-policy",
         "IfNotPresent",

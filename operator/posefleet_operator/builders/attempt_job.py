@@ -7,6 +7,7 @@ from posefleet_api.constants import (
     ANNOTATION_GPUS,
     ANNOTATION_HELD,
     ANNOTATION_SPEC_PARTS,
+    ANNOTATION_TAKEN_OVER,
     COMPONENT_ATTEMPT,
     ENV_NODES,
     ENV_PROCESSES_PER_NODE,
@@ -22,11 +23,10 @@ from posefleet_api.job import PoseTrainingJob
 from posefleet_api.resources import Resources
 from posefleet_operator.builders.names import labels, metadata, rendezvous_port
 from posefleet_operator.builders.pod_template import Role, pod_failure_policy, pod_template
+from posefleet_operator.cluster.kueue import QUEUE_LABEL
 from posefleet_operator.cluster.objects import Manifest, attempt_name
 from posefleet_operator.fingerprints import encode_parts
 from posefleet_operator.settings import Settings
-
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def attempt_job(
@@ -70,7 +70,7 @@ def attempt_job(
             "parallelism": nodes,
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": pod_failure_policy(),
+            "podFailurePolicy": pod_failure_policy(queued=bool(job.spec.queue)),
             "suspend": True,
             "template": pod_template(job, _role(job, number, settings, avoided_nodes), settings),
         },
@@ -83,6 +83,11 @@ def release(queue: str) -> Manifest:
     if queue:
         return {"metadata": {**marks, "labels": {QUEUE_LABEL: queue}}}
     return {"metadata": marks, "spec": {"suspend": False}}
+
+
+def hand_over(number: int) -> Manifest:
+    """Return the merge patch that marks a suspended Job as taken over by another attempt."""
+    return {"metadata": {"annotations": {ANNOTATION_TAKEN_OVER: str(number)}}}
 
 
 def _role(job: PoseTrainingJob, number: int, settings: Settings, avoided_nodes: Sequence[str]) -> Role:

@@ -35,6 +35,8 @@ from posefleet_operator.cluster.objects import Manifest, child_name
 from posefleet_operator.settings import Settings
 
 _TEMPORARY_BYTES = "1Gi"
+#: How containers end that are asked to stop, and then their peers.
+_STOPPED = (ExitCode.PREEMPTED.value, ExitCode.PEER_LOST.value, 137, 143)
 #: Added to the size of the cache for checkpoints and labelled videos that are waiting to be uploaded.
 _UPLOADS_BYTES = 8 * 2**30
 
@@ -83,23 +85,27 @@ def pod_template(job: PoseTrainingJob, role: Role, settings: Settings) -> Manife
     }
 
 
-def pod_failure_policy() -> Manifest:
+def pod_failure_policy(queued: bool = False) -> Manifest:
     """Return the ``podFailurePolicy`` of a Job that fails with its first pod.
 
     Each rule fails the Job, as its ``backoffLimit`` of 0 would. In addition the Job then records the exit code of the
     pod in its condition Failed, where it can still be read when the pod is gone. The codes that end the whole
     PoseTrainingJob come first.
+
+    A Job of a queue survives that Kueue suspends it: the exit codes of pods that are asked to stop only count, and the
+    pods of a suspended Job do not. Pods that end with these codes for another reason fail it through ``backoffLimit``.
     """
 
-    def on_exit(operator: str, code: int) -> Manifest:
-        codes = {"containerName": CONTAINER, "operator": operator, "values": [code]}
-        return {"action": "FailJob", "onExitCodes": codes}
+    def on_exit(operator: str, *values: int, action: str = "FailJob") -> Manifest:
+        codes = {"containerName": CONTAINER, "operator": operator, "values": list(values)}
+        return {"action": action, "onExitCodes": codes}
 
     disrupted = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     return {
         "rules": [
             on_exit("In", ExitCode.INVALID_INPUT.value),
             disrupted,
+            *([on_exit("In", *_STOPPED, action="Count")] if queued else []),
             on_exit("NotIn", ExitCode.SUCCEEDED.value),
         ]
     }
@@ -112,7 +118,7 @@ def _container(job: PoseTrainingJob, role: Role, settings: Settings) -> Manifest
         "image": settings.trainer_image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": role.command,
-        "env": [*environment(job), _number(role), *role.environment, *(own.part("env") or [])],
+        "env": [*environment(job), _number(job, role), *role.environment, *(own.part("env") or [])],
         "ports": [{"name": TRAINER_PORT_NAME, "containerPort": TRAINER_PORT}],
         "resources": role.resources,
         "terminationMessagePath": TERMINATION_LOG,
@@ -145,8 +151,10 @@ def _affinity(own: PodOptions, avoided_nodes: Sequence[str]) -> Manifest | None:
     return {"nodeAffinity": affinity} if affinity else None
 
 
-def _number(role: Role) -> Manifest:
-    return {"name": ENV_NUMBER, "value": str(role.number)}
+def _number(job: PoseTrainingJob, role: Role) -> Manifest:
+    """Return the number of the attempt. It is in the ConfigMap, because a later attempt may take over the Job."""
+    name = child_name(job.metadata.name, role.component, role.number)
+    return {"name": ENV_NUMBER, "valueFrom": {"configMapKeyRef": {"name": name, "key": NUMBER_KEY}}}
 
 
 def _volumes(job: PoseTrainingJob, role: Role) -> list[Manifest]:
@@ -183,15 +191,21 @@ def _pod_security(settings: Settings) -> Manifest:
 
 
 JOB_KEY = PurePosixPath(JOB_FILE).name
+NUMBER_KEY = "number"
 
 
-def job_config(job: PoseTrainingJob, component: str, number: int) -> Manifest:
-    """Return the ConfigMap with the job as JSON: the spec with all defaults, and the status that the trainer needs."""
+def job_config(job: PoseTrainingJob, component: str, number: int, name: str = "") -> Manifest:
+    """Return the ConfigMap with the number of the attempt, and with the job as JSON: the spec with all defaults, and
+    the status that the trainer needs.
+
+    ``name`` is that of an earlier attempt, whose Job, with its ConfigMap, this one has taken over.
+    """
+    described = metadata(job, component, number)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(job, component, number),
-        "data": {JOB_KEY: job.to_json()},
+        "metadata": {**described, "name": name or described["name"]},
+        "data": {JOB_KEY: job.to_json(), NUMBER_KEY: str(number)},
     }
 
 

@@ -100,3 +100,5 @@ def _recorded(status: Manifest) -> Iterator[str]:
     yield (status.get("preparation") or {}).get("endTime") or ""
     for attempt in (status.get("attempts") or [])[-1:]:
         yield attempt.get("endTime") or ""
+        yield attempt.get("runningTime") or ""
+    yield (status.get("lastCheckpoint") or {}).get("time") or ""

@@ -10,7 +10,9 @@ from posefleet_api.constants import (
     ANNOTATION_GPUS,
     ANNOTATION_HELD,
     ANNOTATION_SPEC_PARTS,
+    ANNOTATION_TAKEN_OVER,
 )
+from posefleet_operator.cluster.kueue import QUEUE_LABEL
 from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by_type, from_timestamp, parse_number
 from posefleet_operator.fingerprints import decode_parts
 
@@ -35,6 +37,10 @@ class ChildJob:
     #: Number of pods that the Job controller has counted as ended.
     ended_pods: int
     completions: int
+    #: Name of the queue that it has been handed over to. Empty for none.
+    queue: str
+    #: Number of the attempt that has taken it over from the one that it was created for. 0 for none.
+    taken_over_by: int
     #: Number of GPUs of the whole gang.
     gpus: int
     fingerprint: str
@@ -80,6 +86,8 @@ class ChildJob:
             ending_message=ending.get("message", ""),
             ended_pods=int(status.get("failed") or 0) + int(status.get("succeeded") or 0),
             completions=int(spec.get("completions") or 1),
+            queue=(metadata.get("labels") or {}).get(QUEUE_LABEL, ""),
+            taken_over_by=parse_number(annotations.get(ANNOTATION_TAKEN_OVER)),
             gpus=parse_number(annotations.get(ANNOTATION_GPUS)),
             fingerprint=annotations.get(ANNOTATION_FINGERPRINT, ""),
             spec_parts=decode_parts(annotations.get(ANNOTATION_SPEC_PARTS, "")),

@@ -44,6 +44,7 @@ SERVICE = Kind("v1", "Service", "services")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+WORKLOAD = Kind("kueue.x-k8s.io/v1beta2", "Workload", "workloads")
 KINDS = {kind.kind: kind for kind in (TRAINING_JOB, JOB, POD, SERVICE, CONFIG_MAP, EVENT, LEASE)}
 
 
@@ -143,9 +144,9 @@ class Cluster:
             private_key_path=self._configuration.key_file,
         )
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
-        """Read an object."""
-        return await self._request("GET", kind, kind.path(namespace, name))
+    async def get(self, kind: Kind, namespace: str, name: str, subresource: str = "") -> Manifest:
+        """Read an object, or a subresource of it."""
+        return await self._request("GET", kind, kind.path(namespace, name, subresource))
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Create an object. This fails with status 409 if the name exists."""

@@ -37,6 +37,11 @@ def counts_against_budget(attempt: Attempt) -> bool:
     return reasons.counts_against_budget(attempt.outcome)
 
 
+def history_for_trainer(status: Status) -> Status:
+    """Return the past that the trainer needs for its report. It is the same however often it is built."""
+    return Status(start_time=status.start_time, current_attempt=status.current_attempt, attempts=status.attempts[:-1])
+
+
 def attempts_since_reopened(status: Status) -> list[Attempt]:
     """Return the attempts whose endings decide what follows: those since the job was last reopened."""
     return [attempt for attempt in status.attempts if attempt.number > (status.reopened_after_attempt or 0)]

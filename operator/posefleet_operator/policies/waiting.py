@@ -20,6 +20,7 @@ from posefleet_operator.plan import Waiting
 from posefleet_operator.policies.lost_nodes import node_lost, overdue_pods, unreachable_pods, waited_for
 from posefleet_operator.policies.refusals import remedy_for
 
+WAITING_FOR_QUEUE = Waiting(reasons.WAITING_FOR_QUEUE, "waiting for Kueue to admit the job to spec.queue")
 #: A pod that takes longer to start is named in the condition.
 SLOW_START_SECONDS = 120.0
 #: Mounting volumes takes a second or two.
@@ -53,7 +54,7 @@ def why_waiting(
         ages: for how long what is seen has been so.
     """
     if job is not None and job.suspended:
-        return Waiting(reasons.WAITING_FOR_QUEUE, "waiting for Kueue to admit the job to spec.queue")
+        return WAITING_FOR_QUEUE
     if job is not None and not pods and ages.of("created", job.identity.uid) >= SLOW_START_SECONDS:
         name = job.identity.name
         return Waiting(reasons.SLOW_START, f"Job {name} has no pods; `kubectl describe job {name}` says why")
@@ -87,12 +88,12 @@ def may_lack_pods(job: ChildJob, pods: Sequence[ChildPod], ages: Ages) -> bool:
     return active and ages.of("admitted", job.identity.uid) >= _CREATION_SECONDS
 
 
-def may_lack_config(seen: Observation, job: ChildJob | None, pods: Sequence[ChildPod]) -> bool:
+def may_lack_config(seen: Observation, job: ChildJob, pods: Sequence[ChildPod]) -> bool:
     """Return whether pods may wait for the ConfigMap of a child Job, which somebody may have deleted.
 
     Only the ConfigMap of an unchanged manifest can be created again: pods of one Job must not read different ones.
     """
-    if job is None or seen.unknown_fields or seen.changed_parts(job):
+    if seen.unknown_fields or seen.changed_parts(job):
         return False
     return any(_lacks_volumes(pod, seen.ages) for pod in pods)
 

@@ -20,5 +20,5 @@ def adopt(seen: Observation, plan: Plan) -> None:
 def delete_superseded(seen: Observation, plan: Plan) -> None:
     """Delete the Jobs of attempts that have an outcome, or that the status does not know, but still run."""
     attempt = running_attempt(plan.status)
-    jobs = seen.own_jobs(COMPONENT_ATTEMPT)
-    plan.delete_unfinished(job for job in jobs if attempt is None or job.identity.number != attempt.number)
+    kept = seen.attempt_job(attempt.number) if attempt is not None else None
+    plan.delete_unfinished(job for job in seen.own_jobs(COMPONENT_ATTEMPT) if job != kept)

@@ -19,6 +19,7 @@ from posefleet_operator.observation import Observation, newest, running_attempt
 from posefleet_operator.plan import Plan, Reference, Release
 from posefleet_operator.policies.attempts import (
     attempts_since_reopened,
+    history_for_trainer,
     queue_seconds,
     seconds_before_next,
     with_jitter,
@@ -77,6 +78,19 @@ def run_attempts(seen: Observation, plan: Plan) -> None:
         _record(seen, plan, (plan.status.current_attempt or 0) + 1)
 
 
+def delete_old_attempt(seen: Observation, plan: Plan, kept: str = "") -> None:
+    """Delete the objects of the attempt that the newest one pushes out, unless its Job is ``kept`` for the newest."""
+    if (old := number_to_delete(plan.status.current_attempt or 0)) is None:
+        return
+    job = seen.attempt_job(old)
+    name = job.identity.name if job is not None else attempt_name(seen.name, old)
+    if name == kept:
+        return
+    plan.delete += [Reference("ConfigMap", name), Reference("Service", name)]
+    if job is not None:
+        plan.delete_job(job)
+
+
 def _record_gang(plan: Plan, attempt: Attempt, pods: tuple[ChildPod, ...], size: int) -> None:
     """Record the nodes of a gang, and when the last of its pods started."""
     pods = tuple(pod for pod in pods if not pod.gone)
@@ -98,8 +112,8 @@ def _watch(seen: Observation, plan: Plan, attempt: Attempt, job: ChildJob | None
     elif job is not None and job.held:
         _release(seen, plan, job)
     else:
-        if may_lack_config(seen, job, pods):
-            plan.restore.append(_config(seen, plan, attempt.number))
+        if job is not None and may_lack_config(seen, job, pods):
+            plan.restore.append(_config(seen, plan, attempt.number, job.identity.name))
         size = seen.gang_size(attempt)
         waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, size, seen.spec.storage, seen.ages)
         plan.wait("Running", waiting)
@@ -136,11 +150,7 @@ def _record(seen: Observation, plan: Plan, number: int) -> None:
     logs = attempt_logs(seen.spec.output.uri, number)
     started = to_timestamp(seen.now)
     plan.add_attempt(Attempt(number=number, start_time=started, gpus=seen.spec.resources.gpus, logs=logs))
-    if (old := number_to_delete(number)) is not None:
-        name = attempt_name(seen.name, old)
-        plan.delete += [Reference("ConfigMap", name), Reference("Service", name)]
-        if (job := seen.attempt_job(old)) is not None:
-            plan.delete_job(job)
+    delete_old_attempt(seen, plan)
     plan.condition("Running", False, reasons.PODS_STARTING, f"attempt {number} is being created")
     plan.requeue_within(0)
 
@@ -166,11 +176,14 @@ def _create(seen: Observation, plan: Plan, attempt: Attempt) -> None:
     plan.requeue_within(0)
 
 
-def _config(seen: Observation, plan: Plan, number: int) -> Manifest:
-    """Return the ConfigMap of an attempt. It is the same however often it is built."""
+def _config(seen: Observation, plan: Plan, number: int, name: str = "") -> Manifest:
+    """Return the ConfigMap of an attempt. It is the same however often it is built.
+
+    ``name`` is that of an earlier attempt, whose Job this one has taken over.
+    """
     assert isinstance(seen.job, PoseTrainingJob)
-    job = seen.job.model_copy(update={"status": _history_for_trainer(plan.status)})
-    return job_config(job, COMPONENT_ATTEMPT, number)
+    job = seen.job.model_copy(update={"status": history_for_trainer(plan.status)})
+    return job_config(job, COMPONENT_ATTEMPT, number, name=name)
 
 
 def _release(seen: Observation, plan: Plan, job: ChildJob) -> None:
@@ -180,8 +193,3 @@ def _release(seen: Observation, plan: Plan, job: ChildJob) -> None:
         identity = job.identity
         plan.release.append(Release(identity.name, identity.uid, identity.version, release(seen.spec.queue)))
     plan.requeue_within(0 if not plan.release else _REQUEUE_SECONDS)
-
-
-def _history_for_trainer(status: Status) -> Status:
-    """Return the past that the trainer needs for its report. It is the same however often it is built."""
-    return Status(start_time=status.start_time, current_attempt=status.current_attempt, attempts=status.attempts[:-1])

@@ -92,7 +92,7 @@ def _watch_try(seen: Observation, plan: Plan, job: ChildJob | None, pods: tuple[
     elif any(pod.running for pod in pods):
         plan.condition("Prepared", False, reasons.PREPARING, _PREPARING_MESSAGE)
     else:
-        if may_lack_config(seen, job, pods):
+        if job is not None and may_lack_config(seen, job, pods):
             assert isinstance(seen.job, PoseTrainingJob)
             plan.restore.append(job_config(seen.job, COMPONENT_PREPARE, plan.status.preparation.tries))
         waiting = pods_refused(seen, job, pods) or why_waiting(job, pods, 1, seen.spec.storage, seen.ages)

@@ -27,7 +27,7 @@ def test_a_job_leaves_model_predictions_and_report(jobs: Jobs, finished: dict[st
 def test_kubectl_shows_what_a_scientist_asks_for(jobs: Jobs, finished: dict[str, Any]):
     heading, row = jobs.kubectl("get", "ptj", "whole").splitlines()
     assert heading.split() == [
-        *("NAME", "PHASE", "PROGRESS", "ETA", "LOSS", "PIXEL-ERR", "GPUS", "ATTEMPT", "LAST-CKPT", "AGE"),
+        *("NAME", "PHASE", "QUEUE-POS", "PROGRESS", "ETA", "LOSS", "PIXEL-ERR", "GPUS", "ATTEMPT", "LAST-CKPT", "AGE"),
     ]
     assert row.split()[:2] == ["whole", "Succeeded"]
     described = jobs.kubectl("describe", "ptj", "whole")

@@ -2,7 +2,8 @@
 
 The script is JSON in the variable ACT: from ``prepare`` or ``<attempt>/<rank>`` or ``<attempt>`` to what is done
 there: ``after`` seconds end with code ``exit`` and termination message ``message``. Without
-a script a pod runs until SIGTERM and ends with 75, as a real one does.
+a script a pod runs until SIGTERM and ends with 75, as a real one does, with a checkpoint of step ``checkpoint`` if
+there is one. With ``saves`` rank 0 reports a new checkpoint every second while it runs.
 """
 
 # ruff: noqa: E402
@@ -22,8 +23,8 @@ from pathlib import Path
 
 
 def main() -> None:
-    job = json.loads(Path(sys.argv[1]).read_text())
     stages = sys.argv[3]
+    job = json.loads(Path(sys.argv[1]).read_text())
     attempt = job.get("status", {}).get("currentAttempt", 0)
     rank = int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
     script = json.loads(os.environ.get("ACT", "{}"))
@@ -33,12 +34,21 @@ def main() -> None:
     sys.stdout.write(f"acting {stages} attempt {attempt} rank {rank}: {part}\n")
     sys.stdout.flush()
     if signal.sigtimedwait({signal.SIGTERM}, part.get("after", 0.2 if "exit" in part else 3600)):
-        end(75, {"reason": "Preempted", "message": "asked to stop"})
+        end(75, {"reason": "Preempted", "message": "asked to stop", **checkpoint_of(part, attempt)})
     end(part.get("exit", 0), part.get("message"))
 
 
 def act_of(script: dict, attempt: int, rank: int) -> dict:
     return script.get(f"{attempt}/{rank}", script.get(str(attempt), {}))
+
+
+def checkpoint_of(part: dict, attempt: int) -> dict:
+    """The checkpoint that is written at the end, if the script says at which step."""
+    if "checkpoint" not in part:
+        return {}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    uri = f"s3://lab-results/step-{part['checkpoint']}-attempt-{attempt}"
+    return {"lastCheckpoint": {"uri": uri, "step": part["checkpoint"], "time": now, "sha256": "0" * 64}}
 
 
 def end(code: int, message: dict | None) -> None:
@@ -57,7 +67,8 @@ def serve_progress(attempt: int, part: dict) -> None:
             report = {
                 "attempt": attempt,
                 "progress": {"stage": "train", "step": step, "steps": 1000, "percent": min(100, step // 10)},
-                "startStep": 0,
+                "startStep": part.get("start", 0),
+                **(checkpoint_of({"checkpoint": step}, attempt) if "saves" in part else {}),
                 "lastStepTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)),
             }
             self.send_response(200)

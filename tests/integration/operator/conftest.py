@@ -1,7 +1,6 @@
 """A cluster on whose node trainers only act, and an operator for it."""
 
 import shutil
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,10 +9,9 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from integration.operator.stage import CRD, Stage
+from integration.operator.stage import CRD, Stage, acting_images
 from posefleet_api.constants import GROUP, PLURAL, VERSION
 from posefleet_lab.cluster import Cluster
-from posefleet_lab.process_node.node_config import Image
 from support.audit import AUDIT_LOG, audit_options
 from support.operator_process import OperatorProcess
 from support.waiting import wait_for
@@ -26,14 +24,7 @@ OWNERS_NEED_RIGHTS = "--enable-admission-plugins=OwnerReferencesPermissionEnforc
 def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A strict control plane that keeps an audit log, and a process node with 8 pretended GPUs, whose trainers act."""
     directory = tmp_path_factory.mktemp("theatre")
-    programs = directory / "image" / "bin"
-    programs.mkdir(parents=True)
-    text = Path(__file__).with_name("acting_trainer.py").read_text()
-    # Not the virtual environment's Python: where that lies under /tmp pods, with a /tmp of their own, do not see it.
-    python = Path(sys.executable).resolve()
-    (programs / "posefleet-trainer").write_text(f"#!{python}\n{text}")
-    (programs / "posefleet-trainer").chmod(0o755)
-    images = {"acting-trainer": Image(programs.parent)}
+    images = acting_images(directory / "image")
     strict = [OWNERS_NEED_RIGHTS, *audit_options(directory)]
     with Cluster(
         directory / "cluster",
@@ -46,7 +37,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         report=print,
     ) as running:
         yield running
-    shutil.rmtree(programs.parent, ignore_errors=True)
+    shutil.rmtree(directory / "image", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,27 @@ from kubernetes import client
 
 from posefleet_api.constants import GROUP, PLURAL, VERSION
 from posefleet_lab.cluster import Cluster
+from posefleet_lab.process_node.node_config import Image
 from posefleet_lab.tools import binaries
 from support.operator_process import OperatorProcess
 from support.waiting import wait_for
 
-__all__ = ["COMPLETED", "CRD", "OperatorProcess", "Stage"]
+__all__ = ["COMPLETED", "CRD", "OperatorProcess", "Stage", "acting_images"]
 
 CRD = Path(__file__).parents[3] / "crds" / f"{GROUP}_{PLURAL}.yaml"
 COMPLETED = {"exit": 0, "message": {"reason": "Completed", "message": "done"}}
+
+
+def acting_images(directory: Path) -> dict[str, Image]:
+    """An image whose trainer only acts, made in ``directory``."""
+    programs = directory / "bin"
+    programs.mkdir(parents=True)
+    text = Path(__file__).with_name("acting_trainer.py").read_text()
+    # Not the virtual environment's Python: where that lies under /tmp pods, with a /tmp of their own, do not see it.
+    python = Path(sys.executable).resolve()
+    (programs / "posefleet-trainer").write_text(f"#!{python}\n{text}")
+    (programs / "posefleet-trainer").chmod(0o755)
+    return {"acting-trainer": Image(directory)}
 
 
 class Stage:

@@ -131,6 +131,7 @@ def test_progress_of_rank_0_appears_in_the_table(stage: Stage, operator: Operato
     assert head.split() == [
         "NAME",
         "PHASE",
+        "QUEUE-POS",
         "PROGRESS",
         "ETA",
         "LOSS",

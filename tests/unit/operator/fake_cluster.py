@@ -24,9 +24,20 @@ class FakeCluster:
         self.refuses: dict[str, ApiError] = {}
         self.refusals = 1_000
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+    async def get(self, kind: Kind, namespace: str, name: str, subresource: str = "") -> Manifest:
         self._fail()
-        return deepcopy(self._held(kind, name, namespace))
+        held = deepcopy(self._held(kind, name, namespace))
+        found: Manifest = held[subresource] if subresource else held
+        return found
+
+    async def list(
+        self, kind: Kind, namespace: str, selector: str = "", fields: str = ""
+    ) -> tuple[list[Manifest], int]:
+        self._fail()
+        label, _, value = selector.partition("=")
+        mine = [held for (name, _), held in self.objects.items() if name == kind.kind]
+        found = [held for held in mine if held["metadata"].get("labels", {}).get(label) == value]
+        return deepcopy(found), self.version
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         self._fail()

@@ -10,7 +10,7 @@ from posefleet_operator.plan import Plan, find_condition
 from posefleet_operator.reasons import REFUSED
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import JobBuilder, a_job, a_pod, ago, finished_job, suspended_job
-from unit.operator.plans import condition_of, deletions, message_of, reasons, reconciled
+from unit.operator.plans import condition_of, message_of, reasons, reconciled
 
 
 def test_no_attempt_starts_while_pods_of_the_last_one_run() -> None:
@@ -51,15 +51,6 @@ def test_a_job_that_kueue_holds_is_queued() -> None:
 
     assert plan.status.phase == "Queued"
     assert "Kueue" in message_of(plan, "Running")
-
-
-def test_a_job_that_kueue_preempts_has_not_failed() -> None:
-    job = a_job().with_spec(queue="lab-queue").running_attempt(1)
-    job = job.with_child(suspended_job(job.attempt_manifest(1))).with_pod(a_pod(job).ended(75).deleted().manifest)
-    plan = reconcile(job.seen())
-
-    assert (plan.status.attempts[0].outcome, plan.status.attempts[0].reason) == ("Preempted", "QueuePreempted")
-    assert deletions(reconcile(reconciled(job).seen())) == [("Job", "reaching-a1")]
 
 
 def test_pods_of_an_earlier_admission_have_no_part_in_the_present_one() -> None:
