@@ -90,6 +90,12 @@ def test_pods_that_the_api_server_refuses_are_looked_for_again_soon() -> None:
     assert pods_refused(a_job().seen(), job, []) is None
 
 
+def test_a_manifest_that_is_not_understood_waits_for_an_edit_alone() -> None:
+    waiting = what_blocks_creation(a_job().running_attempt(1).with_spec(colour="red").seen())
+    assert waiting is not None
+    assert (waiting.reason, waiting.requeue_seconds) == (reasons.NOT_UNDERSTOOD, None)
+
+
 def test_at_most_four_old_pods_are_named() -> None:
     waiting = waiting_for_pods(list("abcdef"), ())
     assert waiting.reason == reasons.STOPPING_OLD_PODS
