@@ -34,6 +34,10 @@ def test_a_complete_job_quotes_a_pod_that_succeeded_and_no_other() -> None:
     assert (found.outcome, found.message) == ("Succeeded", "done")
 
 
+def test_a_failure_that_a_pod_explains_is_not_replaced_by_what_the_job_has_recorded() -> None:
+    assert ending(a_pod().ended(1).seen, message=EXITED.format(69)) == ("Failed", "Error")
+
+
 def test_pods_that_have_all_succeeded_count_whatever_the_job_says() -> None:
     assert ending(a_pod().ended(0).seen, nodes=1, message=EXITED.format(1)) == ("Succeeded", "Completed")
 

@@ -97,6 +97,17 @@ def test_a_report_changes_the_newest_attempt_alone() -> None:
     assert status.last_checkpoint == a_checkpoint(40)
 
 
+def test_a_report_never_goes_back_to_an_older_checkpoint() -> None:
+    before = a_status().model_copy(update={"last_checkpoint": a_checkpoint(40, uri="old")})
+
+    def after(checkpoint: Checkpoint | None) -> Checkpoint | None:
+        report = ProgressReport(attempt=2, progress=Progress(), last_checkpoint=checkpoint)
+        return after_report(before, report).last_checkpoint
+
+    assert after(None) == after(a_checkpoint(39)) == a_checkpoint(40, uri="old")
+    assert after(a_checkpoint(40, uri="new")) == a_checkpoint(40, uri="new")
+
+
 @pytest.mark.parametrize("status", [Status(), a_status().model_copy(update={"current_attempt": 3})])
 def test_a_report_of_another_attempt_changes_nothing(status: Status) -> None:
     assert after_report(status, ProgressReport(attempt=2, progress=Progress())) is status

@@ -78,6 +78,10 @@ def test_pods_are_missing_once_the_job_controller_has_had_the_time_to_create_the
     assert not lacks(suspended_job(started), a_pod(), a_pod(rank=1))
 
 
+def test_pods_of_a_job_that_does_not_exist_yet_are_about_to_start() -> None:
+    assert why_waiting(None, [], 1, None, Ages({})).reason == reasons.PODS_STARTING
+
+
 def test_pods_that_the_api_server_refuses_are_looked_for_again_soon() -> None:
     job = ChildJob.read(a_job().attempt_manifest(1))
     seen = replace(a_job().seen(), pod_refusal="exceeded quota: gpus")
