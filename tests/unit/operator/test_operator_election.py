@@ -208,10 +208,26 @@ async def test_a_request_may_take_two_fifths_of_the_lease(monkeypatch) -> None:
     assert limits == [pytest.approx(4.0)]
 
 
-async def test_a_leader_passes() -> None:
-    _, _, first, _ = two_candidates()
+async def test_a_leader_knows_for_how_long_it_may_write() -> None:
+    _, clock, first, _ = two_candidates()
     await tries(first)
-    first.seconds_left()
+    assert first.seconds_left() == 8.0
+    clock.seconds += 7.5
+    assert first.seconds_left() == 0.5
+    clock.seconds += 0.5
+    with pytest.raises(NotLeading):
+        first.seconds_left()
+
+
+async def test_the_same_failure_is_logged_once_until_the_lease_is_written_again(caplog) -> None:
+    cluster, _, first, _ = two_candidates()
+    down, stuck = ApiError(500, "InternalError", "no etcd"), TimeoutError()
+    for error in (down, down, stuck, stuck, None, stuck):
+        cluster.failures = [error] if error is not None else []
+        await tries(first)
+
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == [f"cannot acquire the lease: {text}" for text in (down, *["no answer in time"] * 2)]
 
 
 @pytest.mark.parametrize(

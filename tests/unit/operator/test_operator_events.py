@@ -188,6 +188,20 @@ def test_a_suspension_and_its_end_are_reported_once() -> None:
     assert reported(none, suspending) == reported(suspending, resumed) == reported(suspended, none) == []
 
 
+def outdated(generation: int, message: str, status: str = "False") -> Status:
+    whole = attempted(2, ("UpToDate", status, "AppliesToNextAttempt"))
+    changes = {"observed_generation": generation, "message": message}
+    return whole.model_copy(update={"conditions": [whole.conditions[0].model_copy(update=changes)]})
+
+
+def test_an_edit_that_waits_for_the_next_attempt_is_reported_once() -> None:
+    event = ("Normal", "AppliesToNextAttempt", "epochs: 3 to 4", "edit-5")
+    before, edited = outdated(4, "seed: 1 to 2"), outdated(5, "epochs: 3 to 4")
+    assert reported(attempted(2), edited) == reported(before, edited) == [event]
+    assert reported(edited, edited) == reported(edited, outdated(6, "epochs: 3 to 4")) == []
+    assert reported(edited, outdated(5, "it follows the manifest", "True")) == []
+
+
 def finished(phase: str, *given: tuple[str, str, str]) -> Status:
     status = attempted(2, *given).model_copy(update={"phase": phase, "completion_time": "now"})
     return status.model_copy(update={"preparation": Preparation(tries=3)})

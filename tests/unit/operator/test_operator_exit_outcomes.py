@@ -211,6 +211,12 @@ def test_a_finished_job_whose_pods_were_not_seen_is_waited_for_a_while() -> None
     assert has_ended(job, at=NOW + timedelta(seconds=20))
 
 
+def test_only_a_pod_that_its_kubelet_evicted_has_exceeded_a_limit() -> None:
+    said = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi"
+    assert gang(rank(0).evicted(said), nodes=1) == ("Failed", "Evicted")
+    assert gang(rank(0).lost("NodeShutdown", said), nodes=1)[0] == "Preempted"
+
+
 FAILED = rank(0).ended(1, seconds_ago=5)
 STORE = rank(1).ended(69, seconds_ago=5)
 STOPPED = rank(1).ended(75, seconds_ago=5)
@@ -223,6 +229,9 @@ STOPPED = rank(1).ended(75, seconds_ago=5)
         ((FAILED, STOPPED), "Preempted", "Preempted"),
         ((FAILED, STOPPED.deleted().disrupted()), "Preempted", "EvictionByEvictionAPI"),
         ((FAILED, STORE), "Preempted", "StoreUnreachable"),
+        ((FAILED, STORE.deleted()), "Preempted", "StoreUnreachable"),
+        ((rank(0).ended(75, seconds_ago=5).deleted(), rank(1).ended(1, seconds_ago=5)), "Failed", "Error"),
+        ((rank(0).ended(69, seconds_ago=5), STOPPED), "Preempted", "Preempted"),
         ((rank(0).ended(75, seconds_ago=5).deleted(), STORE), "Preempted", "StoreUnreachable"),
         ((rank(0).ended(75, seconds_ago=5), STORE), "Preempted", "Preempted"),
         ((rank(0).ended(75, seconds_ago=5).disrupted(), STORE), "Preempted", "EvictionByEvictionAPI"),

@@ -27,6 +27,21 @@ def test_a_complete_job_quotes_the_pod_that_was_seen() -> None:
     assert ending_of_child_job(ChildJob.read(manifest), [said], 2).message == "done"
 
 
+def test_a_complete_job_quotes_a_pod_that_succeeded_and_no_other() -> None:
+    manifest = finished_job(a_job().with_gpus(1, nodes=2).attempt_manifest(1), "Complete")
+    replaced, well = a_pod().ended(75).seen, a_pod(rank=1).ended(0).seen
+    found = ending_of_child_job(ChildJob.read(manifest), [replaced, well], 2)
+    assert (found.outcome, found.message) == ("Succeeded", "done")
+
+
+def test_a_failure_that_a_pod_explains_is_not_replaced_by_what_the_job_has_recorded() -> None:
+    assert ending(a_pod().ended(1).seen, message=EXITED.format(69)) == ("Failed", "Error")
+
+
+def test_pods_that_have_all_succeeded_count_whatever_the_job_says() -> None:
+    assert ending(a_pod().ended(0).seen, nodes=1, message=EXITED.format(1)) == ("Succeeded", "Completed")
+
+
 @pytest.mark.parametrize(
     ("message", "outcome", "reason"),
     [

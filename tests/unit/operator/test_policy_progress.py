@@ -9,6 +9,7 @@ from posefleet_api.status import Artifacts, Attempt, Checkpoint, Progress, Statu
 from posefleet_operator.policies.progress import (
     after_report,
     after_termination,
+    attempts_so_far,
     duration,
     last_step,
     newer,
@@ -24,6 +25,7 @@ def test_durations_read_well(seconds: int, text: str) -> None:
 
 def test_the_trainers_own_words_are_kept() -> None:
     assert with_display(Progress(display="video 3 of 7", eta="soon", eta_seconds=5)).display == "video 3 of 7"
+    assert with_display(Progress(eta="soon", eta_seconds=5)).eta == "soon"
     assert with_display(Progress(stage="train", percent=42, eta_seconds=5)).eta == "5s"
 
 
@@ -95,6 +97,17 @@ def test_a_report_changes_the_newest_attempt_alone() -> None:
     assert status.last_checkpoint == a_checkpoint(40)
 
 
+def test_a_report_never_goes_back_to_an_older_checkpoint() -> None:
+    before = a_status().model_copy(update={"last_checkpoint": a_checkpoint(40, uri="old")})
+
+    def after(checkpoint: Checkpoint | None) -> Checkpoint | None:
+        report = ProgressReport(attempt=2, progress=Progress(), last_checkpoint=checkpoint)
+        return after_report(before, report).last_checkpoint
+
+    assert after(None) == after(a_checkpoint(39)) == a_checkpoint(40, uri="old")
+    assert after(a_checkpoint(40, uri="new")) == a_checkpoint(40, uri="new")
+
+
 @pytest.mark.parametrize("status", [Status(), a_status().model_copy(update={"current_attempt": 3})])
 def test_a_report_of_another_attempt_changes_nothing(status: Status) -> None:
     assert after_report(status, ProgressReport(attempt=2, progress=Progress())) is status
@@ -132,6 +145,28 @@ def test_warnings_are_kept_once_in_their_order_and_within_limits() -> None:
 def test_of_two_checkpoints_of_a_step_the_later_report_counts() -> None:
     old, new = a_checkpoint(5, uri="old"), a_checkpoint(5, uri="new")
     assert newer(old, new) == new
+    before = a_status().model_copy(update={"last_checkpoint": old})
+    assert after_termination(before, TerminationMessage(reason="Error", last_checkpoint=new)).last_checkpoint == new
+
+
+def test_the_last_step_is_the_recorded_one_or_that_of_the_progress_since_the_first_report() -> None:
+    progress = {"progress": Progress(step=42)}
+    assert last_step(a_status(start_step=5, end_step=9).model_copy(update=progress)) == 9
+    assert last_step(a_status(start_step=5).model_copy(update=progress)) == 42
+    assert last_step(a_status().model_copy(update=progress)) is None
+    assert last_step(a_status(start_step=5)) is None
+
+
+def test_the_attempt_that_runs_counts_up_to_the_step_that_it_has_reached() -> None:
+    running = a_status(start_step=5).model_copy(update={"progress": Progress(step=42)})
+    former, newest = attempts_so_far(running)
+    assert (former, newest.end_step) == (running.attempts[0], 42)
+    assert attempts_so_far(Status()) == []
+
+
+def test_the_last_warnings_of_an_attempt_follow_those_before() -> None:
+    said = TerminationMessage(reason="Error", warnings=["b", "c"])
+    assert after_termination(a_status(warnings=["a", "b"]), said).attempts[1].warnings == ["a", "b", "c"]
 
 
 def test_the_time_of_a_checkpoint_is_written_as_the_api_server_wants_it() -> None:

@@ -114,6 +114,26 @@ def test_a_gang_that_goes_on_after_its_rank_0_has_ended_is_stalled(seconds_ago: 
     assert (check(replace(seen, polling=Polling(silent_for=50))).ending is not None) == stalled
 
 
+def test_an_attempt_goes_on_after_another_rank_has_ended() -> None:
+    job = running_gang().saying(a_report(1, 5, seconds_ago=100))
+    seen = job.with_pod(a_pod(job, 1, 1).ended(0, seconds_ago=100).manifest).seen()
+    assert check(replace(seen, polling=Polling(silent_for=50))).ending is None
+
+
+def test_progress_is_unknown_as_soon_as_the_time_is_over() -> None:
+    assert check(polled(silent_for=59.9)).unknown is None
+    assert check(polled(silent_for=60)).unknown is not None
+
+
+def test_a_pod_that_was_removed_ends_an_attempt_even_when_many_fell_silent() -> None:
+    job = running_gang().saying(a_report(1, 5))
+    seen = job.with_pod(a_pod(job).running(300).deleted(5).manifest).seen()
+    silent = Polling(same_step_for=70, since_advance=70, fleet=(70, 70, 70, 70))
+    ending = check(replace(seen, polling=silent)).ending
+    assert ending is not None
+    assert ending.reason.name == "PodDeleted"
+
+
 def test_a_silent_attempt_has_the_whole_time_once_more_after_its_last_pod_was_deleted() -> None:
     def deleted(*seconds_ago: float) -> StallCheck:
         job = running_gang()

@@ -8,11 +8,19 @@ import pytest
 from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.dataset import Storage
 from posefleet_operator import reasons
+from posefleet_operator.cluster.ages import Ages
 from posefleet_operator.cluster.child_jobs import ChildJob
+from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.observation import Refusal
 from posefleet_operator.plan import Waiting
-from posefleet_operator.policies.waiting import waiting_for_pods, what_blocks_creation, why_waiting
-from unit.operator.builders import NOW, JobBuilder, PodBuilder, a_job, a_pod, ages_at, finished_job
+from posefleet_operator.policies.waiting import (
+    may_lack_pods,
+    pods_refused,
+    waiting_for_pods,
+    what_blocks_creation,
+    why_waiting,
+)
+from unit.operator.builders import NOW, JobBuilder, PodBuilder, a_job, a_pod, ages_at, finished_job, suspended_job
 
 
 def test_pods_that_take_long_are_named() -> None:
@@ -51,6 +59,45 @@ def test_a_deleted_pod_is_overdue_a_minute_after_its_grace_period() -> None:
     waiting = waits(a_pod().running().deleted(180))
     assert (waiting.reason, waiting.requeue_seconds) == (reasons.WAITING_FOR_OLD_PODS, 5)
     assert "pod reaching-a1-0-x" in waiting.message
+
+
+def test_pods_are_missing_once_the_job_controller_has_had_the_time_to_create_them() -> None:
+    started = a_job().with_gpus(1, nodes=2).attempt_manifest(1)
+
+    def lacks(manifest: Manifest, *pods: PodBuilder, seconds: float = 1) -> bool:
+        job = ChildJob.read(manifest)
+        ages = Ages({("admitted", job.identity.uid): seconds})
+        return may_lack_pods(job, [pod.seen for pod in pods], ages)
+
+    assert lacks(started)
+    assert lacks(started, a_pod())
+    assert not lacks(started, a_pod(), a_pod(rank=1))
+    assert not lacks(started, seconds=0.9)
+    assert not lacks(suspended_job(started))
+    assert not lacks(finished_job(started, "Failed"))
+    assert not lacks(suspended_job(started), a_pod(), a_pod(rank=1))
+
+
+def test_pods_of_a_job_that_does_not_exist_yet_are_about_to_start() -> None:
+    assert why_waiting(None, [], 1, None, Ages({})).reason == reasons.PODS_STARTING
+
+
+def test_pods_that_the_api_server_refuses_are_looked_for_again_soon() -> None:
+    job = ChildJob.read(a_job().attempt_manifest(1))
+    seen = replace(a_job().seen(), pod_refusal="exceeded quota: gpus")
+    waiting = pods_refused(seen, job, [])
+    assert waiting is not None
+    assert (waiting.reason, waiting.requeue_seconds) == (reasons.REFUSED, 2)
+    assert "Job reaching-a1: exceeded quota: gpus; " in waiting.message
+    assert pods_refused(seen, job, [a_pod().seen]) is None
+    assert pods_refused(seen, None, []) is None
+    assert pods_refused(a_job().seen(), job, []) is None
+
+
+def test_a_manifest_that_is_not_understood_waits_for_an_edit_alone() -> None:
+    waiting = what_blocks_creation(a_job().running_attempt(1).with_spec(colour="red").seen())
+    assert waiting is not None
+    assert (waiting.reason, waiting.requeue_seconds) == (reasons.NOT_UNDERSTOOD, None)
 
 
 def test_at_most_four_old_pods_are_named() -> None:

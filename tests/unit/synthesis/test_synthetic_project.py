@@ -100,6 +100,6 @@ def test_a_project_in_a_store_lacks_the_truth(project, tmp_path):
 
 
 def test_a_store_that_needs_an_endpoint_says_so(capsys):
-    few = ["--frames", str(FRAMES), "--size", str(SIZE), "--labels", "5", "--out-of-distribution", "2"]
+    few = ["--frames", "2", "--size", str(SIZE), "--labels", "2", "--out-of-distribution", "1"]
     assert main(["s3://bucket/project/", *few, "--workers", "1"]) == 78
     assert "storage.endpoint" in capsys.readouterr().err

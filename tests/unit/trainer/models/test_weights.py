@@ -16,9 +16,13 @@ IMAGE = Grid(64, 96)
 
 
 def state_of(backbone: str = "mobilenetv3_small") -> dict[str, torch.Tensor]:
-    """The state of timm's model, with its classifier."""
-    state: dict[str, torch.Tensor] = timm.create_model(ENCODERS[backbone].timm_name, pretrained=False).state_dict()
-    return state
+    """Names and shapes of timm's model, with its classifier, and random values.
+
+    The values that timm itself draws take seconds for a large model.
+    """
+    with torch.device("meta"):
+        names = timm.create_model(ENCODERS[backbone].timm_name, pretrained=False).state_dict()
+    return {name: torch.rand(value.shape).to(value.dtype) for name, value in names.items()}
 
 
 def refusal(path: Path, content: Any, backbone: str = "mobilenetv3_small") -> str:

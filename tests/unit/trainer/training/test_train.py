@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,23 @@ def trained(context: Context) -> TrainedModel:
     return train(context, load_prepared(context.output, context.prepared, context.job.spec))
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A job whose output is the folder ``given`` of ``root``. Tests add other outputs and leave this one as it is."""
+
+    root: Path
+    context: Context
+    model: TrainedModel
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    root = tmp_path_factory.mktemp("finished")
+    TinyProject().write(root)
+    context = a_context(root, "given")
+    return Finished(root, context, trained(context))
+
+
 def manifest(root: Path, output: str = "output") -> dict[str, Any]:
     return dict(json.loads((root / output / "model/model.json").read_text()))
 
@@ -65,24 +83,24 @@ def strike(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 def test_the_loss_falls(root: Path):
-    history = trained(a_context(root, training={"epochs": 30}, losses=NO_LOSSES_ON_CLIPS)).history
+    history = trained(a_context(root, training={"epochs": 16}, losses=NO_LOSSES_ON_CLIPS)).history
     first, last = history[0]["losses"]["heatmap"], history[-1]["losses"]["heatmap"]
     assert last < 0.9 * first
 
 
-def test_the_same_manifest_gives_the_same_weights_and_another_seed_does_not(root: Path):
-    one = trained(a_context(root, "one"))
-    same = trained(a_context(root, "two"))
-    other = trained(a_context(root, "three", training={"seed": 1}))
-    assert one.sha256 == same.sha256 == manifest(root, "one")["weightsSha256"]
+def test_the_same_manifest_gives_the_same_weights_and_another_seed_does_not(finished: Finished):
+    one = finished.model
+    same = trained(a_context(finished.root, "same"))
+    other = trained(a_context(finished.root, "other", training={"seed": 1}))
+    assert one.sha256 == same.sha256 == manifest(finished.root, "given")["weightsSha256"]
     assert one.sha256 != other.sha256
     assert one.history == same.history
 
 
 def test_a_training_that_was_preempted_ends_with_the_weights_of_one_that_was_not(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
 ):
-    whole = trained(a_context(root, "whole"))
+    whole, root = finished.model, finished.root
     for step in (4, 7):
         with monkeypatch.context() as patch:
             strike(patch, step)
@@ -154,14 +172,13 @@ def test_the_operator_gets_a_checkpoint_of_the_next_step_when_it_asks(root: Path
     assert context.progress.report().checkpoint_request == "before the drain"
 
 
-def test_a_training_that_has_ended_returns_its_model_at_once(root: Path, monkeypatch: pytest.MonkeyPatch):
-    first = trained(a_context(root))
+def test_a_training_that_has_ended_returns_its_model_at_once(finished: Finished, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(PoseModule, "training_step", None)
 
-    again = trained(a_context(root))
+    again = trained(a_context(finished.root, "given"))
 
-    assert again.sha256 == first.sha256
-    assert again.history == first.history
+    assert again.sha256 == finished.model.sha256
+    assert again.history == finished.model.history
 
 
 def test_a_loss_that_is_no_number_ends_training_with_step_term_and_files(root: Path, monkeypatch: pytest.MonkeyPatch):
@@ -244,8 +261,8 @@ def test_an_attempt_that_has_saved_nothing_yet_names_the_checkpoint_that_it_cont
     assert last.step == 4
 
 
-def test_weights_are_started_from_another_jobs_model(root: Path):
-    given = trained(a_context(root, "given"))
+def test_weights_are_started_from_another_jobs_model(finished: Finished):
+    given, root = finished.model, finished.root
     uri = f"file://{root}/given/model/model.pt"
     context = a_context(root, "taken", training={"epochs": 1, "learningRate": 1e-9}, checkpoint={"resumeFrom": uri})
     taken = trained(context)
@@ -254,11 +271,11 @@ def test_weights_are_started_from_another_jobs_model(root: Path):
     assert torch.allclose(before[name], after[name], atol=1e-5)
 
 
-def test_a_finished_model_of_another_training_is_replaced_only_if_the_manifest_says_so(root: Path):
-    given = trained(a_context(root, "given"))
+def test_a_finished_model_of_another_training_is_replaced_only_if_the_manifest_says_so(finished: Finished):
+    given, root = finished.model, finished.root
     one_epoch = {"epochs": 1}
     other = {"training": one_epoch, "checkpoint": {"resumeFrom": f"file://{root}/given/model/model.pt"}}
-    finished = trained(a_context(root, training=one_epoch))
+    first = trained(a_context(root, training=one_epoch))
     before = (root / "output/prepared.json").read_text(), manifest(root)
 
     with pytest.raises(InvalidInput) as refused:
@@ -268,21 +285,21 @@ def test_a_finished_model_of_another_training_is_replaced_only_if_the_manifest_s
     assert f"output.uri: file://{root}/output/ holds the finished model of another training ({steps} steps)" in said
     assert "to keep both, give this job another output.uri, or set output.overwrite to true" in said
     assert ((root / "output/prepared.json").read_text(), manifest(root)) == before
-    assert trained(a_context(root, training=one_epoch)).sha256 == finished.sha256
+    assert trained(a_context(root, training=one_epoch)).sha256 == first.sha256
 
     context = a_context(root, **other, overwrite=True)
     replaced = trained(context)
-    assert len({given.sha256, finished.sha256, replaced.sha256}) == 3
+    assert len({given.sha256, first.sha256, replaced.sha256}) == 3
     assert manifest(root)["weightsSha256"] == replaced.sha256
     assert trained(context).sha256 == replaced.sha256
     assert trained(a_context(root, **other)).sha256 == replaced.sha256
 
 
-@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("ended", [False, True])
 def test_a_training_of_an_image_with_another_network_ends_with_a_sentence(
-    finished: bool, root: Path, monkeypatch: pytest.MonkeyPatch
+    ended: bool, root: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    if finished:
+    if ended:
         trained(a_context(root))
     else:
         with monkeypatch.context() as patch:
@@ -304,8 +321,8 @@ def test_a_training_of_an_image_with_another_network_ends_with_a_sentence(
         trained(a_context(root))
 
 
-def test_a_given_start_needs_no_hub_and_counts_as_pretrained(root: Path, monkeypatch: pytest.MonkeyPatch):
-    trained(a_context(root, "given"))
+def test_a_given_start_needs_no_hub_and_counts_as_pretrained(finished: Finished, monkeypatch: pytest.MonkeyPatch):
+    root = finished.root
     monkeypatch.setattr(start, "hub_weights", lambda *_: pytest.fail("the hub is not to be asked"))
     given: list[bool] = []
     monkeypatch.setattr(module, "backbone_factor", lambda _, pretrained: given.append(pretrained) or 1.0)
@@ -317,9 +334,8 @@ def test_a_given_start_needs_no_hub_and_counts_as_pretrained(root: Path, monkeyp
     assert set(given) == {True}
 
 
-def test_progress_ends_at_the_last_step_with_a_measured_error(root: Path):
-    context = a_context(root)
-    model = trained(context)
+def test_progress_ends_at_the_last_step_with_a_measured_error(finished: Finished):
+    context, model = finished.context, finished.model
     progress = context.progress.report().progress
     assert (progress.step, progress.epoch, progress.percent) == (progress.steps, 3, 100)
     assert progress.loss is not None
@@ -330,8 +346,8 @@ def test_progress_ends_at_the_last_step_with_a_measured_error(root: Path):
     assert saved.uri.endswith("model/model.pt")
 
 
-def test_the_written_model_predicts_as_the_returned_one(root: Path):
-    model = trained(a_context(root))
-    again = TrainedModel.load(root / "output/model/model.pt")
+def test_the_written_model_predicts_as_the_returned_one(finished: Finished):
+    model = finished.model
+    again = TrainedModel.load(finished.root / "given/model/model.pt")
     frames = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
     assert np.array_equal(model.predict(frames)[0], again.predict(frames)[0])
