@@ -30,12 +30,14 @@ class OperatorProcess:
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         self._command = [sys.executable, "-m", "posefleet_operator", "run", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
+        #: Variables that it gets beside those of the tests.
+        self.environment: dict[str, str] = {}
 
     def start(self) -> None:
         """Start it; it need not be ready yet."""
         with self.log.open("ab") as output:
             # A Kubernetes client that is killed leaves its certificates behind where temporary files go.
-            environment = {**os.environ, "TMPDIR": str(self.log.parent)}
+            environment = {**os.environ, "TMPDIR": str(self.log.parent), **self.environment}
             self._process = subprocess.Popen(self._command, stdout=output, stderr=output, env=environment)
 
     def wait_until_ready(self) -> None:

@@ -41,16 +41,18 @@ class Stopwatch:
     """Remembers since when facts have been so. Losing it does little harm, as after a restart of the operator."""
 
     def __init__(self) -> None:
-        self._since: dict[Key, float] = {}
+        self._since: dict[Key, float] | None = None
 
     def update(self, first_ages: Mapping[Key, float], clock: float) -> Ages:
         """Return the age of every fact, and forget those that are no longer so.
 
         Args:
-            first_ages: the age that a fact has if it was not known before.
+            first_ages: the ages of facts at the first update. What is new at a later one has just become so, whatever
+                timestamps say.
             clock: reading of a monotonic clock.
         """
-        self._since = {key: self._since.get(key, clock - age) for key, age in first_ages.items()}
+        known = {key: clock - age for key, age in first_ages.items()} if self._since is None else self._since
+        self._since = {key: known.get(key, clock) for key in first_ages}
         return Ages({key: clock - since for key, since in self._since.items()})
 
 

@@ -50,6 +50,15 @@ def test_an_age_counts_from_when_a_fact_was_first_seen_and_not_by_the_wall_clock
     assert stopwatch.update({("created", "a"): 0.0}, 150).of("created", "a") == 0
 
 
+def test_what_this_operator_has_seen_begin_has_no_age_whatever_its_wall_clock_says() -> None:
+    stopwatch = Stopwatch()
+    stopwatch.update({("created", "uid-1"): 400.0}, 1000.0)
+    ages = stopwatch.update({("created", "uid-1"): 400.0, ("ended", "uid-1"): 2000.0}, 1010.0)
+    assert ages.of("ended", "uid-1") == 0.0
+    assert ages.of("created", "uid-1") == 410.0
+    assert stopwatch.update({("ended", "uid-1"): 2000.0}, 1020.0).of("ended", "uid-1") == 10.0
+
+
 def test_timestamps_of_other_machines_count_less_five_minutes_and_those_of_the_status_as_they_are() -> None:
     job = a_job().after_attempts("Failed")
     pod = a_pod(job).running().deleted(400).seen

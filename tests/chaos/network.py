@@ -1,0 +1,175 @@
+"""A network between an operator and the API server on which requests fail, get lost, or reach the server unanswered."""
+
+import asyncio
+import json
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import yaml
+from aiohttp import web
+from kubernetes import client, config
+
+#: What programs call the errors that the network pretends to be.
+_REASONS = {409: "Conflict", 422: "Invalid", 429: "TooManyRequests", 500: "InternalError"}
+_READS = frozenset({"GET", "HEAD"})
+_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request of an operator."""
+
+    method: str
+    path: str
+    query: str = ""
+
+    @property
+    def watches(self) -> bool:
+        """Whether it follows changes and so has no end."""
+        return "watch=true" in self.query or "watch=1" in self.query
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes an object of a job. The Lease is not one, and a dry run changes nothing."""
+        return self.method not in _READS and "dryRun" not in self.query and "/leases" not in self.path
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of a request."""
+
+    #: The API server gets it.
+    arrives: bool = True
+    #: The operator gets an answer.
+    answered: bool = True
+    #: The status of an answer that the API server did not give.
+    status: int = 0
+    #: Called when the API server has, or would have, answered.
+    then: Callable[[], None] | None = None
+
+
+PASSES = Fate()
+
+
+class Network:
+    """Passes requests on with the credentials of a kubeconfig, unless ``fate`` says otherwise."""
+
+    def __init__(self, target: Path, directory: Path) -> None:
+        self._target = target
+        self.kubeconfig = directory / "network.kubeconfig"
+        self.fate: Callable[[Request], Fate] = lambda _: PASSES
+        #: How many requests met with which fate, to show that a fault took place.
+        self.disturbed: Counter[str] = Counter()
+        self._watches: set[web.StreamResponse] = set()
+        self._requests: dict[web.StreamResponse, web.Request] = {}
+        self._loop = asyncio.new_event_loop()
+        self._stopped = asyncio.Event()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+
+    def __enter__(self) -> "Network":
+        self._thread.start()
+        assert self._listening.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(20)
+
+    def heal(self) -> None:
+        """Pass everything on from now on."""
+        self.fate = lambda _: PASSES
+
+    def cut_watches(self) -> None:
+        """Break all watches off."""
+        self._loop.call_soon_threadsafe(self._cut_watches)
+
+    def _cut_watches(self) -> None:
+        for response in list(self._watches):
+            self.disturbed["watches cut"] += 1
+            _abort(self._requests[response])
+
+    async def _serve(self) -> None:
+        settings: client.Configuration = config.new_client_from_config(str(self._target)).configuration
+        self._host = settings.host
+        tls = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+        tls.load_cert_chain(settings.cert_file, settings.key_file)
+        connector = aiohttp.TCPConnector(ssl=tls, limit=0)
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
+            self._session = session
+            application = web.Application(client_max_size=2**26)
+            application.router.add_route("*", "/{path:.*}", self._handle)
+            runner = web.AppRunner(application, shutdown_timeout=0.1)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            self._write_kubeconfig(runner.addresses[0][1])
+            self._listening.set()
+            await self._stopped.wait()
+            await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        fate = self.fate(Request(request.method, request.path, request.query_string))
+        if fate is not PASSES:
+            self.disturbed[f"{fate.status or 'lost'}"] += 1
+        try:
+            response = await self._pass_on(request, fate) if fate.arrives else None
+        except (aiohttp.ClientError, ConnectionError):
+            _abort(request)
+            return web.Response(status=502)
+        if fate.then is not None:
+            fate.then()
+        if not fate.answered:
+            await asyncio.sleep(_TIMEOUT_SECONDS)
+            _abort(request)
+        return response or _failure(fate.status or 502)
+
+    async def _pass_on(self, request: web.Request, fate: Fate) -> web.StreamResponse:
+        body = await request.read()
+        headers = {name: request.headers[name] for name in ("Accept", "Content-Type") if name in request.headers}
+        url = f"{self._host}{request.raw_path}"
+        async with self._session.request(request.method, url, data=body or None, headers=headers) as answer:
+            if fate.then is not None or not fate.answered:
+                return web.Response(status=answer.status, body=await answer.read(), content_type="application/json")
+            kept = {name: answer.headers[name] for name in ("Content-Type", "Retry-After") if name in answer.headers}
+            response = web.StreamResponse(status=answer.status, headers=kept)
+            await response.prepare(request)
+            watches = Request(request.method, request.path, request.query_string).watches
+            if watches:
+                self._watches.add(response)
+                self._requests[response] = request
+            try:
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+                await response.write_eof()
+            finally:
+                self._watches.discard(response)
+                self._requests.pop(response, None)
+            return response
+
+    def _write_kubeconfig(self, port: int) -> None:
+        content = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "network",
+            "clusters": [{"name": "network", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+            "users": [{"name": "network", "user": {}}],
+            "contexts": [{"name": "network", "context": {"cluster": "network", "user": "network"}}],
+        }  # fmt: skip
+        self.kubeconfig.write_text(yaml.safe_dump(content))
+
+
+def _abort(request: web.Request) -> None:
+    """Break the connection off, without an end of the answer."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _failure(status: int) -> web.Response:
+    reason = _REASONS.get(status, "InternalError")
+    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "reason": reason}
+    body["message"] = f"{reason}: the network answered this"
+    headers = {"Retry-After": "1"} if status == 429 else {}
+    return web.Response(status=status, text=json.dumps(body), content_type="application/json", headers=headers)
