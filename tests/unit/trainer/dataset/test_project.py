@@ -92,8 +92,8 @@ def test_frames_that_train_and_are_out_of_distribution(folder: ProjectFolder, tm
     with pytest.raises(InvalidInput) as refused:
         prepare(context)
     assert str(refused.value) == (
-        "CollectedData_new.csv row 5: labeled-data/img01.png is labelled in CollectedData.csv too (and 1 more rows), "
-        "so that it would train and count as out-of-distribution; remove it from one of the two files"
+        "CollectedData_new.csv row 5: labeled-data/img01.png is labelled in CollectedData.csv row 5 too (and 1 more "
+        "rows), and a frame that is evaluated apart may be in no other set; remove it from one of the two files"
     )
 
 
