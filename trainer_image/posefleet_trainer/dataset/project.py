@@ -14,6 +14,7 @@ from posefleet_api.training import Predict
 from posefleet_trainer.dataset.formats import read_labels
 from posefleet_trainer.dataset.formats.labels import LabelTable, Listing, ProjectLabels
 from posefleet_trainer.dataset.prepared import SourceFile
+from posefleet_trainer.dataset.video_names import check_video_names
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store, StoredObject
 
@@ -43,7 +44,8 @@ def read_project(store: Store, spec: Spec) -> Project:
 
     Raises:
         InvalidInput: the folder is empty, its labels are missing or wrong, the picture of a labelled frame does not
-            exist, a frame is labelled for two purposes, or an unsupervised loss is on and there is no video.
+            exist, a frame is labelled for two purposes, two videos to predict would have results of one name, or an
+            unsupervised loss is on and there is no video.
         StoreUnreachable: the store did not answer.
     """
     files = _list_files(store)
@@ -151,6 +153,7 @@ def _select_videos(
         missing += [("dataset.videos", pattern) for pattern in unmatched]
     predicted, unmatched = _matching(files, spec.predict.videos, _default(Predict), labels)
     missing += [("predict.videos", pattern) for pattern in unmatched]
+    check_video_names(predicted)
     if needs_clips and not clips:
         raise InvalidInput(
             f"no file in {store.uri} matches dataset.videos ({', '.join(spec.dataset.videos) or 'empty'}), and the "
