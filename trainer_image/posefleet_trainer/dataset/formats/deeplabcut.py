@@ -17,15 +17,13 @@ import yaml
 from posefleet_api.dataset import Dataset
 from posefleet_trainer.dataset.formats.labels import LabelRow, LabelTable, Listing, ProjectLabels
 from posefleet_trainer.dataset.formats.labels_csv import parse_labels_csv, refuse_duplicates
+from posefleet_trainer.dataset.formats.recordings import recordings
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store
 
 _CONFIG = "config.yaml"
 _MAX_CONFIG_BYTES = 2**20
 _LABELS = "labeled-data/*/CollectedData_*"
-_CONTAINERS = frozenset({".avi", ".mp4", ".mov", ".mpg", ".mpeg", ".mkv", ".m4v", ".wmv", ".mts", ".webm"})
-#: Videos with predictions drawn in, as DeepLabCut names them.
-_RENDERED = ("*_labeled", "*DLC_*_full", "*_DLC_3D")
 _SHOWN = 3
 
 
@@ -56,7 +54,7 @@ def read_deeplabcut(store: Store, files: Listing, dataset: Dataset) -> ProjectLa
     _refuse_h5_alone(store, files, names)
     tables = [parse_labels_csv(store.read(name), name) for name in names]
     labels, warnings = _joined(store, tables, config)
-    videos, left_out = _recordings(files)
+    videos, left_out = recordings(files)
     if left_out:
         warnings.append(f"videos with predictions drawn in are left out: {_shown(left_out)}")
     skeleton = tuple(pair for pair in config.skeleton if all(part in labels.keypoints for part in pair))
@@ -149,14 +147,6 @@ def _rearranged(row: LabelRow, keypoints: Sequence[str], wanted: Sequence[str]) 
         tuple(points.get(name) for name in wanted),
         frozenset(number for number, name in enumerate(wanted) if name in occluded),
     )
-
-
-def _recordings(files: Listing) -> tuple[list[str], list[str]]:
-    """Return the recordings in ``videos/``, and the videos that were rendered from them."""
-    found = sorted(path for path in files if path.count("/") == 1 and path.startswith("videos/"))
-    videos = [path for path in found if PurePosixPath(path).suffix.lower() in _CONTAINERS]
-    rendered = [path for path in videos if any(fnmatchcase(PurePosixPath(path).stem, pattern) for pattern in _RENDERED)]
-    return [path for path in videos if path not in rendered], rendered
 
 
 def _shown(names: Sequence[str]) -> str:
