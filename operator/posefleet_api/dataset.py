@@ -1,6 +1,6 @@
 """The location of data and results: ``spec.dataset``, ``spec.storage`` and ``spec.output``."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,21 +38,28 @@ class Split(ApiModel):
         return self
 
 
+FormatName = Literal["lightningPose", "deepLabCut"]
+
+
 class Dataset(ApiModel):
-    """A Lightning Pose project folder: a labels file, the labelled frames, and videos."""
+    """A project folder of Lightning Pose or DeepLabCut: labels, the labelled frames, and videos."""
 
     uri: Uri
     """URI of the project folder: s3://BUCKET/PREFIX/ or file:///PATH/."""
+    format: Literal["auto", FormatName] = "auto"
+    """Format of the project folder. auto is lightningPose if the folder has the file of dataset.labels, and otherwise
+    deepLabCut if it has labeled-data/*/CollectedData_*.csv. The condition Prepared and the report name the format."""
     labels: RelativePath = "CollectedData.csv"
-    """Path of the labels file in the project folder. If there is a NAME_new.csv beside it, that file is evaluated as
-    out-of-distribution data."""
+    """Path of the labels file in a Lightning Pose project. If there is a NAME_new.csv beside it, that file is evaluated
+    as out-of-distribution data, and a NAME_test.csv as a test set of its own."""
     videos: Annotated[list[RelativePath], Field(max_length=64)] = ["videos/*.mp4"]
-    """Unlabelled videos for the unsupervised losses, as glob patterns relative to the project folder."""
+    """Unlabelled videos for the unsupervised losses, as glob patterns relative to the project folder. In a DeepLabCut
+    project the default stands for all recordings in videos/, of any container."""
     skeleton: Annotated[
         list[Annotated[list[KeypointRef], Field(min_length=2, max_length=2)]], Field(max_length=128)
     ] = []
     """Pairs of keypoints that are joined by lines in the labelled videos. A keypoint is given by its name, or by its
-    number starting at 0."""
+    number starting at 0. If it is empty, the skeleton of a DeepLabCut project is used."""
     split: Split = Split()
     """How the labelled frames are divided into training, validation and test."""
 

@@ -45,6 +45,7 @@ class Predict(ApiModel):
     """What is predicted after training."""
 
     videos: Annotated[list[RelativePath], Field(max_length=64)] = ["videos/*.mp4"]
-    """Videos to predict, as glob patterns relative to the project folder."""
+    """Videos to predict, as glob patterns relative to the project folder. In a DeepLabCut project the default stands
+    for all recordings in videos/, of any container."""
     labelled_video: bool = True
     """Whether a copy of each predicted video is written with its keypoints drawn in."""

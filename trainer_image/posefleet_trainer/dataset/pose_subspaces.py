@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posefleet_api.job import Spec
-from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, keypoint_numbers
+from posefleet_api.model import Losses
+from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared
 from posefleet_trainer.dataset.split import frames_of_set
 from posefleet_trainer.errors import InvalidInput
 
@@ -50,30 +51,70 @@ class PoseSubspace:
 
 @dataclass(frozen=True)
 class PoseSpaces:
-    """The subspaces of the two PCA losses; None where the loss is off."""
+    """The subspaces of the two PCA losses; None where the loss is off or left out."""
 
     single_view: PoseSubspace | None
     multi_view: PoseSubspace | None
+    left_out: str = ""
+    """Why the single-view loss is left out, if it is on only by default and does not suit the data."""
 
 
 def fit_pose_spaces(spec: Spec, prepared: Prepared) -> PoseSpaces:
     """Fit the subspaces of ``losses.pcaSingleView`` and ``losses.pcaMultiView`` to the training frames' labels.
 
+    The single-view loss is on by default. If nothing of it is set in the manifest, it is left out where it does not
+    suit the data.
+
     Raises:
-        InvalidInput: a loss refers to a keypoint that does not exist, or too few frames are labelled for it.
+        InvalidInput: a loss refers to a keypoint that does not exist, too few frames are labelled for it, or frames and
+            videos have several sizes.
     """
     training = frames_of_set(prepared.frames, spec.dataset.split, spec.training.seed, "train")
     points = label_points(training, len(prepared.keypoints))
     single, multi = spec.losses.pca_single_view, spec.losses.pca_multi_view
     single_space = multi_space = None
+    left_out = ""
     if "pcaSingleView" in spec.losses.on:
-        chosen = keypoint_numbers(single.keypoints, prepared.keypoints, "losses.pcaSingleView.keypoints")
+        chosen = prepared.numbers_of(single.keypoints, "losses.pcaSingleView.keypoints")
         kept = single.components or single.explained_variance_percent / 100
-        single_space = fit_single_view(points, kept, chosen or range(len(prepared.keypoints)))
+        try:
+            _check_one_size(prepared, "pcaSingleView")
+            single_space = fit_single_view(points, kept, chosen or range(len(prepared.keypoints)))
+        except InvalidInput as error:
+            if single != Losses().pca_single_view:
+                raise
+            left_out = f"losses.pcaSingleView is left out: {error}"
     if "pcaMultiView" in spec.losses.on:
-        views = [keypoint_numbers(view, prepared.keypoints, "losses.pcaMultiView.views") for view in multi.views]
+        views = [prepared.numbers_of(view, "losses.pcaMultiView.views") for view in multi.views]
+        _check_one_size(prepared, "pcaMultiView")
         multi_space = fit_multi_view(points, views, multi.components)
-    return PoseSpaces(single_space, multi_space)
+    return PoseSpaces(single_space, multi_space, left_out)
+
+
+def different_sizes(prepared: Prepared) -> str:
+    """Return a clause that names two frames or videos of different sizes; an empty text if all have one size."""
+    sizes = {frame.path: (frame.width, frame.height) for frame in prepared.frames}
+    videos = [*prepared.clip_videos, *prepared.predict_videos]
+    sizes |= {video.source.path: (video.width, video.height) for video in videos}
+    (one, (width, height)), *others = sizes.items()
+    for path, size in others:
+        if size != (width, height):
+            return f"{one} has {width}x{height} pixels and {path} {size[0]}x{size[1]}"
+    return ""
+
+
+def _check_one_size(prepared: Prepared, loss: str) -> None:
+    """Check that all frames and videos have one size.
+
+    The subspace of a PCA loss is fitted to the labelled frames in their pixels, and poses of all frames and videos
+    are compared with it in theirs.
+    """
+    if differ := different_sizes(prepared):
+        raise InvalidInput(
+            f"{differ}, and losses.{loss} would compare poses of both in pixels; scale the pictures (with their "
+            "labels) and the videos to one size, leave out those of another size, or set the weight of "
+            f"losses.{loss} to 0"
+        )
 
 
 def label_points(frames: Sequence[LabelledFrame], keypoints: int) -> Floats:

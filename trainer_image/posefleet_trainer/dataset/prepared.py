@@ -13,9 +13,10 @@ from posefleet_api.base import ApiModel
 from posefleet_trainer.errors import InvalidInput
 
 #: Part of the content hash of prepared data: increase it when the meaning of a field below changes.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
-FrameSet = Literal["labelled", "outOfDistribution"]
+FrameSet = Literal["labelled", "outOfDistribution", "heldOut"]
+"""What labels are used for: to train and to measure, or to measure alone (see ``LabelledFrame.set``)."""
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -45,9 +46,13 @@ class LabelledFrame(ApiModel):
     width: int
     height: int
     points: list[Point | None]
-    """(x, y) for each keypoint in pixel-centre coordinates of the frame; None where a keypoint is not labelled."""
+    """(x, y) for each keypoint in pixel-centre coordinates of the frame; None where a keypoint is not labelled, or is
+    in ``occluded``."""
+    occluded: list[int] = []
+    """The numbers of the keypoints of which the labels say that they cannot be seen."""
     set: FrameSet
-    """Which labels file the frame comes from: ``dataset.labels``, or the file with ``_new`` in its name."""
+    """Which labels the frame comes from: those that train (labelled), or Lightning Pose's files with ``_new``
+    (outOfDistribution) or ``_test`` (heldOut) in their names."""
 
 
 class Video(ApiModel):
@@ -73,7 +78,14 @@ class Video(ApiModel):
 class Prepared(ApiModel):
     """A data set that has been checked, with all its files in the prepared-data folder."""
 
+    format: str
+    """The format of the project folder, as ``spec.dataset.format`` names it."""
     keypoints: list[str]
+    """The keypoints that are trained: those of which a training frame has a usable label."""
+    columns: list[str]
+    """All keypoints that the labels name, in their order. Numbers of keypoints in a manifest refer to these."""
+    skeleton: list[list[str]] = []
+    """Pairs of ``keypoints`` that the project joins by lines."""
     frames: list[LabelledFrame]
     frames_archive: StoredFile
     """An uncompressed tar with the original picture of every frame; its member names are ``LabelledFrame.path``."""
@@ -88,6 +100,29 @@ class Prepared(ApiModel):
         """Return all the stored files of this data set."""
         videos = [*self.clip_videos, *self.predict_videos]
         return [self.frames_archive, *(file for video in videos for file in video.files())]
+
+    def numbers_of(self, references: Sequence[str | int], field: str) -> list[int]:
+        """Return the numbers among ``keypoints`` of those that a field of the manifest refers to.
+
+        Raises:
+            InvalidInput: there is no such keypoint, or no frame has a label of it.
+        """
+        names = [self.columns[number] for number in keypoint_numbers(references, self.columns, field)]
+        if never := [name for name in names if name not in self.keypoints]:
+            raise InvalidInput(
+                f"{field} names {', '.join(never)}, of which no training frame has a usable label; label some, or "
+                f"leave it out of {field}"
+            )
+        return [self.keypoints.index(name) for name in names]
+
+
+def skeleton_of(chosen: Sequence[Sequence[str | int]], prepared: Prepared) -> list[list[int]]:
+    """Return the lines of the skeleton as numbers of keypoints: those of ``dataset.skeleton``, or the project's own.
+
+    Raises:
+        InvalidInput: the manifest names a keypoint that does not exist, or of which no frame has a label.
+    """
+    return [prepared.numbers_of(pair, "dataset.skeleton") for pair in chosen or prepared.skeleton]
 
 
 def keypoint_numbers(references: Sequence[str | int], names: Sequence[str], field: str) -> list[int]:

@@ -6,21 +6,20 @@ A project is read from a listing of the folder and from its labels files alone; 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
+from itertools import combinations
 
+from posefleet_api.dataset import Dataset
 from posefleet_api.job import Spec
-from posefleet_trainer.dataset.formats import may_be_labels, read_labels
-from posefleet_trainer.dataset.formats.labels import LabelTable
+from posefleet_api.training import Predict
+from posefleet_trainer.dataset.formats import read_labels
+from posefleet_trainer.dataset.formats.labels import LabelTable, Listing, ProjectLabels
 from posefleet_trainer.dataset.prepared import SourceFile
+from posefleet_trainer.dataset.video_names import check_video_names
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.base import Store, StoredObject
 
 #: A folder with more files than this is not one project; most likely the URI names a whole bucket.
 MAX_FILES = 1_000_000
-_SHOWN_NAMES = 5
-
-Listing = dict[str, StoredObject]
-"""The files of the project folder by their paths inside it."""
 
 
 @dataclass(frozen=True)
@@ -28,50 +27,42 @@ class Project:
     """The data set that a manifest selects from a project folder."""
 
     uri: str
-    labels: LabelTable
-    out_of_distribution: LabelTable | None
-    """The labels file with ``_new`` in its name, if there is one."""
+    labels: ProjectLabels
     labels_files: tuple[SourceFile, ...]
+    """Every file that the labels were read from."""
     frames: dict[str, SourceFile]
     """The picture of every row that has a label, by its path."""
     clip_videos: tuple[SourceFile, ...]
     """The videos of ``dataset.videos``; empty if no unsupervised loss is on."""
     predict_videos: tuple[SourceFile, ...]
     warnings: tuple[str, ...]
-    """One sentence for each pattern that matches no file."""
-
-    @property
-    def tables(self) -> tuple[LabelTable, ...]:
-        """The labels files, the in-distribution one first."""
-        return (self.labels,) if self.out_of_distribution is None else (self.labels, self.out_of_distribution)
+    """One sentence for each thing that is left out, and for each pattern that matches no file."""
 
 
 def read_project(store: Store, spec: Spec) -> Project:
-    """List the project folder ``store``, read its labels files, and find its pictures and videos.
+    """List the project folder ``store``, read its labels, and find its pictures and videos.
 
     Raises:
-        InvalidInput: the folder is empty, the labels file is missing or wrong, the picture of a labelled frame does
-            not exist, a frame is labelled in both labels files, or an unsupervised loss is on and there is no video.
+        InvalidInput: the folder is empty, its labels are missing or wrong, the picture of a labelled frame does not
+            exist, a frame is labelled for two purposes, two videos to predict would have results of one name, or an
+            unsupervised loss is on and there is no video.
         StoreUnreachable: the store did not answer.
     """
     files = _list_files(store)
-    labels = _read_table(store, files, spec.dataset.labels)
-    new_name = _new_name(spec.dataset.labels)
-    new = _read_table(store, files, new_name) if new_name in files else None
-    if new is not None:
-        _check_keypoints_equal(store, labels, new)
-        _check_no_frame_in_both(labels, new)
-    tables = [labels] if new is None else [labels, new]
-    clips, predicted, warnings = _select_videos(store, files, spec)
+    labels = read_labels(store, files, spec.dataset)
+    for one, other in combinations(labels.tables.values(), 2):
+        _check_no_frame_in_both(one, other)
+    clips, predicted, warnings = _select_videos(store, files, spec, labels)
+    pictures = [_pictures(store, files, table) for table in labels.tables.values()]
+    of_tables = [warning for table in labels.tables.values() for warning in table.warnings]
     return Project(
         uri=store.uri,
         labels=labels,
-        out_of_distribution=new,
-        labels_files=tuple(_source(files[table.name]) for table in tables),
-        frames={path: source for table in tables for path, source in _pictures(store, files, table).items()},
+        labels_files=tuple(_source(files[name]) for name in labels.files),
+        frames={path: source for of_table in pictures for path, source in of_table.items()},
         clip_videos=clips,
         predict_videos=predicted,
-        warnings=warnings,
+        warnings=(*of_tables, *labels.warnings, *warnings),
     )
 
 
@@ -110,7 +101,7 @@ def matches(path: str, pattern: str) -> bool:
 
 
 def _list_files(store: Store) -> Listing:
-    files: Listing = {}
+    files: dict[str, StoredObject] = {}
     for stored in store.list():
         files[stored.key] = stored
         if len(files) > MAX_FILES:
@@ -120,35 +111,16 @@ def _list_files(store: Store) -> Listing:
     return files
 
 
-def _read_table(store: Store, files: Listing, name: str) -> LabelTable:
-    if name not in files:
-        candidates = sorted(key for key in files if may_be_labels(key) and "/" not in key)
-        hint = f"; the folder has {', '.join(candidates[:_SHOWN_NAMES])}" if candidates else ""
-        raise InvalidInput(f"{store.uri}{name} does not exist{hint}; upload it or correct dataset.labels")
-    return read_labels(store.read(name), name)
-
-
-def _new_name(name: str) -> str:
-    """Return the name of the out-of-distribution labels: ``CollectedData.csv`` gives ``CollectedData_new.csv``."""
-    path = PurePosixPath(name)
-    return str(path.with_name(f"{path.stem}_new{path.suffix}"))
-
-
-def _check_keypoints_equal(store: Store, labels: LabelTable, new: LabelTable) -> None:
-    if new.keypoints != labels.keypoints:
-        raise InvalidInput(
-            f"{store.uri}{new.name} has other keypoints than {labels.name}; both need the same, in the same order"
-        )
-
-
-def _check_no_frame_in_both(labels: LabelTable, new: LabelTable) -> None:
-    """Raise if a frame is labelled in both files: its error would not be one of a frame unlike the training frames."""
-    training = {row.path for row in labels.rows if row.is_labelled}
-    both = [row for row in new.rows if row.is_labelled and row.path in training]
+def _check_no_frame_in_both(one: LabelTable, other: LabelTable) -> None:
+    """Raise if a frame is labelled in both tables: the errors of their sets would not be independent."""
+    first = {row.path: row for row in one.rows if row.is_labelled}
+    both = [row for row in other.rows if row.is_labelled and row.path in first]
     if both:
+        row = both[0]
         raise InvalidInput(
-            f"{new.name} row {both[0].line}: {both[0].path} is labelled in {labels.name} too{_more_rows(len(both))}, "
-            "so that it would train and count as out-of-distribution; remove it from one of the two files"
+            f"{row.file} row {row.line}: {row.path} is labelled in {first[row.path].file} row {first[row.path].line} "
+            f"too{_more_rows(len(both))}, and a frame that is evaluated apart may be in no other set; remove it from "
+            "one of the two files"
         )
 
 
@@ -159,7 +131,7 @@ def _pictures(store: Store, files: Listing, table: LabelTable) -> dict[str, Sour
     if missing:
         row = missing[0]
         raise InvalidInput(
-            f"{table.name} row {row.line}: {row.path} does not exist in {store.uri}{_more_rows(len(missing))}; "
+            f"{row.file} row {row.line}: {row.path} does not exist in {store.uri}{_more_rows(len(missing))}; "
             "upload it or remove the row"
         )
     return {row.path: _source(files[row.path]) for row in labelled}
@@ -170,22 +142,41 @@ def _more_rows(count: int) -> str:
 
 
 def _select_videos(
-    store: Store, files: Listing, spec: Spec
+    store: Store, files: Listing, spec: Spec, labels: ProjectLabels
 ) -> tuple[tuple[SourceFile, ...], tuple[SourceFile, ...], tuple[str, ...]]:
     """Return the videos for clips, the videos to predict, and a warning for each pattern that matches no file."""
     needs_clips = wants_clips(spec)
-    clips, unmatched = select_paths(files, spec.dataset.videos if needs_clips else [])
-    predicted, unmatched_predicted = select_paths(files, spec.predict.videos)
+    clips: list[str] = []
+    missing: list[tuple[str, str]] = []
+    if needs_clips:
+        clips, unmatched = _matching(files, spec.dataset.videos, _default(Dataset), labels)
+        missing += [("dataset.videos", pattern) for pattern in unmatched]
+    predicted, unmatched = _matching(files, spec.predict.videos, _default(Predict), labels)
+    missing += [("predict.videos", pattern) for pattern in unmatched]
+    check_video_names(predicted)
     if needs_clips and not clips:
         raise InvalidInput(
             f"no file in {store.uri} matches dataset.videos ({', '.join(spec.dataset.videos) or 'empty'}), and the "
             "unsupervised losses need videos; upload some, correct dataset.videos, or set the weight of "
             "losses.temporal and losses.pcaSingleView to 0"
         )
-    missing = [("dataset.videos", pattern) for pattern in unmatched]
-    missing += [("predict.videos", pattern) for pattern in unmatched_predicted]
     warnings = tuple(f"{field}: no file in {store.uri} matches {pattern}" for field, pattern in missing)
     return tuple(_source(files[key]) for key in clips), tuple(_source(files[key]) for key in predicted), warnings
+
+
+def _default(model: type[Dataset | Predict]) -> Sequence[str]:
+    """Return the patterns for videos of a manifest that names none."""
+    default: Sequence[str] = model.model_fields["videos"].default
+    return default
+
+
+def _matching(
+    files: Listing, patterns: Sequence[str], default: Sequence[str], labels: ProjectLabels
+) -> tuple[list[str], list[str]]:
+    """Return the videos that are selected, and the patterns that match no file."""
+    if labels.videos is not None and patterns == default:
+        return list(labels.videos), [] if labels.videos else list(patterns)
+    return select_paths(files, patterns)
 
 
 def _source(stored: StoredObject) -> SourceFile:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from posefleet_api.dataset import Split
-from posefleet_trainer.dataset.prepared import LabelledFrame
+from posefleet_trainer.dataset.prepared import FrameSet, LabelledFrame
 
-SetName = Literal["train", "validation", "test", "outOfDistribution"]
+SetName = Literal["train", "validation", "test", "outOfDistribution", "heldOut"]
+#: The sets of frames that have labels of their own, which are not split.
+_APART: dict[FrameSet, SetName] = {"outOfDistribution": "outOfDistribution", "heldOut": "heldOut"}
 SET_NAMES: tuple[SetName, ...] = get_args(SetName)
 
 
@@ -19,14 +21,14 @@ def split_frames(frames: Sequence[LabelledFrame], split: Split, seed: int) -> li
     """Return the set of each frame.
 
     The set depends on the path of the frame, the seed, and the number of labelled frames, not on the order of
-    ``frames``. Frames of the out-of-distribution labels file keep a set of their own. A percentage above 0 gives its
+    ``frames``. Frames of labels that are only evaluated keep a set of their own. A percentage above 0 gives its
     set at least one frame, as long as one frame is left to train on; validation comes before test.
     """
     labelled = [place for place, frame in enumerate(frames) if frame.set == "labelled"]
     drawn = sorted(labelled, key=lambda place: _draw(frames[place].path, seed))
     validation = _count(split.validation_percent, len(labelled), len(labelled) - 1)
     test = _count(split.test_percent, len(labelled), len(labelled) - 1 - validation)
-    sets: list[SetName] = ["outOfDistribution"] * len(frames)
+    sets: list[SetName] = [_APART.get(frame.set, "train") for frame in frames]
     for rank, place in enumerate(drawn):
         sets[place] = "validation" if rank < validation else "test" if rank < validation + test else "train"
     return sets

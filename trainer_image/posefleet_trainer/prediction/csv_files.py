@@ -38,17 +38,24 @@ _SET_WORDS: dict[SetName, str] = {
     "validation": "validation",
     "test": "test",
     "outOfDistribution": "ood",
+    "heldOut": "test",
 }
+
+#: What is appended to the names of the files of frames that have labels of their own.
+_SUFFIXES: dict[SetName, str] = {"outOfDistribution": "_new", "heldOut": "_test"}
 
 
 def write_frame_results(output: Store, keypoints: Sequence[str], results: FrameResults, cache_directory: Path) -> None:
-    """Write ``predictions.csv`` and its errors; those of the out-of-distribution frames have ``_new`` in their names.
+    """Write ``predictions.csv`` and its errors.
+
+    Those of frames with labels of their own have ``_new`` (out of distribution) or ``_test`` (held out) in their names,
+    as the labels have.
 
     Raises:
         StoreUnreachable: The store did not answer.
     """
-    for suffix, wanted in (("", False), ("_new", True)):
-        rows = [row for row, name in enumerate(results.sets) if (name == "outOfDistribution") == wanted]
+    for suffix in ("", *_SUFFIXES.values()):
+        rows = [row for row, name in enumerate(results.sets) if _SUFFIXES.get(name, "") == suffix]
         if rows:
             with scratch_folder(cache_directory) as folder:
                 _write_frame_files(folder, f"predictions{suffix}", keypoints, results, rows)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from posefleet_trainer.context import Rank
 from posefleet_trainer.dataset.pose_subspaces import PoseSpaces
 from posefleet_trainer.dataset.prepared import Video
+from posefleet_trainer.dataset.video_names import video_names
 from posefleet_trainer.gang.collectives import from_first, to_first
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.models.trained import TrainedModel
@@ -83,10 +84,8 @@ class VideoPredictor:
 
 
 def predicted_videos(videos: Sequence[Video]) -> list[PredictedVideo]:
-    """Name the result files of each video: by its stem, or by its whole path if another video has the same stem."""
-    paths = [PurePosixPath(video.source.path) for video in videos]
-    stems = [path.stem for path in paths]
-    names = [path.stem if stems.count(path.stem) == 1 else "_".join(path.parts).replace(".", "_") for path in paths]
+    """Name the result files of each video."""
+    names = video_names([video.source.path for video in videos])
     return [PredictedVideo(name, video) for name, video in zip(names, videos, strict=True)]
 
 

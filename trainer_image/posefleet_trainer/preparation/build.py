@@ -41,15 +41,18 @@ def build_prepared(
         InvalidInput: a frame or a video cannot be used; the message names it and the remedy.
     """
     pictures = _pictures(project, project_folder, prepared_folder, scratch / "frames.tar")
-    frames, warnings = check_labels(project, pictures.sizes)
+    labelled = check_labels(project, pictures.sizes)
     prepared_videos = _prepare_videos(project, videos, proxy_size)
     return Prepared(
-        keypoints=list(project.labels.keypoints),
-        frames=frames,
+        format=project.labels.format,
+        keypoints=labelled.keypoints,
+        columns=list(project.labels.labels.keypoints),
+        skeleton=[list(pair) for pair in project.labels.skeleton if set(pair) <= set(labelled.keypoints)],
+        frames=labelled.frames,
         frames_archive=pictures.archive,
         clip_videos=[prepared_videos[source.path] for source in project.clip_videos],
         predict_videos=[prepared_videos[source.path] for source in project.predict_videos],
-        warnings=warnings,
+        warnings=labelled.warnings,
     )
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from posefleet_api.job import Spec
-from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
-from posefleet_trainer.dataset.prepared import Prepared, keypoint_numbers
+from posefleet_trainer.dataset.pose_subspaces import different_sizes, fit_pose_spaces
+from posefleet_trainer.dataset.prepared import Prepared, skeleton_of
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.store.cache import NodeCache
 from posefleet_trainer.store.open import fetch_file
@@ -28,37 +28,16 @@ def check_job(spec: Spec, prepared: Prepared, cache: NodeCache, hub_directory: P
             the network.
         StoreUnreachable: a store or the public hub did not answer.
     """
-    for pair in spec.dataset.skeleton:
-        keypoint_numbers(pair, prepared.keypoints, "dataset.skeleton")
-    warnings = _check_sizes(spec, prepared)
-    fit_pose_spaces(spec, prepared)
+    skeleton_of(spec.dataset.skeleton, prepared)
+    spaces = fit_pose_spaces(spec, prepared)
+    warnings = [spaces.left_out] if spaces.left_out else []
+    if differ := different_sizes(prepared):
+        warnings.append(
+            f"{differ}: each is scaled to model.imageSize by itself, so that the network may see one animal in two "
+            "sizes"
+        )
     _check_weights(spec, prepared, cache, hub_directory)
     return warnings + _check_clip_length(prepared, spec.training.clip_length)
-
-
-def _check_sizes(spec: Spec, prepared: Prepared) -> list[str]:
-    """Check that all frames and videos have one size if a PCA loss is on, and warn otherwise.
-
-    The subspace of a PCA loss is fitted to the labelled frames in their pixels, and poses of all frames and videos
-    are compared with it in theirs.
-    """
-    sizes = {frame.path: (frame.width, frame.height) for frame in prepared.frames}
-    videos = [*prepared.clip_videos, *prepared.predict_videos]
-    sizes |= {video.source.path: (video.width, video.height) for video in videos}
-    (one, (width, height)), *others = sizes.items()
-    other = next((path for path, size in others if size != (width, height)), None)
-    if other is None:
-        return []
-    differ = f"{one} has {width}x{height} pixels and {other} {'{}x{}'.format(*sizes[other])}"
-    chosen = " and ".join(f"losses.{name}" for name in spec.losses.on if name.startswith("pca"))
-    if chosen:
-        raise InvalidInput(
-            f"{differ}, and {chosen} would compare poses of both in pixels; scale the pictures (with their labels) and "
-            f"the videos to one size, leave out those of another size, or set the weight of {chosen} to 0"
-        )
-    return [
-        f"{differ}: each is scaled to model.imageSize by itself, so that the network may see one animal in two sizes"
-    ]
 
 
 def _check_clip_length(prepared: Prepared, clip_length: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -30,25 +31,42 @@ def archive_frames(project_folder: Store, project: Project, target: Path) -> Siz
     return sizes
 
 
-def check_labels(project: Project, sizes: Sizes) -> tuple[list[LabelledFrame], list[str]]:
-    """Return the frames that have a label inside their picture, and a warning for each kind of label left out.
+@dataclass(frozen=True)
+class UsableLabels:
+    """The labels that a data set consists of."""
+
+    keypoints: list[str]
+    """The keypoints of which a training frame has a label."""
+    frames: list[LabelledFrame]
+    """The frames with labels of these keypoints."""
+    warnings: list[str]
+    """A sentence for each kind of label or keypoint that was left out."""
+
+
+def check_labels(project: Project, sizes: Sizes) -> UsableLabels:
+    """Return the frames that have a label inside their picture, and the keypoints that are labelled at all.
+
+    A keypoint of which no training frame has a usable label is left out: the network could not learn it.
 
     Raises:
-        InvalidInput: no frame of the in-distribution labels file has a usable label.
+        InvalidInput: no frame of the labels to train on has a usable label.
     """
     warnings: list[str] = []
     frames: list[LabelledFrame] = []
-    sets: tuple[FrameSet, ...] = ("labelled", "outOfDistribution")
-    for table, frame_set in zip(project.tables, sets, strict=False):
+    for frame_set, table in project.labels.tables.items():
         frames += _usable_frames(table, frame_set, sizes, warnings)
+    labels = project.labels.labels
     labelled = [frame for frame in frames if frame.set == "labelled"]
     if not labelled:
         raise InvalidInput(
-            f"{project.uri}{project.labels.name}: none of its {len(project.labels.rows)} rows has a label inside its "
-            "frame; label some frames"
+            f"{project.uri}{labels.name}: none of its {len(labels.rows)} rows has a label inside its frame; label some "
+            "frames"
         )
-    warnings += _never_labelled(project.labels, labelled)
-    return frames, warnings
+    kept = [k for k in range(len(labels.keypoints)) if any(frame.points[k] is not None for frame in labelled)]
+    if never := [name for k, name in enumerate(labels.keypoints) if k not in kept]:
+        warnings.append(f"{labels.name}: no frame has a usable label of {', '.join(never)}, so that it is not trained")
+        frames = [frame for frame in (_with_keypoints(frame, kept) for frame in frames) if any(frame.points)]
+    return UsableLabels([labels.keypoints[k] for k in kept], frames, warnings)
 
 
 def _checked_pictures(project_folder: Store, project: Project, sizes: Sizes) -> Iterator[tuple[str, bytes]]:
@@ -109,12 +127,15 @@ def _labelled_frame(
                 f"row {row.line} ({row.path}) {keypoint} at ({point[0]:g}, {point[1]:g}) of {width}x{height}"
             )
         points.append(list(point) if point is not None and inside else None)
-    return LabelledFrame(path=row.path, width=width, height=height, points=points, set=frame_set)
+    return LabelledFrame(
+        path=row.path, width=width, height=height, points=points, occluded=sorted(row.occluded), set=frame_set
+    )
 
 
-def _never_labelled(table: LabelTable, frames: Sequence[LabelledFrame]) -> list[str]:
-    never = [name for k, name in enumerate(table.keypoints) if all(frame.points[k] is None for frame in frames)]
-    return [f"{table.name}: no frame has a usable label of {', '.join(never)}"] if never else []
+def _with_keypoints(frame: LabelledFrame, kept: Sequence[int]) -> LabelledFrame:
+    """Return the frame with the keypoints ``kept`` alone."""
+    occluded = [place for place, k in enumerate(kept) if k in frame.occluded]
+    return frame.model_copy(update={"points": [frame.points[k] for k in kept], "occluded": occluded})
 
 
 def _examples(items: Sequence[str]) -> str:

@@ -59,9 +59,10 @@ def describe(prepared: Prepared, warnings: int) -> str:
     labelled = sum(frame.set == "labelled" for frame in prepared.frames)
     videos = {video.source.path for video in [*prepared.clip_videos, *prepared.predict_videos]}
     parts = [f"{_counted(labelled, 'labelled frame')} of {_counted(len(prepared.keypoints), 'keypoint')}"]
-    if others := len(prepared.frames) - labelled:
-        parts.append(f"{others} out-of-distribution")
-    parts.append(_counted(len(videos), "video"))
+    for words, frame_set in (("out-of-distribution", "outOfDistribution"), ("held-out", "heldOut")):
+        if others := sum(frame.set == frame_set for frame in prepared.frames):
+            parts.append(f"{others} {words}")
+    parts += [_counted(len(videos), "video"), f"format {prepared.format}"]
     if warnings:
         parts.append(_counted(warnings, "warning"))
     return ", ".join(parts)

@@ -71,6 +71,7 @@ def dataset_hash(project: Project, spec: Spec) -> str:
         {
             "format": [FORMAT_VERSION, VIDEO_VERSION],
             "uri": project.uri,
+            "read as": project.labels.format,
             "size": _proxy_size(spec) if project.clip_videos else None,
             "labels": _listed(project.labels_files),
             "frames": _listed(project.frames[path] for path in sorted(project.frames)),
@@ -104,6 +105,7 @@ def request_hash(spec: Spec) -> str:
             "format": FORMAT_VERSION,
             "uri": spec.dataset.uri,
             "labels": spec.dataset.labels,
+            "read as": spec.dataset.format,
             "clips": spec.dataset.videos if has_clips else None,
             "size": _proxy_size(spec) if has_clips else None,
             "predict": spec.predict.videos,

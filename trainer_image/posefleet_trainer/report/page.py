@@ -53,6 +53,7 @@ _SET_WORDS = {
     "validation": "validation",
     "test": "test",
     "outOfDistribution": "out of distribution",
+    "heldOut": "held-out test",
 }
 
 
@@ -66,6 +67,8 @@ class JobResults:
     predictions: Predictions
     frames_archive: StoredFile
     """The labelled frames."""
+    data_format: str
+    """The format of the project folder."""
     style: Style
     warnings: list[str]
     """The warnings of all stages, each once."""
@@ -126,6 +129,7 @@ def _contents(
     return {
         "job": job,
         "written": now,
+        "data_format": results.data_format,
         "output": results.output_uri,
         "model": model,
         "last": model.history[-1] if model.history else None,

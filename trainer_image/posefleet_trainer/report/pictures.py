@@ -23,7 +23,7 @@ _JPEG_QUALITY = 82
 _RADIUS = 7.5
 _ERROR_RADIUS = 5.0
 #: Frames that were not trained on say more about the model.
-_UNSEEN: tuple[SetName, ...] = ("validation", "test", "outOfDistribution")
+_UNSEEN: tuple[SetName, ...] = ("validation", "test", "outOfDistribution", "heldOut")
 
 
 @dataclass(frozen=True)

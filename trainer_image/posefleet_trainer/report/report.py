@@ -8,7 +8,7 @@ from typing import Any
 
 from posefleet_api.status import MAX_LABELLED_VIDEOS, Artifacts
 from posefleet_trainer.context import Context
-from posefleet_trainer.dataset.prepared import Prepared
+from posefleet_trainer.dataset.prepared import Prepared, skeleton_of
 from posefleet_trainer.gang.collectives import wait_for_all
 from posefleet_trainer.gang.process_group import peer_errors
 from posefleet_trainer.models.trained import TrainedModel
@@ -39,7 +39,7 @@ def report(context: Context, prepared: Prepared, model: TrainedModel, prediction
     """
     context.progress.begin("report")
     spec, rank, output = context.job.spec, context.rank, context.output
-    style = keypoint_style(predictions.keypoints, spec.dataset.skeleton)
+    style = keypoint_style(predictions.keypoints, skeleton_of(spec.dataset.skeleton, prepared))
     cache = context.open_cache()
     project_files = ProjectFiles(context.project, context.prepared, cache)
     video_files = VideoFiles(output, context.cache_directory, predictions.keypoints)
@@ -59,6 +59,7 @@ def report(context: Context, prepared: Prepared, model: TrainedModel, prediction
                 model=model,
                 predictions=predictions,
                 frames_archive=prepared.frames_archive,
+                data_format=prepared.format,
                 style=style,
                 warnings=list(dict.fromkeys([*prepared.warnings, *progress.warnings])),
                 progress=progress,
@@ -93,6 +94,7 @@ def job_summary(results: JobResults, now: datetime) -> dict[str, Any]:
     return {
         "job": results.job.metadata.name,
         "written": now.isoformat(timespec="seconds"),
+        "format": results.data_format,
         "keypoints": list(predictions.keypoints),
         "epochs": last.get("epoch"),
         "steps": last.get("step"),

@@ -8,7 +8,9 @@ from posefleet_trainer.dataset.fingerprint import training_fingerprint
 from posefleet_trainer.dataset.prepared import LabelledFrame, Prepared, StoredFile
 
 PREPARED = Prepared(
+    format="lightningPose",
     keypoints=["nose"],
+    columns=["nose"],
     frames=[LabelledFrame(path="a.png", width=8, height=6, points=[[1.0, 2.0]], set="labelled")],
     frames_archive=StoredFile(key="files/a.tar", size_bytes=1, sha256="a" * 64),
     clip_videos=[],

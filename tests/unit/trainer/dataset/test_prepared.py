@@ -26,7 +26,9 @@ def test_files_of_a_data_set_are_its_archive_and_those_of_its_videos():
     plain = Video(source=source, width=8, height=8, frames=9, frames_per_second=25, index=stored("i"))
     clip = plain.model_copy(update={"proxy": stored("p"), "proxy_index": stored("pi")})
     prepared = Prepared(
+        format="lightningPose",
         keypoints=["nose"],
+        columns=["nose"],
         frames=[],
         frames_archive=stored("f"),
         clip_videos=[clip],

@@ -10,6 +10,7 @@ from posefleet_trainer.dataset.project import matches, select_paths, wants_clips
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.preparation.prepare import prepare
 from unit.trainer.dataset.projects import NO_LOSSES_ON_CLIPS, ProjectFolder, a_context, refusal
+from unit.trainer.video.recordings import Recording
 
 
 @pytest.mark.parametrize(
@@ -92,8 +93,8 @@ def test_frames_that_train_and_are_out_of_distribution(folder: ProjectFolder, tm
     with pytest.raises(InvalidInput) as refused:
         prepare(context)
     assert str(refused.value) == (
-        "CollectedData_new.csv row 5: labeled-data/img01.png is labelled in CollectedData.csv too (and 1 more rows), "
-        "so that it would train and count as out-of-distribution; remove it from one of the two files"
+        "CollectedData_new.csv row 5: labeled-data/img01.png is labelled in CollectedData.csv row 5 too (and 1 more "
+        "rows), and a frame that is evaluated apart may be in no other set; remove it from one of the two files"
     )
 
 
@@ -131,3 +132,19 @@ def test_pattern_of_predict_videos_without_a_match_is_a_warning(folder: ProjectF
     context = a_context(tmp_path, predict={"videos": ["other/*.mp4"]})
     assert prepare(context).predict_videos == []
     assert "predict.videos: no file in" in context.progress.report().warnings[0]
+
+
+def test_videos_whose_results_would_overwrite_each_other(folder: ProjectFolder, tmp_path: Path):
+    for name in ("a_b/c.mp4", "a/b_c.mp4", "c.mp4", "b_c.mp4"):
+        folder.with_video(f"new/{name}")
+    assert refusal(tmp_path, predict={"videos": ["new/**"]}) == (
+        "the results of new/a/b_c.mp4 and new/a_b/c.mp4 would both be written to new_a_b_c_mp4.csv; rename one of the "
+        "videos, or predict them in two jobs"
+    )
+
+
+def test_a_video_with_a_rotation_is_refused_with_the_command_that_turns_it(folder: ProjectFolder, tmp_path: Path):
+    folder.with_video("videos/turned.mp4", Recording(frames=5, rotation=90))
+    said = refusal(tmp_path)
+    assert said.startswith("s3://lab/project/videos/turned.mp4 carries a rotation of 90 degrees")
+    assert said.endswith("turn the pictures themselves with: ffmpeg -i in.mp4 -c:v libx264 -crf 17 out.mp4")

@@ -62,7 +62,8 @@ def test_the_split_of_a_data_set_never_changes():
 
 
 def test_frames_of_a_set_are_those_that_the_split_names():
-    given_frames = frames(20, new=2)
+    held_out = [frame.model_copy(update={"set": "heldOut"}) for frame in frames(0, new=2)]
+    given_frames = [*frames(20, new=2), *held_out]
     sets = split_frames(given_frames, Split(), 3)
     for wanted in SET_NAMES:
         paths = [frame.path for frame in frames_of_set(given_frames, Split(), 3, wanted)]
@@ -79,8 +80,10 @@ def test_shares_are_kept_and_something_is_left_to_train_on(count: int, validatio
     assert sets["test"] <= test * count / 100 + 1
 
 
-def test_frames_out_of_distribution_are_a_set_of_their_own():
+def test_frames_with_labels_of_their_own_are_sets_of_their_own():
     assert split_frames(frames(3, new=2), Split(), 0)[3:] == ["outOfDistribution"] * 2
+    held_out = [frame.model_copy(update={"set": "heldOut"}) for frame in frames(0, new=2)]
+    assert split_frames([*frames(3), *held_out], Split(), 0)[3:] == ["heldOut"] * 2
 
 
 def test_another_seed_draws_otherwise():

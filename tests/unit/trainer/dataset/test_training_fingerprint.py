@@ -20,7 +20,9 @@ def a_video(proxy: StoredFile | None) -> Video:
 
 
 PREPARED = Prepared(
+    format="lightningPose",
     keypoints=["nose", "tail"],
+    columns=["nose", "tail"],
     frames=[LabelledFrame(path="a.png", width=8, height=6, points=[[1.0, 2.0], None], set="labelled")],
     frames_archive=stored("a"),
     clip_videos=[a_video(stored("b"))],

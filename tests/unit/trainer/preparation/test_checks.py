@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from posefleet_trainer.dataset.pose_subspaces import fit_pose_spaces
 from posefleet_trainer.errors import StoreUnreachable
 from posefleet_trainer.models.coordinates import Grid
 from posefleet_trainer.models.network import PoseNetwork
@@ -27,7 +28,9 @@ def test_no_video_as_long_as_a_clip(folder: ProjectFolder, tmp_path: Path):
 def test_fewer_labelled_rows_than_pca_needs(tmp_path: Path):
     ProjectFolder(tmp_path / "project").with_frames(4).with_video()
     said = refusal(
-        tmp_path, losses={"pcaSingleView": {}}, dataset={"split": {"validationPercent": 25, "testPercent": 0}}
+        tmp_path,
+        losses={"pcaSingleView": {"components": 1}},
+        dataset={"split": {"validationPercent": 25, "testPercent": 0}},
     )
     assert said.startswith(
         "losses.pcaSingleView needs at least 4 frames with all its keypoints labelled among the training frames, "
@@ -38,8 +41,9 @@ def test_fewer_labelled_rows_than_pca_needs(tmp_path: Path):
 @pytest.mark.parametrize("loss", ["pcaSingleView", "pcaMultiView"])
 def test_videos_of_another_size_than_the_frames_that_pca_was_fitted_on(loss: str, tmp_path: Path):
     ProjectFolder(tmp_path / "project").with_frames(6, size=(48, 64)).with_video()
-    losses = {"pcaMultiView": {"views": [["nose"], ["tail"]]}} if loss == "pcaMultiView" else {}
-    losses = {"pcaSingleView": {"weight": float(loss == "pcaSingleView")}, **losses}
+    single = {"pcaSingleView": {"weight": 2}}
+    multi = {"pcaSingleView": {"weight": 0}, "pcaMultiView": {"views": [["nose"], ["tail"]]}}
+    losses = single if loss == "pcaSingleView" else multi
     said = refusal(tmp_path, losses=losses)
     assert said.startswith(f"labeled-data/img00.png has 64x48 pixels and videos/a.mp4 128x96, and losses.{loss} would")
     assert said.endswith(f"leave out those of another size, or set the weight of losses.{loss} to 0")
@@ -47,8 +51,28 @@ def test_videos_of_another_size_than_the_frames_that_pca_was_fitted_on(loss: str
 
 def test_frames_of_several_sizes_that_pca_would_be_fitted_on(folder: ProjectFolder, tmp_path: Path):
     folder.with_frames(1, size=(90, 50))
-    said = refusal(tmp_path, losses={"pcaSingleView": {}})
+    said = refusal(tmp_path, losses={"pcaSingleView": {"components": 2}})
     assert said.startswith("labeled-data/img00.png has 128x96 pixels and labeled-data/img06.png 50x90, and losses.pca")
+
+
+def test_pca_is_left_out_where_sizes_differ_and_nobody_asked_for_it(folder: ProjectFolder, tmp_path: Path):
+    folder.with_frames(1, size=(90, 50))
+    context = a_context(tmp_path, losses={})
+    prepared = prepare(context)
+    assert fit_pose_spaces(context.job.spec, prepared).single_view is None
+    left_out, scaled = context.progress.report().warnings
+    assert left_out.startswith(
+        "losses.pcaSingleView is left out: labeled-data/img00.png has 128x96 pixels and labeled-d"
+    )
+    assert "is scaled to model.imageSize by itself" in scaled
+
+
+def test_pca_is_left_out_where_few_frames_are_labelled_and_nobody_asked_for_it(tmp_path: Path):
+    ProjectFolder(tmp_path / "project").with_frames(4).with_video()
+    context = a_context(tmp_path, losses={})
+    prepare(context)
+    (warning,) = context.progress.report().warnings
+    assert warning.startswith("losses.pcaSingleView is left out: losses.pcaSingleView needs at least 4 frames with all")
 
 
 def test_keypoints_that_do_not_exist(folder: ProjectFolder, tmp_path: Path):
@@ -56,6 +80,17 @@ def test_keypoints_that_do_not_exist(folder: ProjectFolder, tmp_path: Path):
     assert said == "dataset.skeleton names keypoint 'ear'; the labels have nose, tail"
     said = refusal(tmp_path, losses={"pcaSingleView": {"keypoints": [7]}})
     assert said == "losses.pcaSingleView.keypoints names keypoint 7; the labels have numbers 0 to 1"
+
+
+def test_keypoints_that_no_frame_labels_cannot_be_named(folder: ProjectFolder, tmp_path: Path):
+    for points in folder.rows.values():
+        points[0] = None
+    folder.with_labels()
+    said = refusal(tmp_path, dataset={"skeleton": [[0, 1]]})
+    assert said == (
+        "dataset.skeleton names nose, of which no training frame has a usable label; label some, or leave it out of "
+        "dataset.skeleton"
+    )
 
 
 def test_weights_and_checkpoints_that_do_not_exist(folder: ProjectFolder, tmp_path: Path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from posefleet_trainer.preparation.prepare import prepare
-from unit.trainer.dataset.projects import ProjectFolder, a_context, refusal
+from unit.trainer.dataset.projects import KEYPOINTS, ProjectFolder, a_context, refusal
 
 
 @pytest.fixture
@@ -62,10 +62,50 @@ def test_frames_without_labels_are_dropped_and_need_no_picture(folder: ProjectFo
     assert "1 of 7 frames have no usable label" in context.progress.report().warnings[0]
 
 
-def test_keypoint_that_is_never_labelled_is_told(folder: ProjectFolder, tmp_path: Path):
+def test_test_labels_are_a_set_of_their_own(folder: ProjectFolder, tmp_path: Path):
+    other = ProjectFolder(tmp_path / "project").with_picture("labeled-data/other.png")
+    other.rows["labeled-data/other.png"] = [(1.0, 2.0), None]
+    other.with_labels("CollectedData_test.csv")
+    context = a_context(tmp_path)
+    frames = prepare(context).frames
+    assert [frame.path for frame in frames if frame.set == "heldOut"] == ["labeled-data/other.png"]
+    assert context.progress.conclusion.startswith("6 labelled frames of 2 keypoints, 1 held-out, 1 video, format")
+
+
+def test_occluded_keypoints_reach_the_prepared_data(folder: ProjectFolder, tmp_path: Path):
+    text = "scorer,me,me,me,me,me,me\nbodyparts,nose,nose,nose,tail,tail,tail\ncoords,x,y,visible,x,y,visible\n"
+    rows = ["3,4,2,5,6,2", "3,4,2,,,1", "3,4,2,,,0", ",,1,,,1"]
+    text += "".join(f"labeled-data/img0{number}.png,{row}\n" for number, row in enumerate(rows))
+    folder.with_labels(text=text)
+    frames = prepare(a_context(tmp_path)).frames
+    # The last frame has no label with a place, so that nothing can be learned from it.
+    assert [(frame.points[1], frame.occluded) for frame in frames] == [([5.0, 6.0], []), (None, [1]), (None, [])]
+
+
+@pytest.mark.parametrize("name", ["nose", "tail"])
+def test_keypoint_that_is_never_labelled_is_left_out(name: str, folder: ProjectFolder, tmp_path: Path):
+    number = KEYPOINTS.index(name)
+    for points in folder.rows.values():
+        points[number] = None
+    folder.with_labels()
+    context = a_context(tmp_path, losses={})
+    prepared = prepare(context)
+    (kept,) = set(KEYPOINTS) - {name}
+    assert (prepared.keypoints, prepared.columns) == ([kept], list(KEYPOINTS))
+    first = folder.rows["labeled-data/img00.png"][1 - number]
+    assert first is not None
+    assert prepared.frames[0].points == [list(first)]
+    (warning,) = context.progress.report().warnings
+    assert warning == f"CollectedData.csv: no frame has a usable label of {name}, so that it is not trained"
+
+
+def test_frames_that_label_only_keypoints_that_are_not_trained_are_left_out(folder: ProjectFolder, tmp_path: Path):
     for points in folder.rows.values():
         points[1] = None
     folder.with_labels()
-    context = a_context(tmp_path)
-    prepare(context)
-    assert "no frame has a usable label of tail" in context.progress.report().warnings[0]
+    new = ProjectFolder(tmp_path / "project").with_picture("labeled-data/new.png")
+    new.rows["labeled-data/new.png"] = [None, (1.0, 2.0)]
+    new.with_labels("CollectedData_new.csv")
+    prepared = prepare(a_context(tmp_path))
+    assert prepared.keypoints == ["nose"]
+    assert {frame.set for frame in prepared.frames} == {"labelled"}

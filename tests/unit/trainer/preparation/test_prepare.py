@@ -56,10 +56,10 @@ def test_what_was_found_is_said_in_a_sentence(folder: ProjectFolder, tmp_path: P
     prepared = prepare(context)
 
     warnings = context.progress.report().warnings
-    counted = f"6 labelled frames of {len(KEYPOINTS)} keypoints, 1 video"
+    counted = f"6 labelled frames of {len(KEYPOINTS)} keypoints, 1 video, format lightningPose"
     assert context.progress.conclusion == counted + (f", {len(warnings)} warnings" if warnings else "")
     assert describe(prepared.model_copy(update={"keypoints": ["nose"]}), 1) == (
-        "6 labelled frames of 1 keypoint, 1 video, 1 warning"
+        "6 labelled frames of 1 keypoint, 1 video, format lightningPose, 1 warning"
     )
 
 

@@ -77,6 +77,7 @@ class Made:
             model=self.model,
             predictions=predictions,
             frames_archive=prepared.frames_archive,
+            data_format=prepared.format,
             style=keypoint_style(names, self.context.job.spec.dataset.skeleton),
             warnings=[*prepared.warnings, *progress.warnings],
             progress=progress,

@@ -1,56 +1,55 @@
-"""The label formats that the trainer reads, and the function that picks the reader of a labels file.
+"""The formats of projects that the trainer reads, and the choice of the reader of a folder.
 
-The rest of the trainer knows labels only as a ``LabelTable`` (see ``labels.py``). To add a format:
+The rest of the trainer knows a project's labels only as ``ProjectLabels`` (see ``labels.py``). To add a format:
 
-1. Write a module in this folder with a function that takes the bytes of a labels file and its path inside the project
-   folder, and returns a ``LabelTable``. It raises ``InvalidInput`` with the file, the place in it and the remedy for
-   anything that it cannot read. If it needs a library that takes long to import, it imports it inside that function:
-   every job imports this package.
-2. Add a ``LabelFormat`` for it to ``FORMATS``. Formats that share a suffix also need ``recognises``, which tells them
-   apart by the content of the file.
+1. Write a module in this folder with a function that judges by the listing of a folder whether it has the format, and
+   one that takes the folder, its listing and ``spec.dataset`` and returns ``ProjectLabels``. It raises
+   ``InvalidInput`` with the file, the place in it and the remedy for anything that it cannot read. If it needs a
+   library that takes long to import, it imports it inside that function: every job imports this package.
+2. Add a ``ProjectFormat`` for it to ``FORMATS``, and its name to ``FormatName`` in ``posefleet_api/dataset.py``.
 3. Add ``tests/unit/trainer/dataset/formats/test_<module>.py``.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from posefleet_trainer.dataset.formats.labels import LabelTable
-from posefleet_trainer.dataset.formats.lightning_pose import parse_lightning_pose
-
-
-def _any_content(content: bytes) -> bool:
-    return True
+from posefleet_api.dataset import Dataset, FormatName
+from posefleet_trainer.dataset.formats.deeplabcut import is_deeplabcut, read_deeplabcut
+from posefleet_trainer.dataset.formats.labels import Listing, ProjectLabels
+from posefleet_trainer.dataset.formats.lightning_pose import is_lightning_pose, read_lightning_pose
+from posefleet_trainer.store.base import Store
 
 
 @dataclass(frozen=True)
-class LabelFormat:
-    """A label format and its reader."""
+class ProjectFormat:
+    """A format of projects and its reader."""
 
-    suffixes: tuple[str, ...]
-    """Endings of the names of its files, such as ``.csv``."""
-    read: Callable[[bytes, str], LabelTable]
-    """Takes the content of a labels file and its path inside the project folder."""
-    recognises: Callable[[bytes], bool] = _any_content
-    """Whether the content of a file with one of the suffixes has this format."""
+    name: FormatName
+    recognises: Callable[[Listing, Dataset], bool]
+    """Whether a folder with these files has this format. It looks at the names alone."""
+    read: Callable[[Store, Listing, Dataset], ProjectLabels]
 
 
-#: The formats in the order in which they are tried. The first one also reads files that no format recognises, so that
-#: its error messages explain what a labels file must contain.
-FORMATS: tuple[LabelFormat, ...] = (LabelFormat((".csv",), parse_lightning_pose),)
+#: The formats in the order in which they are tried. The first one also reads folders that no format recognises, so
+#: that its messages say what is missing.
+FORMATS: tuple[ProjectFormat, ...] = (
+    ProjectFormat("lightningPose", is_lightning_pose, read_lightning_pose),
+    ProjectFormat("deepLabCut", is_deeplabcut, read_deeplabcut),
+)
 
 
-def read_labels(content: bytes, name: str, formats: Sequence[LabelFormat] = FORMATS) -> LabelTable:
-    """Return the labels in ``content``, the bytes of the file ``name`` of a project folder, whatever its format.
+def read_labels(
+    store: Store, files: Listing, dataset: Dataset, formats: Sequence[ProjectFormat] = FORMATS
+) -> ProjectLabels:
+    """Return the labels of the project folder ``store``, which has ``files``.
+
+    ``dataset.format`` names the reader; with ``auto`` it is the first that recognises the folder.
 
     Raises:
-        InvalidInput: the file is not a valid labels file; the message names the file, the place and the remedy.
+        InvalidInput: the project cannot be read; the message names the file, the place in it and the remedy.
     """
-    for label_format in formats:
-        if name.endswith(label_format.suffixes) and label_format.recognises(content):
-            return label_format.read(content, name)
-    return formats[0].read(content, name)
-
-
-def may_be_labels(name: str) -> bool:
-    """Return whether a file with this name may be a labels file, judging by its suffix alone."""
-    return any(name.endswith(label_format.suffixes) for label_format in FORMATS)
+    chosen = formats[0]
+    for candidate in reversed(formats):
+        if candidate.name == dataset.format or (dataset.format == "auto" and candidate.recognises(files, dataset)):
+            chosen = candidate
+    return chosen.read(store, files, dataset)

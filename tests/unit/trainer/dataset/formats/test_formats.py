@@ -1,58 +1,58 @@
-"""The choice of the reader of a labels file."""
+"""The choice of the reader of a project folder."""
+
+from pathlib import Path
 
 import pytest
 
-from posefleet_trainer.dataset.formats import LabelFormat, may_be_labels, read_labels
-from posefleet_trainer.dataset.formats.labels import LabelRow, LabelTable
-from posefleet_trainer.dataset.formats.lightning_pose import parse_lightning_pose
+from posefleet_api.dataset import Dataset
+from posefleet_trainer.dataset.formats import FORMATS, read_labels
+from posefleet_trainer.dataset.formats.labels import LabelRow
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.store.folder import FolderStore
 from unit.trainer.dataset.projects import labels_csv
 
-CSV = labels_csv({"labeled-data/a.png": [(1.5, 2.0), None]}).encode()
+CSV = labels_csv({"labeled-data/v/a.png": [(1.5, 2.0), None]})
+CONFIG = "bodyparts: [nose, tail]\n"
+DEEPLABCUT = {"config.yaml": CONFIG, "labeled-data/v/CollectedData_me.csv": CSV}
 
 
-def a_format(title: str, *suffixes: str, start: bytes = b"") -> LabelFormat:
-    """A format whose files begin with ``start``, and whose reader returns a table with its title as a keypoint."""
-    return LabelFormat(
-        suffixes, lambda content, name: LabelTable(name, (title,), ()), lambda content: content.startswith(start)
-    )
-
-
-def test_labels_of_a_project_are_read_by_the_reader_of_lightning_pose():
-    assert read_labels(CSV, "Labels.csv") == parse_lightning_pose(CSV, "Labels.csv")
-
-
-def test_a_file_of_no_known_format_is_refused_as_the_first_format_does():
-    with pytest.raises(InvalidInput, match=r"Labels.txt row 1 begins with 'x', not scorer"):
-        read_labels(b"x\n", "Labels.txt")
-    assert read_labels(CSV, "Labels.txt").keypoints == ("nose", "tail")
+def read(folder: Path, files: dict[str, str], **dataset: str) -> str:
+    """Write the files and return the format that they are read as."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    store = FolderStore(folder)
+    listing = {stored.key: stored for stored in store.list()}
+    return read_labels(store, listing, Dataset(uri="file:///data/", **dataset)).format
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "title"),
+    ("files", "chosen", "expected"),
     [
-        ("a.csv", b"x", "first"),
-        ("a.json", b"{}", "second"),
-        ("a.json", b"[]", "third"),
-        ("a.slp", b"[]", "third"),
-        ("a.json", b"x", "first"),
-        ("a.txt", b"{}", "first"),
+        ({"CollectedData.csv": CSV}, {}, "lightningPose"),
+        (DEEPLABCUT, {}, "deepLabCut"),
+        ({**DEEPLABCUT, "CollectedData.csv": CSV}, {}, "lightningPose"),
+        ({**DEEPLABCUT, "CollectedData.csv": CSV}, {"format": "deepLabCut"}, "deepLabCut"),
+        (DEEPLABCUT, {"labels": "labeled-data/v/CollectedData_me.csv"}, "lightningPose"),
     ],
 )
-def test_suffix_and_content_choose_the_format(name: str, content: bytes, title: str):
-    formats = (
-        a_format("first", ".csv"),
-        a_format("second", ".json", start=b"{"),
-        a_format("third", ".json", ".slp", start=b"["),
-    )
-    assert read_labels(content, name, formats) == LabelTable(name, (title,), ())
+def test_the_files_of_the_folder_choose_the_format_unless_the_manifest_names_one(
+    files: dict[str, str], chosen: dict[str, str], expected: str, tmp_path: Path
+):
+    assert read(tmp_path, files, **chosen) == expected
 
 
-def test_files_that_may_be_labels_are_known_by_their_suffix():
-    assert may_be_labels("CollectedData.csv")
-    assert not may_be_labels("videos/a.mp4")
+def test_a_folder_of_no_known_format_is_refused_as_lightning_pose_does(tmp_path: Path):
+    with pytest.raises(InvalidInput, match=r"CollectedData.csv does not exist; the folder has Labels.csv; upload it"):
+        read(tmp_path, {"Labels.csv": CSV, "sub/Other.csv": CSV})
+
+
+def test_a_named_format_is_not_looked_for(tmp_path: Path):
+    with pytest.raises(InvalidInput, match=r"CollectedData.csv does not exist"):
+        read(tmp_path, DEEPLABCUT, format="lightningPose")
+    assert [known.name for known in FORMATS] == ["lightningPose", "deepLabCut"]
 
 
 def test_a_row_is_labelled_if_any_point_is():
-    assert LabelRow(4, "a.png", (None, (0.0, 0.0))).is_labelled
-    assert not LabelRow(4, "a.png", (None, None)).is_labelled
+    assert LabelRow("a.csv", 4, "a.png", (None, (0.0, 0.0))).is_labelled
+    assert not LabelRow("a.csv", 4, "a.png", (None, None), frozenset({0})).is_labelled

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from posefleet_trainer.dataset.formats.labels import LabelTable
-from posefleet_trainer.dataset.formats.lightning_pose import parse_lightning_pose
+from posefleet_trainer.dataset.formats.labels_csv import parse_labels_csv
 from posefleet_trainer.errors import InvalidInput
 from unit.trainer.dataset.projects import labels_csv
 
@@ -17,13 +17,13 @@ GOOD = labels_csv({"labeled-data/a.png": [(1.5, 2.0), None], "labeled-data/b.png
 
 def refusal(text: str | bytes) -> str:
     with pytest.raises(InvalidInput) as refused:
-        parse_lightning_pose(text.encode() if isinstance(text, str) else text, "Labels.csv")
+        parse_labels_csv(text.encode() if isinstance(text, str) else text, "Labels.csv")
     assert str(refused.value).startswith("Labels.csv")
     return str(refused.value)
 
 
 def test_labels_are_read_with_their_lines():
-    table = parse_lightning_pose(GOOD.encode(), "Labels.csv")
+    table = parse_labels_csv(GOOD.encode(), "Labels.csv")
     assert table.keypoints == ("nose", "tail")
     assert [(row.line, row.path, row.points) for row in table.rows] == [
         (4, "labeled-data/a.png", ((1.5, 2.0), None)),
@@ -40,19 +40,73 @@ def test_labels_are_read_with_their_lines():
         GOOD + "\n,,,,\n\n",
         GOOD.replace(",,", ",nan,NaN,", 1).replace(",NaN,\n", ",NaN\n"),
         GOOD.replace("labeled-data/", "labeled-data\\"),
+        GOOD.replace(",", ";"),
+        "\ufeff" + GOOD.replace(",", ";").replace("1.5", "1,5").replace("4.25", "4,25"),
+        GOOD.replace(",", ";").replace("scorer", '"scorer"'),
         GOOD.replace("scorer", "Scorer").replace("coords", " coords "),
     ],
 )
 def test_what_programs_make_of_the_same_labels_reads_the_same(text: str):
-    assert [row.points for row in parse_lightning_pose(text.encode(), "L").rows] == [
-        row.points for row in parse_lightning_pose(GOOD.encode(), "L").rows
+    assert [row.points for row in parse_labels_csv(text.encode(), "L").rows] == [
+        row.points for row in parse_labels_csv(GOOD.encode(), "L").rows
     ]
 
 
 def test_paths_in_three_columns_are_joined():
     text = "scorer,,,me,me\nbodyparts,,,nose,nose\ncoords,,,x,y\nlabeled-data,vid,a.png,1,2\n"
-    table = parse_lightning_pose(text.encode(), "L")
+    table = parse_labels_csv(text.encode(), "L")
     assert [row.path for row in table.rows] == ["labeled-data/vid/a.png"]
+
+
+VISIBLE = (
+    "scorer,me,me,me,me,me,me\nbodyparts,nose,nose,nose,tail,tail,tail\ncoords,x,y,visible,x,y,visible\n"
+    "labeled-data/a.png,1,2,2,,,0\n"
+    "labeled-data/b.png,3,4,2.0,,,1\n"
+    "labeled-data/c.png,5,6,,7,8,1.0\n"
+    "labeled-data/d.png,,,,9,10,0\n"
+)
+
+
+def test_occluded_keypoints_are_kept_apart_from_those_that_nobody_labelled():
+    table = parse_labels_csv(VISIBLE.encode(), "L.csv")
+    assert table.keypoints == ("nose", "tail")
+    assert [(row.points, row.occluded) for row in table.rows] == [
+        (((1.0, 2.0), None), frozenset()),
+        (((3.0, 4.0), None), {1}),
+        (((5.0, 6.0), None), {1}),
+        ((None, None), frozenset()),
+    ]
+    assert table.warnings == ("L.csv: 1 keypoint(s) are marked as occluded and have x and y, which are not used",)
+    assert parse_labels_csv(VISIBLE.replace(",7,8,", ",,,").encode(), "L.csv").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "1,2,2,",
+            "1,2,3,",
+            "row 4 (labeled-data/a.png), keypoint nose: '3' is not a visibility; write 0 (not labelled)",
+        ),
+        (
+            "1,2,2,",
+            ",,2,",
+            "row 4 (labeled-data/a.png), keypoint nose is marked as visible and has no x and y; fill them",
+        ),
+        (
+            "x,y,visible,x,y,visible",
+            "x,y,visible,x,y,likelihood",
+            "columns 5 to 7 are 'tail' 'x', 'tail' 'y', 'tail' 'lik",
+        ),
+        (
+            ",tail,tail,tail",
+            ",tail,tail",
+            "has 5 bodyparts and 6 coords columns; there must be the same number of both, th",
+        ),
+    ],
+)
+def test_mistakes_in_visibilities_are_named(old: str, new: str, words: str):
+    assert words in refusal(VISIBLE.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
@@ -64,9 +118,8 @@ def test_paths_in_three_columns_are_joined():
         ("scorer,me,me\nbodyparts,nose,nose\n", "has no coords row"),
         ("scorer,me,me\ncoords,x,y\n", "row 2 begins with 'coords', not bodyparts"),
         ("scorer,me,me\nindividuals,a,a\nbodyparts,nose,nose\ncoords,x,y\n", "row 2 names individuals"),
-        (GOOD.replace(",", ";"), "separates its columns by ';'; save it with ','"),
-        (GOOD.replace("coords,x,y", "coords,y,x"), "columns 2 and 3 are 'nose' 'y' and 'nose' 'x'"),
-        (GOOD.replace("nose,nose", "nose,ear"), "every keypoint needs one x and then one y"),
+        (GOOD.replace("coords,x,y", "coords,y,x"), "columns 2 to 3 are 'nose' 'y', 'nose' 'x'"),
+        (GOOD.replace("nose,nose", "nose,ear"), "every keypoint needs the columns x, y in this order"),
         (GOOD.replace("nose", "tail"), "names 'tail' twice"),
         (GOOD.replace("nose", ""), "the keypoint name ''"),
         ("scorer,m,m,m\nbodyparts,nose,nose,nose\ncoords,x,y,likelihood\n", "has 3 bodyparts and 3 coords columns"),
@@ -113,7 +166,7 @@ def test_labels_that_were_written_are_read_back(data: st.DataObject, keypoints: 
     for path, labels in rows.items():
         writer.writerow([path, *[value for point in labels for value in (point or (math.nan, ""))]])
 
-    table = parse_lightning_pose(text.getvalue().encode(), "L")
+    table = parse_labels_csv(text.getvalue().encode(), "L")
 
     assert table.keypoints == tuple(keypoints)
     assert {row.path: row.points for row in table.rows} == rows
@@ -122,7 +175,7 @@ def test_labels_that_were_written_are_read_back(data: st.DataObject, keypoints: 
 def outcome(content: bytes) -> LabelTable | str:
     """The labels, or the words of the refusal."""
     try:
-        return parse_lightning_pose(content, "L")
+        return parse_labels_csv(content, "L")
     except InvalidInput as error:
         return str(error)
 
@@ -146,7 +199,7 @@ def test_real_project_is_read():
     path = Path(__file__).parents[5].parent / "shared/data/mirror-mouse-example/CollectedData.csv"
     if not path.exists():
         pytest.skip(f"the real data are not here: {path}")
-    table = parse_lightning_pose(path.read_bytes(), path.name)
+    table = parse_labels_csv(path.read_bytes(), path.name)
     assert (len(table.rows), len(table.keypoints)) == (90, 17)
     missing = sum(point is None for row in table.rows for point in row.points)
     assert missing / (90 * 17) == pytest.approx(0.088, abs=0.001)

@@ -1,0 +1,1 @@
+"""The command ``posefleet``, which writes the manifest of a project."""
