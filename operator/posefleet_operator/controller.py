@@ -260,7 +260,8 @@ class Controller:
             self.poller.set_target(seen.key, attempt.number, address)
             self.poller.ask_for_checkpoint(seen.key, plan.checkpoint_request)
         ended = {a.number for a in plan.status.attempts if a.outcome}
-        self.cache.pods.prune_tombstones(seen.key, lambda pod: _is_recorded(pod, seen, plan.status, ended))
+        looked_at = {pod.identity.uid for pod in seen.pods if pod.gone} if written else set()
+        self.cache.pods.prune_tombstones(seen.key, lambda pod: _is_recorded(pod, seen, plan.status, ended, looked_at))
 
 
 def _log_once(worker: _Worker, text: str) -> None:
@@ -270,7 +271,7 @@ def _log_once(worker: _Worker, text: str) -> None:
     worker.logged = text
 
 
-def _is_recorded(pod: ChildPod, seen: Observation, status: Status, ended: set[int]) -> bool:
+def _is_recorded(pod: ChildPod, seen: Observation, status: Status, ended: set[int], looked_at: set[str]) -> bool:
     if pod.identity.owner_uid != seen.uid:
         return True
     if pod.identity.component == COMPONENT_ATTEMPT:
@@ -278,6 +279,6 @@ def _is_recorded(pod: ChildPod, seen: Observation, status: Status, ended: set[in
         if attempt is None or attempt.job_uid != pod.identity.controller_uid:
             return pod.identity.number in ended
         job = seen.attempt_job(attempt.number)
-        return job is not None and job.suspended
+        return job is not None and job.suspended and pod.identity.uid in looked_at
     preparation = status.preparation
     return pod.identity.number < preparation.tries or preparation.end_time is not None

@@ -9,7 +9,8 @@ from integration.kueue.lab import A100, H100, Group, Lab
 from support.operator_process import OperatorProcess
 from support.waiting import wait_for
 
-pytestmark = pytest.mark.cluster
+#: Kueue is built once, which takes up to 20 minutes.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 
 BOOST = "kueue.x-k8s.io/priority-boost"
 PREEMPTED_ONCE = [("Preempted", "QueuePreempted"), ("", "")]

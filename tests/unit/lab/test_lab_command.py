@@ -27,7 +27,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """The arguments of each build, none of which takes place."""
     asked: list[dict] = []
 
-    def build(module, package, report, variables=None, tags=()):
+    def build(module, package, report, variables=None, tags=(), edit=None):
         asked.append({"module": module, "variables": dict(variables or {}), "tags": list(tags)})
         return Path("/built") / module
 
@@ -66,6 +66,13 @@ def test_helm_takes_its_clients_kubernetes_for_the_clusters(builds, capsys):
     linked = builds[0]["variables"]
     assert linked["helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor"] == minor
     assert linked["helm.sh/helm/v3/internal/version.version"].startswith("v3.")
+
+
+def test_kueue_is_built_in_the_pinned_version(builds, capsys):
+    assert main(["tool", "kueue"]) == 0
+    assert capsys.readouterr().out == "/built/kueue\n"
+    version = golang.required_version("kueue", "sigs.k8s.io/kueue")
+    assert builds[0]["variables"]["sigs.k8s.io/kueue/pkg/version.GitVersion"] == version == "v0.17.0"
 
 
 def test_an_unknown_program_is_answered_with_those_there_are(capsys):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from posefleet_lab.errors import LabError
+from posefleet_lab.errors import BuildError, LabError
 from posefleet_lab.paths import cache_directory
-from posefleet_lab.tools.build_once import build_once
+from posefleet_lab.tools import golang
+from posefleet_lab.tools.build_once import build_once, quiet
 from posefleet_lab.tools.golang import parse_version, required_version
 
 
@@ -56,3 +57,18 @@ def test_go_versions(text, version):
 def test_the_pinned_versions_are_read_from_the_go_modules():
     assert required_version("kubelab", "k8s.io/kubernetes").startswith("v1.34.")
     assert required_version("minio-server", "github.com/minio/minio").startswith("v0.0.0-")
+
+
+def test_a_source_file_is_edited_in_a_copy_only(tmp_path, monkeypatch):
+    source, copies = tmp_path / "source", tmp_path / "copies"
+    for folder in (source, copies):
+        folder.mkdir()
+    (source / "main.go").write_text('path := "/etc/fixed"')
+    monkeypatch.setattr(golang, "module_directory", lambda *_: source)
+    edit = golang.Edit("example.org/program", "main.go", '"/etc/fixed"', '"chosen"')
+
+    assert Path(golang._edited("module", edit, copies, quiet)).read_text() == 'path := "chosen"'
+    assert (source / "main.go").read_text() == 'path := "/etc/fixed"'
+    (source / "main.go").write_text("path := other")
+    with pytest.raises(BuildError, match="adapt the edit"):
+        golang._edited("module", edit, copies, quiet)

@@ -151,6 +151,25 @@ def test_preparation_takes_no_gpu_and_asks_for_little() -> None:
     assert environment_of(manifest)["POSEFLEET_NODES"] == "1"
 
 
+def test_a_job_of_a_queue_survives_that_kueue_suspends_it() -> None:
+    plain, queued = (attempt(job)["spec"] for job in (a_job(), a_job().with_spec(queue="lab-queue")))
+    spared = {
+        "action": "Count",
+        "onExitCodes": {"containerName": "trainer", "operator": "In", "values": [75, 76, 137, 143]},
+    }
+    rules = queued["podFailurePolicy"]["rules"]
+    assert rules[2] == spared
+    assert [rule for rule in rules if rule != spared] == plain["podFailurePolicy"]["rules"]
+    assert (queued["backoffLimit"], queued["podReplacementPolicy"]) == (0, "Failed")
+
+
+def test_the_number_of_an_attempt_comes_from_its_config_map() -> None:
+    manifest = attempt(a_job())
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    (number,) = [variable for variable in container["env"] if variable["name"] == "POSEFLEET_NUMBER"]
+    assert number["valueFrom"] == {"configMapKeyRef": {"name": manifest["metadata"]["name"], "key": "number"}}
+
+
 def test_a_queue_is_named_to_kueue_and_the_gang_is_kueues_to_release() -> None:
     manifest = patched(attempt(a_job().with_spec(queue="lab-queue")), release("lab-queue"))
 

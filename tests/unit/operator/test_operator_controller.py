@@ -31,12 +31,15 @@ class Recorder:
     def __init__(self) -> None:
         self.done: list[tuple[Observation, Plan, bool]] = []
         self.failures: list[Exception] = []
+        #: What else happens while a plan is carried out.
+        self.meanwhile: Callable[[], object] = lambda: None
 
     async def why_no_pods(self, namespace: str, job: ChildJob) -> str:
         return f"pods of {namespace}/{job.identity.name}: exceeded quota"
 
     async def execute(self, seen: Observation, plan: Plan, write_status: bool) -> None:
         self.done.append((seen, plan, write_status))
+        self.meanwhile()
         if self.failures:
             raise self.failures.pop(0)
 
@@ -198,6 +201,22 @@ async def test_pods_that_a_queue_removed_are_forgotten_while_their_job_is_suspen
     controller.enqueue(KEY)
     await until(lambda: len(recorder.done) == 1 and not controller.cache.pods.of(KEY))
     assert [pod.gone for pod in recorder.done[0][0].pods] == [True]
+
+
+async def test_a_pod_that_a_queue_removes_during_a_reconcile_is_looked_at_by_the_next_one() -> None:
+    job = reconciled(a_job().with_spec(queue="lab-queue").prepared())
+    job = job.with_child(suspended_job(job.attempt_manifest(1)))
+    controller, recorder = a_controller(job)
+    gone = a_pod(job).ended(143).deleted().manifest
+    recorder.meanwhile = lambda: controller.cache.pods.apply("DELETED", gone)
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 1)
+    await asyncio.sleep(0)
+    assert [pod.gone for pod in controller.cache.pods.of(KEY)] == [True]
+
+    recorder.meanwhile = lambda: None
+    controller.enqueue(KEY)
+    await until(lambda: len(recorder.done) == 2 and not controller.cache.pods.of(KEY))
 
 
 async def test_ages_are_measured_by_the_monotonic_clock() -> None:

@@ -1,5 +1,6 @@
 """A gang that Kueue preempts goes back into the queue with the Job that it has."""
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,8 @@ from posefleet_operator.cluster.objects import Manifest, to_timestamp
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import JobBuilder, a_job, a_pod, ago, finished_job, suspended_job
 from unit.operator.plans import condition_of, deletions, reasons, reconciled
+from unit.operator.test_lives import CrashingWorld
+from unit.operator.world import World
 
 TAKEN_OVER = "posefleet.io/taken-over-by"
 
@@ -168,6 +171,57 @@ def test_a_job_that_must_not_be_preempted_fails() -> None:
     job = replace(job.with_child(marked(suspended_job(job.attempt_manifest(1)))), pods=())
     plan = reconcile(job.seen())
     assert (plan.status.phase, len(plan.status.attempts)) == ("Failed", 1)
+
+
+def preempted_once(world: World) -> None:
+    """From apply to success, with a preemption by Kueue in between."""
+    world.settle()
+    world.run_pods()
+    world.end_all(0)
+    world.settle()
+    world.queue_admits(1)
+    world.settle(30)
+    world.queue_preempts(1)
+    world.settle()
+    world.queue_admits(1)
+    world.settle(30)
+    world.end_all(0)
+    world.settle()
+
+
+def test_a_kill_after_any_write_costs_neither_the_place_nor_an_attempt() -> None:
+    for kill_after in itertools.count():
+        world = CrashingWorld.of(a_job().with_spec(queue="lab-queue").with_gpus(1, nodes=2))
+        world.kill_after = kill_after
+        preempted_once(world)
+        attempts = world.status.attempts
+        assert [(a.outcome, a.reason) for a in attempts] == [
+            ("Preempted", "QueuePreempted"), ("Succeeded", "Completed"),
+        ]  # fmt: skip
+        assert attempts[0].job_uid == attempts[1].job_uid
+        assert world.objects["ConfigMap", "reaching-a1"]["data"]["number"] == "2"
+        assert (world.most_gangs, world.status.failed_attempts) == (1, 0)
+        assert world.status.queue_seconds + world.status.gpu_seconds == 120
+        if not world.killed:
+            break
+    assert kill_after > 10
+
+
+def test_a_job_that_kueue_admits_while_no_operator_is_there_goes_on() -> None:
+    world = World.of(a_job().with_spec(queue="lab-queue").with_gpus(1))
+    world.settle()
+    world.run_pods()
+    world.end_all(0)
+    world.settle()
+    world.queue_admits(1)
+    world.settle(30)
+    world.queue_preempts(1)
+    world.queue_admits(1)
+    world.restart_operator()
+    world.settle(30)
+    assert world.status.phase == "Running"
+    world.end_all(0)
+    assert world.settle().phase == "Succeeded"
 
 
 def history(job: JobBuilder, *uids: str) -> list[Attempt]:

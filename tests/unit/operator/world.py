@@ -13,6 +13,7 @@ from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import Status
 from posefleet_operator.cluster.ages import Stopwatch, first_ages
 from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.kueue import QUEUE_LABEL
 from posefleet_operator.cluster.merge_patch import patched
 from posefleet_operator.cluster.objects import Manifest, to_timestamp
 from posefleet_operator.observation import Observation
@@ -176,6 +177,24 @@ class World:
             if "deletionTimestamp" in manifest["metadata"]:
                 self._tell("child_jobs", "DELETED", self._stored(self.objects.pop(key)))
 
+    def queue_admits(self, number: int) -> None:
+        """Kueue lets the Job of an attempt make its pods."""
+        self._set_suspended(number, False)
+        self.run_pods()
+
+    def queue_preempts(self, number: int) -> None:
+        """Kueue suspends the Job of an attempt, and its pods write a checkpoint and end."""
+        self._set_suspended(number, True)
+        for name in self.running_pods():
+            self.pods[name] = self._marked(self.pods[name])
+        self.finish_deletions()
+
+    def _set_suspended(self, number: int, suspended: bool) -> None:
+        key = ("Job", f"{self.job['metadata']['name']}-a{number}")
+        assert self.objects[key]["metadata"]["labels"][QUEUE_LABEL]
+        self.objects[key] = self._stored(patched(self.objects[key], {"spec": {"suspend": suspended}}))
+        self._tell("child_jobs", "MODIFIED", self.objects[key])
+
     def delete_job_of_attempt(self, number: int) -> None:
         """Somebody deletes the Job of an attempt."""
         self._delete("Job", f"{self.job['metadata']['name']}-a{number}")
@@ -203,7 +222,8 @@ class World:
 
     def _create(self, manifest: Manifest) -> None:
         key = (manifest["kind"], manifest["metadata"]["name"])
-        if key not in self.objects:
+        held = self.objects.get(key)
+        if held is None or held.get("data") != manifest.get("data"):
             self.objects[key] = self._stored({**manifest, "status": {}})
         if key[0] == "Job":
             self.cache.child_jobs.apply("ADDED", self.objects[key])
