@@ -14,6 +14,10 @@ ONLY ?=
 SEED ?= 0
 SKIP ?=
 
+# Python may keep the bytecode of what it imports. Where it may not, each of the many processes that the tests start
+# needs more than twice the time to import torch and Lightning.
+unexport PYTHONDONTWRITEBYTECODE
+
 REPOSITORY ?= localhost
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE_IMAGE ?=
