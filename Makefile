@@ -16,6 +16,10 @@ SEED ?= 0
 SKIP ?=
 JOBS ?= 100 1000 5000
 
+# Python may keep the bytecode of what it imports. Where it may not, each of the many processes that the tests start
+# needs more than twice the time to import torch and Lightning.
+unexport PYTHONDONTWRITEBYTECODE
+
 REPOSITORY ?= localhost
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE_IMAGE ?=

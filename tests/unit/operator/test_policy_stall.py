@@ -120,6 +120,11 @@ def test_an_attempt_goes_on_after_another_rank_has_ended() -> None:
     assert check(replace(seen, polling=Polling(silent_for=50))).ending is None
 
 
+def test_reports_of_a_former_attempt_show_no_stall() -> None:
+    seen = running_gang().saying(a_report(2, 5)).seen()
+    assert check(replace(seen, polling=Polling(same_step_for=70, mute_for=70))).ending is None
+
+
 def test_progress_is_unknown_as_soon_as_the_time_is_over() -> None:
     assert check(polled(silent_for=59.9)).unknown is None
     assert check(polled(silent_for=60)).unknown is not None
