@@ -13,7 +13,7 @@ from posefleet_operator.cluster.trainer_client import NoAnswer, fetch_report, re
 _CONNECT_SECONDS, _ANSWER_SECONDS, _WHOLE_SECONDS = 3.0, 3.0, 10.0
 _AT_ONCE = 64
 #: At most this many jobs are polled in a second, so a larger fleet is polled less often.
-_JOBS_PER_SECOND = 100.0
+_JOBS_PER_SECOND = 25.0
 #: What the whole fleet did is computed at most this often.
 _FLEET_SECONDS = 1.0
 
@@ -30,6 +30,10 @@ class ProgressPoller:
         self._checkpoint_requests: dict[Key, str] = {}
         self._fleet: tuple[float, ...] = ()
         self._fleet_at = float("-inf")
+
+    def __len__(self) -> int:
+        """Return the number of attempts that are polled."""
+        return len(self._targets)
 
     def set_target(self, key: Key, attempt: int, address: str) -> None:
         """Poll this attempt from now on.
@@ -85,7 +89,7 @@ class ProgressPoller:
     async def _poll(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, key: Key, target: Target) -> None:
         async with limit:
             try:
-                report = await fetch_report(session, target.address) if target.address else None
+                report = await fetch_report(target.address) if target.address else None
             except NoAnswer:
                 target.mute(self._clock())
                 return

@@ -58,7 +58,9 @@ async def serving(
     """Serve ``/healthz``, ``/readyz`` and ``/metrics``, and yield the port, which the system chooses for port 0."""
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        # In a thread, because the series of thousands of jobs take long.
+        text = await asyncio.to_thread(generate_latest, registry)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     application = web.Application()
     application.router.add_get("/healthz", _answer(healthy))
