@@ -12,6 +12,8 @@ from posefleet_operator.cluster.trainer_client import NoAnswer, fetch_report, re
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _WHOLE_SECONDS = 3.0, 3.0, 10.0
 _AT_ONCE = 64
+#: So many polls begin at the same moment.
+_TOGETHER = 4
 #: At most this many jobs are polled in a second, so a larger fleet is polled less often.
 _JOBS_PER_SECOND = 25.0
 #: What the whole fleet did is computed at most this often.
@@ -82,18 +84,31 @@ class ProgressPoller:
         timeout = aiohttp.ClientTimeout(total=_WHOLE_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=_ANSWER_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
-                targets = list(self._targets.items())
-                await asyncio.gather(*(self._poll(session, limit, key, target) for key, target in targets))
-                await asyncio.sleep(max(self._interval_seconds, len(targets) / _JOBS_PER_SECOND))
+                await self._poll_all(session, limit)
+
+    async def _poll_all(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore) -> None:
+        """Poll every target once, spread over the interval, so that those of a large fleet do not come all at once."""
+        targets = list(self._targets.items())
+        left = max(self._interval_seconds, len(targets) / _JOBS_PER_SECOND)
+        pause = left * _TOGETHER / max(len(targets), _TOGETHER)
+        async with asyncio.TaskGroup() as tasks:
+            for number, (key, target) in enumerate(targets, 1):
+                await limit.acquire()
+                tasks.create_task(self._poll(session, limit, key, target))
+                if number % _TOGETHER == 0:
+                    await asyncio.sleep(pause)
+                    left -= pause
+        await asyncio.sleep(max(0.0, left))
 
     async def _poll(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, key: Key, target: Target) -> None:
-        async with limit:
-            try:
-                report = await fetch_report(target.address) if target.address else None
-            except NoAnswer:
-                target.mute(self._clock())
-                return
+        try:
+            report = await fetch_report(target.address) if target.address else None
             await self._pass_request_on(session, key, target, report)
+        except NoAnswer:
+            target.mute(self._clock())
+            return
+        finally:
+            limit.release()
         if report is None or report.attempt != target.attempt:
             target.unreachable(self._clock())
         elif target.heard(report, self._clock()):
