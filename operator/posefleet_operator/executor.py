@@ -257,6 +257,11 @@ def _readable(seen: Observation, status: Status) -> Manifest:
     return {name: value for name, value in status.to_dict().items() if name not in seen.unreadable}
 
 
+def prepare() -> None:
+    """Do beforehand what takes longer than an event loop should pause."""
+    _status_schema()
+
+
 @cache
 def _status_schema() -> dict[str, Any]:
     schema: dict[str, Any] = structural_schema(PoseTrainingJob)["properties"]["status"]

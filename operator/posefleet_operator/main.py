@@ -13,7 +13,7 @@ from posefleet_operator.cluster.client import Cluster
 from posefleet_operator.cluster.election import Election
 from posefleet_operator.cluster.mirror import Mirror
 from posefleet_operator.controller import Controller
-from posefleet_operator.executor import Executor
+from posefleet_operator.executor import Executor, prepare
 from posefleet_operator.settings import Settings, parse_settings
 from posefleet_operator.telemetry.health import Health, serving
 from posefleet_operator.telemetry.logs import start_logging
@@ -32,6 +32,7 @@ def main() -> None:
     except InvalidDefaults as mistake:
         sys.exit(f"posefleet-operator: {mistake}")
     start_logging(settings.log_format, settings.log_level)
+    prepare()
     metrics = Metrics()
     with asyncio.Runner(loop_factory=metrics.longest_iteration.new_loop) as runner:
         runner.run(_run(settings, metrics))
