@@ -73,9 +73,9 @@ class Operator:
         """Serve probes and metrics, and lead whenever the Lease is free, until cancelled."""
         cluster = await Cluster.connect(self._settings.kubeconfig, self._metrics.request_sent)
         host, port = self._settings.http_host, self._settings.http_port
-        health, registry = self._health, self._metrics.registry
+        health, exposition = self._health, self._metrics.exposition
         try:
-            async with serving(host, port, health.liveness, health.readiness, registry) as bound:
+            async with serving(host, port, health.liveness, health.readiness, exposition) as bound:
                 logger.info("probes and metrics on port %d", bound)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(health.beat())

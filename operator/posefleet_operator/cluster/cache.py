@@ -39,6 +39,11 @@ class Jobs:
         held = self._by_key.get(key)
         return _parsed(held) if held is not None else None
 
+    def text(self, key: Key) -> bytes:
+        """Return a job as JSON, the same object until the job changes, or an empty text if there is none."""
+        held = self._by_key.get(key)
+        return held.text if held is not None else b""
+
     def __contains__(self, key: Key) -> bool:
         """Return whether there is a job."""
         return key in self._by_key

@@ -66,7 +66,7 @@ async def _health(session: aiohttp.ClientSession) -> int:
 async def test_probes_and_metrics_are_served() -> None:
     metrics = Metrics()
     async with (
-        serving("127.0.0.1", 0, lambda: (True, "leading"), lambda: (False, "starting"), metrics.registry) as port,
+        serving("127.0.0.1", 0, lambda: (True, "leading"), lambda: (False, "starting"), metrics.exposition) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
         assert (await session.get("/healthz")).status == 200
