@@ -66,7 +66,6 @@ class ChildWatch:
                         failures = 0
                         for event_type, manifest in events:
                             self._apply(event_type, manifest, changed)
-                continue
             except ApiError as error:
                 logger.debug("the watch of %s begins again: %s", self._kind.plural, error)
                 if error.status == _GONE:
