@@ -12,7 +12,7 @@ from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.client import ApiError
 from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.objects import to_timestamp
-from posefleet_operator.controller import Controller
+from posefleet_operator.controller import Controller, _Worker
 from posefleet_operator.executor import Refused
 from posefleet_operator.observation import Observation, Refusal
 from posefleet_operator.plan import Plan
@@ -295,3 +295,67 @@ async def test_the_traceback_of_a_defect_is_logged_once(caplog: pytest.LogCaptur
     await controller.stop()
 
     assert [record.message for record in caplog.records] == ["reconcile failed, and is tried again until it works"]
+
+
+async def test_a_poll_that_shows_another_step_wakes_a_job_only_when_its_progress_is_due() -> None:
+    job = a_job().running_attempt(1)
+    controller, recorder = a_controller(replace(job, status=reconcile(job.saying(a_report(1, 9)).seen()).status))
+    controller.poller.set_target(KEY, 1, "10.0.0.9")
+    target = controller.poller.target(KEY)
+    assert target is not None
+    target.report = a_report(1, 10)
+    controller._report_changed(KEY)
+    await until(lambda: len(recorder.done) >= 1)
+    worker = controller._workers[KEY]
+    worker.queued.clear()
+
+    target.report = a_report(1, 11)
+    controller._report_changed(KEY)
+    assert not worker.queued.is_set()
+    later = a_report(1, 11)
+    target.report = later.model_copy(update={"progress": later.progress.model_copy(update={"stage": "predict"})})
+    controller._report_changed(KEY)
+    assert worker.queued.is_set()
+    worker.queued.clear()
+    target.report, worker.report = a_report(1, 12), a_report(1, 11)
+    worker.progress_written -= SETTINGS.progress_seconds
+    controller._report_changed(KEY)
+    assert worker.queued.is_set()
+    await controller.stop()
+
+
+def test_a_large_fleet_writes_the_progress_of_each_job_more_rarely() -> None:
+    controller, _ = a_controller(a_job())
+    assert controller._progress_seconds == SETTINGS.progress_seconds
+    for number in range(1000):
+        controller.poller.set_target(("lab", f"job-{number}"), 1, "10.0.0.9")
+
+    assert controller._progress_seconds == 200.0
+
+
+async def test_the_number_of_pods_that_run_is_not_written_at_every_pod() -> None:
+    job = reconciled(a_job().prepared())
+    plan = reconcile(job.seen())
+    controller, _ = a_controller(job)
+    worker = _Worker(progress_written=asyncio.get_running_loop().time())
+    counted = [c.model_copy(update={"message": "2 of 4 pods run"}) for c in plan.status.conditions]
+    other = replace(plan, create=[], status=plan.status.model_copy(update={"conditions": counted}), events=[])
+
+    assert 0.0 < controller._pause_before_details(plan.status, other, worker) <= 1.0
+    worker.progress_written -= 2.0
+    assert controller._pause_before_details(plan.status, other, worker) <= 0.0
+    worker.progress_written += 2.0
+    ended = replace(other, status=other.status.model_copy(update={"phase": "Failed"}))
+    assert controller._pause_before_details(plan.status, ended, worker) == 0.0
+
+
+async def test_only_one_job_at_a_time_asks_why_it_has_no_pods() -> None:
+    controller, _ = a_controller(a_job().running_attempt(1))
+    (job,) = controller.cache.child_jobs.of(KEY)
+    first, second = _Worker(), _Worker()
+
+    assert "exceeded quota" in await controller._why_no_pods(KEY, first, job)
+    assert await controller._why_no_pods(("lab", "other"), second, job) == ""
+    assert "exceeded quota" in await controller._why_no_pods(KEY, first, job)
+    controller._ask_next -= 1.0
+    assert "exceeded quota" in await controller._why_no_pods(("lab", "other"), second, job)
