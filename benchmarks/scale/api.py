@@ -4,7 +4,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -72,11 +72,17 @@ class Api:
             async with self._session.get(
                 self._server + path, params=query, headers=headers, read_bufsize=2**24
             ) as response:
-                async for line in response.content:
+                async for line in response.content if response.status == 200 else _nothing():
                     event = json.loads(line)
                     for row in event["object"].get("rows") or ():
                         seen(event["type"], row["cells"])
             await asyncio.sleep(0.2)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """Yield nothing: the API server does not serve a new kind yet."""
+    return
+    yield b""
 
 
 class Phases:

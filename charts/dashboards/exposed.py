@@ -51,9 +51,9 @@ class Exposed:
 
 def operator_metrics() -> list[Exposed]:
     """Return the metrics that a leading operator exposes, ordered by name."""
-    metrics = Metrics()
-    with metrics.leading(Jobs(), ProgressPoller(lambda key: None, time.monotonic, 1)):
-        return _of(metrics.registry)
+    jobs = CollectorRegistry()
+    jobs.register(JobSeries(Jobs(), ProgressPoller(lambda key: None, time.monotonic, 1), str))
+    return sorted([*_of(Metrics().registry), *_of(jobs)], key=lambda one: one.name)
 
 
 def trainer_metrics() -> list[Exposed]:

@@ -72,6 +72,8 @@ class Executor:
         self._cache = cache
         self._may_write = may_write
         self._instance = instance
+        #: What the API server has accepted as changes of a status, without the texts and numbers in them.
+        self._accepted: set[str] = set()
 
     async def execute(self, seen: Observation, plan: Plan, write_status: bool) -> None:
         """Carry out a plan.
@@ -93,12 +95,14 @@ class Executor:
         if plan.boost is not None:
             await self._boost(seen, plan.boost)
         changes = _status_changes(seen, plan) if write_status and plan.status != seen.status else {}
-        if changes and plan.events:
+        if changes and plan.events and _shape(changes) not in self._accepted:
             await self._write_status(seen, changes, dry_run=True)
         events = [event_manifest(seen, event, self._instance, order) for order, event in enumerate(plan.events)]
         unrecorded = [event for event in events if not await self._record_event(event)]
         if changes:
+            self._accepted.discard(_shape(changes))
             await self._write_status(seen, changes)
+            self._accepted.add(_shape(changes))
         for event in unrecorded:
             if not await self._record_event(event):
                 logger.warning("an event could not be recorded: %s: %s", event["reason"], event["note"])
@@ -265,9 +269,30 @@ def _status_changes(seen: Observation, plan: Plan) -> Manifest:
     return difference(stored, carried_over(stored, known, cut_to_schema(wanted, _status_schema())))
 
 
+#: Fields whose values the API server compares with a list.
+_ENUMERATED = frozenset({"type", "status", "reason", "phase", "stage", "outcome", "action"})
+
+
+def _shape(value: Any, name: str = "") -> str:
+    """Return what the API server may refuse in changes of a status: fields, kinds of values, and enumerated values.
+
+    Texts are cut to the lengths that it accepts, so two changes of the same shape are accepted or refused together.
+    """
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_shape(value[key], key)}" for key in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(sorted({_shape(item) for item in value})) + "]"
+    return repr(value) if name in _ENUMERATED else type(value).__name__
+
+
 def _readable(seen: Observation, status: Status) -> Manifest:
     """Return a status without the fields that could not be read, so that they stay as they are."""
     return {name: value for name, value in status.to_dict().items() if name not in seen.unreadable}
+
+
+def prepare() -> None:
+    """Do beforehand what takes longer than an event loop should pause."""
+    _status_schema()
 
 
 @cache

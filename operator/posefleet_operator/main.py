@@ -6,19 +6,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from posefleet_api.constants import PLURAL
-from posefleet_operator.cluster.cache import Cache, Store
 from posefleet_operator.cluster.client import Cluster
 from posefleet_operator.cluster.election import Election
-from posefleet_operator.cluster.handlers import Sink, watch
-from posefleet_operator.cluster.objects import Key, Manifest
+from posefleet_operator.cluster.mirror import Mirror
 from posefleet_operator.cluster.queue_positions import QueuePositions
-from posefleet_operator.cluster.resync import Resync
 from posefleet_operator.controller import Controller
-from posefleet_operator.executor import Executor
+from posefleet_operator.executor import Executor, prepare
 from posefleet_operator.settings import Settings, parse_settings
 from posefleet_operator.telemetry.health import Health, serving
 from posefleet_operator.telemetry.logs import start_logging
@@ -37,6 +33,7 @@ def main() -> None:
     except InvalidDefaults as mistake:
         sys.exit(f"posefleet-operator: {mistake}")
     start_logging(settings.log_format, settings.log_level)
+    prepare()
     metrics = Metrics()
     with asyncio.Runner(loop_factory=metrics.longest_iteration.new_loop) as runner:
         runner.run(_run(settings, metrics))
@@ -77,9 +74,9 @@ class Operator:
         """Serve probes and metrics, and lead whenever the Lease is free, until cancelled."""
         cluster = await Cluster.connect(self._settings.kubeconfig, self._metrics.request_sent)
         host, port = self._settings.http_host, self._settings.http_port
-        health, registry = self._health, self._metrics.registry
+        health, exposition = self._health, self._metrics.exposition
         try:
-            async with serving(host, port, health.liveness, health.readiness, registry) as bound:
+            async with serving(host, port, health.liveness, health.readiness, exposition) as bound:
                 logger.info("probes and metrics on port %d", bound)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(health.beat())
@@ -88,29 +85,42 @@ class Operator:
             await cluster.close()
 
     async def _campaign(self, cluster: Cluster) -> None:
-        """Wait for the Lease, lead until it is lost, and start again."""
+        """Watch the cluster, and lead whenever the Lease is free. What fails is started again."""
+        while True:
+            mirror = Mirror(cluster, self._settings)
+            # Not a TaskGroup: that of Python 3.11 forgets a cancellation that comes while it ends because of an error.
+            tasks = [asyncio.create_task(mirror.run()), asyncio.create_task(self._lead_when_elected(cluster, mirror))]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                await done.pop()
+            except* Exception as group:
+                for error in _errors(group):
+                    logger.error("the operator failed and starts again: %r", error)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+
+    async def _lead_when_elected(self, cluster: Cluster, mirror: Mirror) -> None:
+        """Wait for the Lease, lead until it is lost, and wait again."""
         while True:
             election = Election(cluster, self._settings, seconds_since_boot)
             self._health.enter("standby")
             self._health.stopped()
             await election.acquire()
             try:
-                await self._lead(cluster, election)
-            except* Exception as group:
-                for error in group.exceptions:
-                    logger.error("leading failed and starts again: %r", error)
-                await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+                await self._lead(cluster, election, mirror)
             finally:
                 await election.release()
 
-    async def _lead(self, cluster: Cluster, election: Election) -> None:
-        """Reconcile jobs until the Lease is lost. The cache is discarded afterwards."""
-        cache = Cache()
+    async def _lead(self, cluster: Cluster, election: Election, mirror: Mirror) -> None:
+        """Reconcile jobs until the Lease is lost."""
         fenced = cluster.while_leading(election.seconds_left)
-        executor = Executor(fenced, cache, election.seconds_left, self._settings.identity)
-        controller = Controller(cache, executor, self._settings, self._metrics, lambda: datetime.now(UTC))
+        executor = Executor(fenced, mirror.cache, election.seconds_left, self._settings.identity)
+        controller = Controller(mirror.cache, executor, self._settings, self._metrics, lambda: datetime.now(UTC))
         renewing = asyncio.create_task(election.renew_until_lost())
-        controlling = asyncio.create_task(self._control(cluster, cache, controller))
+        controlling = asyncio.create_task(self._control(fenced, mirror, controller))
         try:
             await asyncio.wait([renewing, controlling], return_when=asyncio.FIRST_COMPLETED)
             if controlling.done():
@@ -122,29 +132,17 @@ class Operator:
             await asyncio.gather(renewing, controlling, return_exceptions=True)
             await controller.stop()
 
-    async def _control(self, cluster: Cluster, cache: Cache, controller: Controller) -> None:
-        """List the cluster, then watch it, poll the trainers, and enqueue every job that changes."""
+    async def _control(self, cluster: Cluster, mirror: Mirror, controller: Controller) -> None:
+        """Wait until the cluster is known, then reconcile every job, and each one that changes, and poll trainers."""
         self._health.enter("reading the cluster")
-        resync = Resync(cluster, cache, self._settings)
-        await resync.initial_list()
+        await mirror.complete.wait()
         self._health.enter("leading")
-        controller.enqueue_all()
-        stores: dict[str, Store] = {
-            PLURAL: cache.training_jobs,
-            "jobs": cache.child_jobs,
-            "pods": cache.pods,
-        }
-
-        def deliver(plural: str, event_type: str | None, manifest: Manifest) -> None:
-            if (key := stores[plural].apply(event_type, manifest)) is not None:
-                controller.enqueue(key)
-
-        with self._metrics.leading(cache.training_jobs, controller.poller):
+        with mirror.listening(controller.enqueue), self._metrics.leading(mirror.cache.training_jobs, controller.poller):
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_follow(cluster, resync, deliver, controller.enqueue))
+                tasks.create_task(controller.enqueue_all())
                 tasks.create_task(controller.poller.run())
                 if (seconds := self._settings.queue_position_seconds) > 0:
-                    positions = QueuePositions(cluster, cache.training_jobs.all, controller.enqueue, seconds)
+                    positions = QueuePositions(cluster, mirror.cache.training_jobs.all, controller.enqueue, seconds)
                     controller.queue_position = positions.of
                     tasks.create_task(positions.run())
 
@@ -154,12 +152,10 @@ def seconds_since_boot() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-async def _follow(cluster: Cluster, resync: Resync, deliver: Sink, enqueue: Callable[[Key], None]) -> None:
-    """Watch and resync the readable namespaces, and start a new watch whenever other namespaces become readable."""
-    while True:
-        watching = asyncio.create_task(watch(resync.readable, deliver, cluster.credentials))
-        try:
-            await resync.run(watching, enqueue)
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+def _errors(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    """Yield the errors of a group and of the groups in it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _errors(error)
+        else:
+            yield error

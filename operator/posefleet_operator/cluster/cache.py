@@ -1,9 +1,10 @@
 """The cache of what the operator has seen of the cluster: jobs as manifests, their children as typed values."""
 
+import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Set
+from typing import Generic, NamedTuple, TypeVar
 
 from posefleet_api.constants import ANNOTATION_CHECKPOINT_NOW, ANNOTATION_RETRY
 from posefleet_operator.cluster.child_jobs import ChildJob
@@ -18,38 +19,63 @@ _METADATA = ("name", "namespace", "uid", "generation", "resourceVersion", "creat
 _ANNOTATIONS = (ANNOTATION_CHECKPOINT_NOW, ANNOTATION_RETRY)
 
 
+class _Held(NamedTuple):
+    """A PoseTrainingJob as it is kept: as JSON, which takes a tenth of the memory of dicts."""
+
+    uid: str
+    version: int
+    text: bytes
+
+
 class Jobs:
     """The PoseTrainingJobs by key. An older version never replaces a newer one."""
 
     def __init__(self) -> None:
-        self._by_key: dict[Key, Manifest] = {}
+        self._by_key: dict[Key, _Held] = {}
         self._deleted: set[str] = set()
 
     def get(self, key: Key) -> Manifest | None:
-        """Return the newest version of a job, or None."""
-        return self._by_key.get(key)
+        """Return a copy of the newest version of a job, or None."""
+        held = self._by_key.get(key)
+        return _parsed(held) if held is not None else None
+
+    def text(self, key: Key) -> bytes:
+        """Return a job as JSON, the same object until the job changes, or an empty text if there is none."""
+        held = self._by_key.get(key)
+        return held.text if held is not None else b""
+
+    def __contains__(self, key: Key) -> bool:
+        """Return whether there is a job."""
+        return key in self._by_key
+
+    def __len__(self) -> int:
+        """Return the number of jobs."""
+        return len(self._by_key)
 
     def __iter__(self) -> Iterator[Key]:
         """Iterate over the keys of all jobs."""
         return iter(list(self._by_key))
 
-    def all(self) -> list[Manifest]:
-        """Return the newest version of every job."""
-        return list(self._by_key.values())
+    def all(self) -> Iterator[Manifest]:
+        """Iterate over copies of the newest version of every job."""
+        return map(_parsed, list(self._by_key.values()))
+
+    def is_news(self, event_type: str | None, manifest: Manifest) -> bool:
+        """Return whether an event tells more than is known, which the event of an own write does not."""
+        held = self._by_key.get(key_of(manifest))
+        return event_type == "DELETED" or held is None or held.version < version_of(manifest)
 
     def apply(self, event_type: str | None, manifest: Manifest) -> Key:
         """Store what a watch or a write returned, and return the job's key."""
-        key, held = key_of(manifest), self._by_key.get(key_of(manifest))
-        if held is not None and version_of(held) > version_of(manifest):
+        key, held, version = key_of(manifest), self._by_key.get(key_of(manifest)), version_of(manifest)
+        if held is not None and held.version > version:
             return key
+        uid = manifest["metadata"].get("uid", "")
         if event_type == "DELETED":
-            self._deleted.add(manifest["metadata"].get("uid", ""))
+            self._deleted.add(uid)
             self._by_key.pop(key, None)
         else:
-            metadata = {name: value for name, value in manifest["metadata"].items() if name in _METADATA}
-            annotations = manifest["metadata"].get("annotations") or {}
-            metadata["annotations"] = {name: annotations[name] for name in _ANNOTATIONS if name in annotations}
-            self._by_key[key] = {**manifest, "metadata": metadata}
+            self._by_key[key] = _Held(uid, version, _kept(manifest))
         return key
 
     def forget(self, key: Key) -> None:
@@ -67,16 +93,47 @@ class Jobs:
         """Remember deletions from now on, because the coming list may still have what is deleted meanwhile."""
         self._deleted.clear()
 
-    def replace_from_list(self, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
-        """Make the cache equal to a complete list of one or all namespaces, and return the keys listed or removed."""
-        listed = {key_of(m): m for m in manifests if m["metadata"].get("uid") not in self._deleted}
-        for manifest in listed.values():
-            self.apply(None, manifest)
-        missing = {key: held for key, held in self._by_key.items() if key not in listed and namespace in {"", key[0]}}
-        lost = {key for key, held in missing.items() if version_of(held) <= version}
+    def apply_listed(self, manifests: Iterable[Manifest], _version: int) -> set[Key]:
+        """Store a part of a list, and return the keys of the jobs that are new or have changed."""
+        changed: set[Key] = set()
+        for manifest in manifests:
+            uid = manifest["metadata"].get("uid")
+            if uid not in self._deleted and self.is_news(None, manifest):
+                changed.add(self.apply(None, manifest))
+        return changed
+
+    def drop_unlisted(self, listed: Set[str], version: int, namespace: str = "") -> set[Key]:
+        """Remove the jobs of one or all namespaces that a complete list does not have, and return their keys.
+
+        Args:
+            listed: the uids of all jobs in the list.
+            version: resource version of the list. What is newer is kept.
+            namespace: the namespace that was listed, or an empty text for all.
+        """
+        held = self._by_key.items()
+        missing = {key for key, job in held if job.uid not in listed and namespace in {"", key[0]}}
+        lost = {key for key in missing if self._by_key[key].version <= version}
         for key in lost:
             del self._by_key[key]
-        return lost | set(listed)
+        return lost
+
+    def replace_from_list(self, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
+        """Make the cache equal to a complete list of one or all namespaces, and return the keys that changed."""
+        return _replace_from_list(self, manifests, version, namespace)
+
+
+def _kept(manifest: Manifest) -> bytes:
+    """Return the JSON of what the operator reads of a job."""
+    metadata = {name: value for name, value in manifest["metadata"].items() if name in _METADATA}
+    annotations = manifest["metadata"].get("annotations") or {}
+    metadata["annotations"] = {name: annotations[name] for name in _ANNOTATIONS if name in annotations}
+    # Escaped, because texts of others may have surrogates, which UTF-8 cannot hold.
+    return json.dumps({**manifest, "metadata": metadata}, separators=(",", ":")).encode()
+
+
+def _parsed(held: _Held) -> Manifest:
+    manifest: Manifest = json.loads(held.text)
+    return manifest
 
 
 class Children(Generic[Child]):
@@ -131,24 +188,46 @@ class Children(Generic[Child]):
         """Remember deletions from now on, because the coming list may still have what is deleted meanwhile."""
         self._deleted.clear()
 
-    def replace_from_list(self, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
-        """Make the cache equal to a complete list of one or all namespaces, and return the owners of the children."""
-        listed = list(manifests)
-        present = {manifest["metadata"].get("uid", "") for manifest in listed}
-        children = [child for manifest in listed if (child := self._readable(manifest)) is not None]
-        owners = {child.identity.owner for child in children}
-        for child in children:
-            held = self._by_owner.get(child.identity.owner, {}).get(child.identity.name)
-            newer = held is None or held.identity.version <= child.identity.version
-            if newer and child.identity.uid not in self._deleted:
-                self._by_owner[child.identity.owner][child.identity.name] = child.following(held, version)
-        for child in [c for held in self._by_owner.values() for c in held.values()]:
-            if namespace and child.identity.owner[0] != namespace:
+    def apply_listed(self, manifests: Iterable[Manifest], version: int) -> set[Key]:
+        """Store a part of a list, and return the owners of the children that are new or have changed.
+
+        Args:
+            manifests: the part of the list.
+            version: resource version of the list.
+        """
+        owners: set[Key] = set()
+        for manifest in manifests:
+            child = self._readable(manifest)
+            if child is None or child.identity.uid in self._deleted:
                 continue
-            if child.identity.uid not in present and child.identity.version <= version:
-                self._remove(child)
-                owners.add(child.identity.owner)
+            identity = child.identity
+            held = self._by_owner.get(identity.owner, {}).get(identity.name)
+            if held is None or held.identity.version < identity.version or held.identity.uid != identity.uid:
+                owners.add(identity.owner)
+            if held is None or held.identity.version <= identity.version:
+                self._by_owner[identity.owner][identity.name] = child.following(held, version)
         return owners
+
+    def drop_unlisted(self, listed: Set[str], version: int, namespace: str = "") -> set[Key]:
+        """Remove the children of one or all namespaces that a complete list does not have, and return their owners.
+
+        Args:
+            listed: the uids of all children in the list.
+            version: resource version of the list. What is newer is kept.
+            namespace: the namespace that was listed, or an empty text for all.
+        """
+        owners: set[Key] = set()
+        for child in [c for held in self._by_owner.values() for c in held.values()]:
+            identity = child.identity
+            if namespace in {"", identity.owner[0]} and identity.uid not in listed and identity.version <= version:
+                if not (isinstance(child, ChildPod) and child.gone):
+                    owners.add(identity.owner)
+                self._remove(child)
+        return owners
+
+    def replace_from_list(self, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
+        """Make the cache equal to a complete list of one or all namespaces, and return the owners that changed."""
+        return _replace_from_list(self, manifests, version, namespace)
 
     def _readable(self, manifest: Manifest) -> Child | None:
         """Return the typed value, or log a line and return None for an object that cannot be read."""
@@ -173,6 +252,13 @@ class Children(Generic[Child]):
 
 
 Store = Jobs | Children[ChildJob] | Children[ChildPod]
+
+
+def _replace_from_list(store: Store, manifests: Iterable[Manifest], version: int, namespace: str) -> set[Key]:
+    listed = list(manifests)
+    changed = store.apply_listed(listed, version)
+    present = {manifest["metadata"].get("uid", "") for manifest in listed}
+    return changed | store.drop_unlisted(present, version, namespace)
 
 
 class Cache:

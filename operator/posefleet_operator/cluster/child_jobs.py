@@ -17,7 +17,7 @@ from posefleet_operator.cluster.objects import Identity, Manifest, conditions_by
 from posefleet_operator.fingerprints import decode_parts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChildJob:
     """The Job of an attempt, or of a try of the preparation."""
 

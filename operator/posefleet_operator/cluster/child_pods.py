@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from sys import intern
 from typing import Final, Self
 
 from posefleet_operator import reasons
@@ -23,7 +24,7 @@ _GATES_NOT_READY: Final = "ReadinessGatesNotReady"
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Termination:
     """How a trainer's container ended."""
 
@@ -34,7 +35,7 @@ class Termination:
     finished_at: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChildPod:
     """A pod of an attempt, or of a try of the preparation."""
 
@@ -108,9 +109,9 @@ class ChildPod:
         return cls(
             identity=Identity.read(manifest),
             rank=parse_number((metadata.get("annotations") or {}).get(_INDEX)),
-            phase=status.get("phase", "Pending"),
+            phase=intern(status.get("phase", "Pending")),
             ip=status.get("podIP", ""),
-            node=(manifest.get("spec") or {}).get("nodeName", ""),
+            node=intern((manifest.get("spec") or {}).get("nodeName", "")),
             reason=status.get("reason", ""),
             message=status.get("message", ""),
             disruption=_sentence(conditions.get("DisruptionTarget")),

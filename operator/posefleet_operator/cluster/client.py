@@ -5,11 +5,13 @@ in a form that the API server does not always accept; see ``text.py``.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import kopf
@@ -56,6 +58,8 @@ def kind_of(manifest: Manifest) -> Kind:
 FIELD_MANAGER = "posefleet-operator"
 REQUEST_SECONDS = 10.0
 _PAGE = 500
+#: The API server ends a watch after this time, and another one begins where it ended.
+_WATCH_SECONDS = 300
 _CONNECTIONS = 100
 _LONGEST_RETRY_AFTER_SECONDS = 300.0
 
@@ -77,6 +81,9 @@ class ApiError(Exception):
         return self.status in {400, 403, 422}
 
 
+Manifests = list[Manifest]
+#: Types and objects of events of a watch.
+Events = list[tuple[str, Manifest]]
 #: Is called with the method and the plural name of the kind of each request.
 Count = Callable[[str, str], None]
 
@@ -96,8 +103,9 @@ class Cluster:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, limit=_CONNECTIONS),
             trace_configs=[_check_before_sending()],
-            trust_env=True,
         )
+        # Found out once. aiohttp would look for it, and for a file with passwords, at each request.
+        self._proxy = configuration.proxy or _proxy_of_environment(configuration.host)
         self._seconds_left: Callable[[], float] | None = None
 
     @classmethod
@@ -187,21 +195,52 @@ class Cluster:
         ``selector`` selects by labels and ``fields`` by fields. If they are empty, all objects are returned.
         """
         items: list[Manifest] = []
-        version = 0
-        selectors = {"labelSelector": selector, "fieldSelector": fields}
-        async for page in self._pages(kind, namespace, {name: text for name, text in selectors.items() if text}):
-            items += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page["items"]]
-            version = int(page["metadata"].get("resourceVersion") or 0)
-        return items, version
+        newest = 0
+        async for page, version in self.pages(kind, namespace, selector, fields):
+            items += page
+            newest = version
+        return items, newest
 
-    async def _pages(self, kind: Kind, namespace: str, selectors: dict[str, str]) -> AsyncIterator[Manifest]:
-        query = {"limit": str(_PAGE)} | selectors
+    async def pages(
+        self, kind: Kind, namespace: str, selector: str = "", fields: str = ""
+    ) -> AsyncIterator[tuple[Manifests, int]]:
+        """Yield what ``list`` returns in parts, so that not all objects are in memory at the same time."""
+        selectors = {"labelSelector": selector, "fieldSelector": fields}
+        query = {"limit": str(_PAGE)} | {name: text for name, text in selectors.items() if text}
         while True:
             page = await self._request("GET", kind, kind.path(namespace), query)
-            yield page
-            if not (token := page["metadata"].get("continue")):
+            token, version = page["metadata"].get("continue"), int(page["metadata"].get("resourceVersion") or 0)
+            yield [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page["items"]], version
+            if not token:
                 return
             query = {**query, "continue": token}
+
+    async def watch(self, kind: Kind, namespace: str, selector: str, version: str) -> AsyncGenerator[Events, None]:
+        """Yield the types and objects of events after a version, as many at once as there are, until the watch ends.
+
+        Raises:
+            ApiError: if the watch cannot begin or breaks. With status 410 the version is too old, and a list is due.
+        """
+        query = {
+            "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(_WATCH_SECONDS),
+            "resourceVersion": version, "labelSelector": selector,
+        }  # fmt: skip
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=_WATCH_SECONDS + 30)
+        rest = b""
+        try:
+            async with self._session.request(
+                "GET", self._configuration.host + kind.path(namespace), params=query, timeout=timeout,
+                headers={"Accept": "application/json", **await self._authorization()},
+                proxy=self._proxy, server_hostname=self._configuration.tls_server_name,
+            ) as response:  # fmt: skip
+                if response.status >= 400:
+                    answer = _decoded(await response.read())
+                    raise ApiError(response.status, answer.get("reason", ""), answer.get("message", ""))
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    yield [_event(line) for line in lines if line]
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise ApiError(0, "Unreachable", f"the API server does not answer: {_cause(error)}") from error
 
     async def _request(
         self,
@@ -222,7 +261,7 @@ class Cluster:
                 params=query,
                 headers=headers,
                 data=encoded(body) if body is not None else None,
-                proxy=self._configuration.proxy,
+                proxy=self._proxy,
                 server_hostname=self._configuration.tls_server_name,
                 timeout=aiohttp.ClientTimeout(total=min(left, REQUEST_SECONDS)),
                 trace_request_ctx=self._seconds_left,
@@ -257,6 +296,12 @@ def _check_before_sending() -> aiohttp.TraceConfig:
     return hook
 
 
+def _proxy_of_environment(url: str) -> str | None:
+    """Return the proxy that the environment names for the API server, or None."""
+    address = urlsplit(url)
+    return None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
+
+
 def _cause(error: Exception) -> str:
     """Return why there was no answer, without the addresses of objects, so that equal causes have equal texts."""
     if isinstance(error, TimeoutError):
@@ -264,6 +309,14 @@ def _cause(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return error.os_error.strerror or type(error.os_error).__name__
     return str(error) or type(error).__name__
+
+
+def _event(line: bytes) -> tuple[str, Manifest]:
+    event = json.loads(line)
+    if event["type"] == "ERROR":
+        status = event["object"]
+        raise ApiError(int(status.get("code") or 0), status.get("reason", ""), status.get("message", ""))
+    return event["type"], event["object"]
 
 
 def _decoded(text: bytes) -> Manifest:

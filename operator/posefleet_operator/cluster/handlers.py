@@ -1,4 +1,4 @@
-"""The handlers that kopf calls for every event of a watch. They pass the events on and do nothing else.
+"""The handler that kopf calls for every event of a PoseTrainingJob. It passes the event on and does nothing else.
 
 When kopf stops, it ends every task of its event loop, and it takes over the signals of the process. It therefore runs
 in a thread and an event loop of its own.
@@ -11,12 +11,12 @@ from typing import Any
 
 import kopf
 
-from posefleet_api.constants import GROUP, LABEL_JOB, PLURAL, VERSION
+from posefleet_api.constants import GROUP, PLURAL, VERSION
 from posefleet_operator.cluster.objects import Manifest
 
 _CHUNK = 500
-#: Receives the plural name of a resource, the type of an event (None for a listed object), and the object.
-Sink = Callable[[str, str | None, Manifest], None]
+#: Receives the type of an event (None for a listed object), and the PoseTrainingJob.
+Sink = Callable[[str | None, Manifest], None]
 
 
 class WatchEnded(RuntimeError):
@@ -37,29 +37,38 @@ def registry_of_handlers(deliver: Sink, login: Callable[[], Awaitable[kopf.Conne
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def training_job_changed(event: kopf.RawEvent, **_: Any) -> None:
-        deliver(PLURAL, event["type"], dict(event["object"]))
-
-    @kopf.on.event("batch", "v1", "jobs", labels={LABEL_JOB: kopf.PRESENT}, registry=registry)
-    async def child_job_changed(event: kopf.RawEvent, **_: Any) -> None:
-        deliver("jobs", event["type"], dict(event["object"]))
-
-    @kopf.on.event("", "v1", "pods", labels={LABEL_JOB: kopf.PRESENT}, registry=registry)
-    async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:
-        deliver("pods", event["type"], dict(event["object"]))
+        deliver(event["type"], dict(event["object"]))
 
     return registry
 
 
+class NothingStored(kopf.DiffBaseStorage):
+    """Spares kopf the comparison of each object with the one before, for which it would copy it several times.
+
+    Only handlers of changes need it, and the operator has none: its handler receives every event.
+    """
+
+    def build(self, *, body: kopf.Body, extra_fields: object = None) -> kopf.BodyEssence:
+        """Return that an object has nothing to compare."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Return that nothing is known of an object."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Store nothing."""
+
+
 def tune(settings: kopf.OperatorSettings) -> None:
-    """Let kopf watch and do nothing else: no events, no peering, no status, and only labelled children."""
+    """Let kopf watch and do nothing else: no events, no peering, no status."""
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
+    settings.persistence.diffbase_storage = NothingStored()
     settings.watching.chunk_size = _CHUNK
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = 300
-    settings.watching.label_selectors["jobs"] = LABEL_JOB
-    settings.watching.label_selectors["pods"] = LABEL_JOB
 
 
 async def watch(
@@ -75,9 +84,9 @@ async def watch(
     loop = asyncio.get_running_loop()
     stop = threading.Event()
 
-    def hand_over(plural: str, kind: str | None, manifest: Manifest) -> None:
+    def hand_over(kind: str | None, manifest: Manifest) -> None:
         if not stop.is_set():
-            loop.call_soon_threadsafe(deliver, plural, kind, manifest)
+            loop.call_soon_threadsafe(deliver, kind, manifest)
 
     async def credentials() -> kopf.ConnectionInfo:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(login), loop))

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any, Self
 
 from posefleet_api.constants import (
@@ -85,7 +86,7 @@ def controller_of(manifest: Manifest) -> Owner | None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Identity:
     """The metadata of a child object, with the job that it belongs to.
 
@@ -118,10 +119,11 @@ class Identity:
             name=metadata["name"],
             uid=metadata.get("uid", ""),
             version=version_of(manifest),
-            owner=(metadata.get("namespace", ""), job),
-            owner_uid=_owner_uid(metadata["name"], labels, controller, child_name(job, component, number)),
-            controller_uid=controller.uid if controller is not None else "",
-            component=component,
+            # Many objects have these texts in common.
+            owner=(intern(metadata.get("namespace", "")), intern(job)),
+            owner_uid=intern(_owner_uid(metadata["name"], labels, controller, child_name(job, component, number))),
+            controller_uid=intern(controller.uid) if controller is not None else "",
+            component=intern(component),
             number=number,
             deleted_at=from_timestamp(metadata.get("deletionTimestamp")),
         )

@@ -12,8 +12,10 @@ from posefleet_operator.cluster.trainer_client import NoAnswer, fetch_report, re
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _WHOLE_SECONDS = 3.0, 3.0, 10.0
 _AT_ONCE = 64
+#: So many polls begin at the same moment.
+_TOGETHER = 4
 #: At most this many jobs are polled in a second, so a larger fleet is polled less often.
-_JOBS_PER_SECOND = 100.0
+_JOBS_PER_SECOND = 25.0
 #: What the whole fleet did is computed at most this often.
 _FLEET_SECONDS = 1.0
 
@@ -30,6 +32,10 @@ class ProgressPoller:
         self._checkpoint_requests: dict[Key, str] = {}
         self._fleet: tuple[float, ...] = ()
         self._fleet_at = float("-inf")
+
+    def __len__(self) -> int:
+        """Return the number of attempts that are polled."""
+        return len(self._targets)
 
     def set_target(self, key: Key, attempt: int, address: str) -> None:
         """Poll this attempt from now on.
@@ -78,18 +84,31 @@ class ProgressPoller:
         timeout = aiohttp.ClientTimeout(total=_WHOLE_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=_ANSWER_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
-                targets = list(self._targets.items())
-                await asyncio.gather(*(self._poll(session, limit, key, target) for key, target in targets))
-                await asyncio.sleep(max(self._interval_seconds, len(targets) / _JOBS_PER_SECOND))
+                await self._poll_all(session, limit)
+
+    async def _poll_all(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore) -> None:
+        """Poll every target once, spread over the interval, so that those of a large fleet do not come all at once."""
+        targets = list(self._targets.items())
+        left = max(self._interval_seconds, len(targets) / _JOBS_PER_SECOND)
+        pause = left * _TOGETHER / max(len(targets), _TOGETHER)
+        async with asyncio.TaskGroup() as tasks:
+            for number, (key, target) in enumerate(targets, 1):
+                await limit.acquire()
+                tasks.create_task(self._poll(session, limit, key, target))
+                if number % _TOGETHER == 0:
+                    await asyncio.sleep(pause)
+                    left -= pause
+        await asyncio.sleep(max(0.0, left))
 
     async def _poll(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, key: Key, target: Target) -> None:
-        async with limit:
-            try:
-                report = await fetch_report(session, target.address) if target.address else None
-            except NoAnswer:
-                target.mute(self._clock())
-                return
+        try:
+            report = await fetch_report(target.address) if target.address else None
             await self._pass_request_on(session, key, target, report)
+        except NoAnswer:
+            target.mute(self._clock())
+            return
+        finally:
+            limit.release()
         if report is None or report.attempt != target.attempt:
             target.unreachable(self._clock())
         elif target.heard(report, self._clock()):

@@ -1,17 +1,18 @@
-"""Keeps the cache equal to the cluster by full lists.
+"""Keeps the cached PoseTrainingJobs equal to the cluster by full lists.
 
-A watch that was interrupted for too long starts again with a list, which does not tell what was deleted meanwhile.
-Therefore everything is listed before the first reconcile, and again from time to time.
+A watch of kopf that was interrupted for too long starts again with a list, which does not tell what was deleted
+meanwhile. Therefore everything is listed before the first reconcile, and the PoseTrainingJobs again from time to time.
+The watches of their children notice themselves what they have missed (``child_watch.py``).
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
 
-from posefleet_api.constants import LABEL_JOB
-from posefleet_operator.cluster.cache import Cache, Store
-from posefleet_operator.cluster.client import JOB, POD, TRAINING_JOB, ApiError, Cluster
-from posefleet_operator.cluster.objects import Key, Manifest
+from posefleet_operator.cluster.cache import Cache
+from posefleet_operator.cluster.child_watch import ChildWatch, child_watches
+from posefleet_operator.cluster.client import TRAINING_JOB, ApiError, Cluster
+from posefleet_operator.cluster.objects import Key
 from posefleet_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,13 @@ class Resync:
         self._resync_seconds = settings.resync_seconds
         self._wanted = settings.namespaces or ("",)
         self._refused: frozenset[str] = frozenset()
+        #: The watches of the children in each namespace whose children have been listed.
+        self._children: dict[str, tuple[ChildWatch, ...]] = {}
+
+    @property
+    def child_watches(self) -> tuple[ChildWatch, ...]:
+        """The watches of the children in the namespaces that could be read the last time."""
+        return tuple(watch for watches in self._children.values() for watch in watches)
 
     @property
     def readable(self) -> tuple[str, ...]:
@@ -55,7 +63,7 @@ class Resync:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def run(self, watching: asyncio.Task[None], enqueue: Callable[[Key], None]) -> None:
-        """List everything from time to time, and at once when ``watching`` has ended, and enqueue the jobs concerned.
+        """List the jobs from time to time, and at once when ``watching`` has ended, and enqueue those that changed.
 
         This returns when other namespaces than before can be read.
 
@@ -76,34 +84,45 @@ class Resync:
                 await watching
 
     async def relist(self) -> set[Key]:
-        """List everything, make the cache equal to it, and return the keys of the jobs concerned.
+        """List the jobs, make the cache equal to the list, and return the keys of those that have changed.
 
         Raises:
             ApiError: if a list fails, or if no namespace at all can be read.
         """
-        stores: tuple[Store, ...] = (self._cache.training_jobs, self._cache.child_jobs, self._cache.pods)
-        for store in stores:
-            store.begin_list()
         concerned: set[Key] = set()
         refusals: dict[str, ApiError] = {}
         for namespace in self._wanted:
             try:
-                lists = await self._lists(namespace)
+                concerned |= await self._list(namespace)
             except ApiError as error:
                 if error.status != 403:
                     raise
                 refusals[namespace] = error
-                continue
-            # All together, so that nobody sees the jobs of a namespace that is back without their children.
-            for store, (manifests, version) in zip(stores, lists, strict=True):
-                concerned |= store.replace_from_list(manifests, version, namespace)
+                self._children.pop(namespace, None)
         if refusals.keys() == set(self._wanted):
             raise next(iter(refusals.values()))
         return concerned | self._drop(refusals)
 
-    async def _lists(self, namespace: str) -> list[tuple[list[Manifest], int]]:
-        selectors = ((TRAINING_JOB, ""), (JOB, LABEL_JOB), (POD, LABEL_JOB))
-        return [await self._cluster.list(kind, namespace, selector) for kind, selector in selectors]
+    async def _list(self, namespace: str) -> set[Key]:
+        """List a namespace, first the children, so that nobody sees the jobs of one that is back without them."""
+        concerned: set[Key] = set()
+        if namespace not in self._children:
+            watches = child_watches(self._cluster, self._cache, namespace)
+            for watch in watches:
+                concerned |= await watch.list()
+            self._children[namespace] = watches
+        return concerned | await self._list_jobs(namespace)
+
+    async def _list_jobs(self, namespace: str) -> set[Key]:
+        jobs = self._cache.training_jobs
+        jobs.begin_list()
+        changed: set[Key] = set()
+        listed: set[str] = set()
+        version = 0
+        async for manifests, version in self._cluster.pages(TRAINING_JOB, namespace):
+            changed |= jobs.apply_listed(manifests, version)
+            listed.update(manifest["metadata"].get("uid", "") for manifest in manifests)
+        return changed | jobs.drop_unlisted(listed, version, namespace)
 
     def _drop(self, refusals: dict[str, ApiError]) -> set[Key]:
         """Remove the jobs of namespaces that cannot be read. Their children are kept, in case the jobs come back."""

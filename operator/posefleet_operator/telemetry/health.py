@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 #: An event loop that has not run for this long, or a leader that takes this long to stop leading, hangs.
 _HUNG_SECONDS = 60.0
@@ -53,12 +53,14 @@ class Health:
 
 @asynccontextmanager
 async def serving(
-    host: str, port: int, healthy: Probe, ready: Probe, registry: CollectorRegistry
+    host: str, port: int, healthy: Probe, ready: Probe, exposition: Callable[[], bytes]
 ) -> AsyncIterator[int]:
     """Serve ``/healthz``, ``/readyz`` and ``/metrics``, and yield the port, which the system chooses for port 0."""
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        # In a thread, because the series of thousands of jobs take long.
+        text = await asyncio.to_thread(exposition)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     application = web.Application()
     application.router.add_get("/healthz", _answer(healthy))

@@ -4,12 +4,13 @@ Finished jobs are only counted by phase.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from posefleet_api.status import FINISHED_PHASES
 from posefleet_operator.cluster.cache import Jobs
@@ -32,8 +33,19 @@ _SERIES = {
     "last_checkpoint_timestamp_seconds": ("When the newest checkpoint was complete in the store", []),
     "checkpoint_interval_seconds": ("checkpoint.intervalSeconds: how often a checkpoint is written", []),
 }
+_COUNT_TEXT, _COUNT_LABELS = "Jobs by phase", ("namespace", "phase")
+#: Stands among the lines of a job for its phase, and is no name of a series.
+_PHASE = ""
+_ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 #: The short name of a series, the values of its own labels, and its value.
 _Value = tuple[str, list[str], float]
+
+
+class _Source(NamedTuple):
+    """What the lines of a job are made from."""
+
+    job: bytes
+    polled: tuple[int, str]
 
 
 class JobSeries(Collector):
@@ -43,6 +55,8 @@ class JobSeries(Collector):
         self._jobs = jobs
         self._poller = poller
         self._known_reason = known_reason
+        #: By job, what its lines were made from, and the lines of each series.
+        self._lines: dict[Key, tuple[_Source, dict[str, str]]] = {}
 
     def collect(self) -> Iterator[Metric]:
         """Yield the number of jobs by phase, and the gauges of each job that has not finished."""
@@ -57,10 +71,51 @@ class JobSeries(Collector):
             if phase not in FINISHED_PHASES:
                 for name, labels, value in self._values(key, manifest):
                     families[name].add_metric([*key, *labels], value)
-        by_phase = GaugeMetricFamily("posefleet_jobs", "Jobs by phase", labels=["namespace", "phase"])
+        by_phase = GaugeMetricFamily("posefleet_jobs", _COUNT_TEXT, labels=_COUNT_LABELS)
         for (namespace, phase), count in phases.items():
             by_phase.add_metric([namespace, phase], count)
         yield from (by_phase, *families.values())
+
+    def text(self) -> bytes:
+        """Return what ``collect`` yields in Prometheus' text format.
+
+        The lines of a job are made again only when it has changed. To make all of them at each scrape would cost more
+        than everything else that the operator does while jobs run.
+        """
+        known, self._lines = self._lines, {}
+        phases: Counter[tuple[str, str]] = Counter()
+        parts: dict[str, list[str]] = {name: [] for name in _SERIES}
+        for key in self._jobs:
+            source = _Source(self._jobs.text(key), self._polled(key))
+            cached = known.get(key)
+            if cached is None or cached[0] != source:
+                manifest = self._jobs.get(key)
+                if manifest is None:
+                    continue
+                cached = source, self._made(key, manifest)
+            self._lines[key] = cached
+            phases[key[0], cached[1][_PHASE]] += 1
+            for name, lines in cached[1].items():
+                if name in parts:
+                    parts[name].append(lines)
+        counts = [_line("posefleet_jobs", _COUNT_LABELS, labels, count) for labels, count in phases.items()]
+        families = [_family("posefleet_jobs", _COUNT_TEXT, counts)]
+        families += [_family(f"posefleet_job_{name}", _SERIES[name][0], lines) for name, lines in parts.items()]
+        return "".join(families).encode()
+
+    def _made(self, key: Key, manifest: Manifest) -> dict[str, str]:
+        """Return the lines of one job, by the short name of their series, and its phase."""
+        lines = {_PHASE: _phase(manifest)}
+        if lines[_PHASE] not in FINISHED_PHASES:
+            for name, labels, value in self._values(key, manifest):
+                names = ["namespace", "training_job", *_SERIES[name][1]]
+                lines[name] = _line(f"posefleet_job_{name}", names, (*key, *labels), value)
+        return lines
+
+    def _polled(self, key: Key) -> tuple[int, str]:
+        """Return what the values of a job take from polls."""
+        target = self._poller.target(key)
+        return (target.attempt, target.report.last_step_time) if target and target.report else (0, "")
 
     def _values(self, key: Key, manifest: Manifest) -> Iterator[_Value]:
         status, phase = manifest.get("status") or {}, _phase(manifest)
@@ -96,6 +151,17 @@ class JobSeries(Collector):
         if target is None or target.report is None or target.attempt != attempt:
             return None
         return from_timestamp(target.report.last_step_time)
+
+
+def _line(name: str, labels: Sequence[str], values: Sequence[str], value: float) -> str:
+    pairs = ",".join(
+        f'{label}="{text.translate(_ESCAPED)}"' for label, text in sorted(zip(labels, values, strict=True))
+    )
+    return f"{name}{{{pairs}}} {floatToGoString(value)}\n"  # type: ignore[no-untyped-call]
+
+
+def _family(name: str, text: str, lines: Sequence[str]) -> str:
+    return f"# HELP {name} {text}\n# TYPE {name} gauge\n{''.join(lines)}"
 
 
 def _phase(manifest: Manifest) -> str:

@@ -10,7 +10,15 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from posefleet_api.outcomes import TerminationReason
 from posefleet_api.status import Attempt, Checkpoint, Status
@@ -46,7 +54,10 @@ class Metrics:
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
+        #: Everything but the series of jobs.
         self.registry = registry = CollectorRegistry()
+        #: The series of jobs while this operator leads.
+        self.job_series: JobSeries | None = None
         ProcessCollector(registry=registry)
         Gauge("posefleet_operator_info", "The operator's version", ["version"], registry=registry).labels(
             version("posefleet")
@@ -94,15 +105,19 @@ class Metrics:
     @contextmanager
     def leading(self, jobs: Jobs, poller: ProgressPoller) -> Iterator[None]:
         """Expose the jobs of the cache while this operator leads."""
-        series = JobSeries(jobs, poller, known_reason)
-        self.registry.register(series)
+        self.job_series = JobSeries(jobs, poller, known_reason)
         self._gpu_seconds.restart()
         self._leading.set(1)
         try:
             yield
         finally:
             self._leading.set(0)
-            self.registry.unregister(series)
+            self.job_series = None
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        series = self.job_series
+        return generate_latest(self.registry) + (series.text() if series is not None else b"")
 
     def reconcile_timer(self) -> AbstractContextManager[object]:
         """Return a context manager that measures the duration of one reconcile."""

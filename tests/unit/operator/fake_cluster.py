@@ -17,6 +17,8 @@ class FakeCluster:
         self.deletes: list[tuple[str, str, str, bool]] = []
         #: The bodies of all patches.
         self.patches: list[Manifest] = []
+        #: Number of patches that were tried without effect.
+        self.dry_runs = 0
         self.version = 100
         #: What the next requests fail with.
         self.failures: list[ApiError] = []
@@ -61,6 +63,7 @@ class FakeCluster:
         held = self._held(kind, name, namespace)
         self._compare(held, patch)
         if dry_run:
+            self.dry_runs += 1
             return held
         self.patches.append(patch)
         verb = f"patch {subresource} of" if subresource else "patch"

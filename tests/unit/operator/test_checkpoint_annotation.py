@@ -151,9 +151,9 @@ async def test_a_trainer_that_cannot_be_asked_does_no_harm(monkeypatch: pytest.M
         return web.json_response(text=a_report_after("").to_json())
 
     async with serving({"progress": progress}) as port:
+        monkeypatch.setattr("posefleet_operator.cluster.trainer_client.TRAINER_PORT", port)
         monkeypatch.setattr(
-            "posefleet_operator.cluster.trainer_client._url",
-            lambda address, path: f"http://{address}:{port if path == 'progress' else 1}/{path}",
+            "posefleet_operator.cluster.trainer_client._url", lambda address, path: f"http://{address}:1/{path}"
         )
         poller = ProgressPoller(lambda key: None, lambda: NOW, 0.01)
         poller.set_target(KEY, 1, "127.0.0.1")

@@ -5,20 +5,22 @@ from dataclasses import replace
 
 import pytest
 
+from posefleet_operator import reasons
 from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.client import WORKLOAD, ApiError
 from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.objects import Manifest
-from posefleet_operator.executor import Executor, NameConflict, Refused, StatusRefused
+from posefleet_operator.executor import Executor, NameConflict, Refused, StatusRefused, _shape
 from posefleet_operator.observation import Observation
-from posefleet_operator.plan import Plan, PriorityBoost, Reference
+from posefleet_operator.plan import JobEvent, Plan, PriorityBoost, Reference
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import NOW, JobBuilder, a_job, controlled_by, deleted_object
 from unit.operator.fake_cluster import FakeCluster
 from unit.operator.plans import reconciled
 
 KEY = ("lab", "reaching")
+JOB_KEY = ("PoseTrainingJob", "reaching")
 
 
 class Bench:
@@ -397,3 +399,49 @@ async def test_a_boost_is_written_by_the_leader_alone() -> None:
     with pytest.raises(NotLeading):
         await boost(bench, 3)
     assert bench.cluster.writes == []
+
+
+def with_event(plan: Plan) -> Plan:
+    return replace(plan, events=[JobEvent(reasons.ATTEMPT_STARTED, "attempt 1 started", "attempt-1")])
+
+
+def as_before(bench: Bench) -> Observation:
+    """The job as it was before its status was written, at its new version."""
+    metadata = {**a_job().prepared().manifest()["metadata"], **bench.cluster.objects[JOB_KEY]["metadata"]}
+    bench.cluster.put({**a_job().prepared().manifest(), "metadata": metadata})
+    bench.cache.training_jobs.apply("MODIFIED", bench.cluster.objects[JOB_KEY])
+    return bench.seen()
+
+
+async def test_a_change_like_one_that_was_accepted_is_written_without_a_dry_run() -> None:
+    bench = Bench(a_job().prepared())
+    for _ in range(2):
+        seen = as_before(bench)
+        await bench.executor.execute(seen, with_event(reconcile(seen)), write_status=True)
+
+    assert bench.cluster.dry_runs == 1
+    assert verbs(bench).count("patch status of PoseTrainingJob") == 2
+
+
+async def test_a_change_that_was_refused_is_tried_without_effect_again() -> None:
+    bench = Bench(a_job().prepared())
+    seen = as_before(bench)
+    await bench.executor.execute(seen, reconcile(seen), write_status=True)
+    seen = as_before(bench)
+    bench.cluster.failures = [ApiError(422, "Invalid", "status.phase: Unsupported value")]
+    with pytest.raises(StatusRefused):
+        await bench.executor.execute(seen, reconcile(seen), write_status=True)
+    assert bench.cluster.dry_runs == 0
+
+    await bench.executor.execute(seen, with_event(reconcile(seen)), write_status=True)
+    assert bench.cluster.dry_runs == 1
+
+
+def test_changes_with_other_enumerated_values_or_fields_have_another_shape() -> None:
+    condition = {"type": "Running", "status": "True", "reason": "AllPodsRun", "message": "attempt 1 runs"}
+
+    assert _shape({"conditions": [condition]}) == _shape({"conditions": [{**condition, "message": "attempt 2 runs"}]})
+    assert _shape({"conditions": [condition]}) != _shape({"conditions": [{**condition, "reason": "NodeLost"}]})
+    assert _shape({"phase": "Running"}) != _shape({"phase": "Failed"})
+    assert _shape({"gpus": 1}) == _shape({"gpus": 8}) != _shape({"gpus": None})
+    assert _shape({"gpus": 1}) != _shape({"gpus": 1, "phase": "Running"})

@@ -1,6 +1,7 @@
 """The answers of the liveness probe."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Self
 
@@ -19,8 +20,11 @@ from unit.operator.fake_cluster import FakeCluster
 class Connection(FakeCluster):
     """A fake API server that answers nothing but Leases."""
 
-    async def list(self, *_) -> None:
+    async def pages(self, *_) -> AsyncIterator[None]:
+        while not self.objects:  # noqa: ASYNC110  until the operator has written its Lease and leads
+            await asyncio.sleep(0.01)
         raise ValueError("an answer that nobody understands")
+        yield
 
     def while_leading(self, _: object) -> Self:
         return self
@@ -62,7 +66,7 @@ async def _health(session: aiohttp.ClientSession) -> int:
 async def test_probes_and_metrics_are_served() -> None:
     metrics = Metrics()
     async with (
-        serving("127.0.0.1", 0, lambda: (True, "leading"), lambda: (False, "starting"), metrics.registry) as port,
+        serving("127.0.0.1", 0, lambda: (True, "leading"), lambda: (False, "starting"), metrics.exposition) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
         assert (await session.get("/healthz")).status == 200

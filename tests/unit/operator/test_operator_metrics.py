@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from posefleet_api.outcomes import ProgressReport
 from posefleet_api.status import Checkpoint, Progress
@@ -14,12 +14,13 @@ from posefleet_operator.cluster.election import NotLeading
 from posefleet_operator.cluster.progress_poller import ProgressPoller
 from posefleet_operator.executor import Refused
 from posefleet_operator.observation import Refusal
-from posefleet_operator.telemetry.metrics import Metrics
-from unit.operator.builders import JobBuilder, a_job, ago, to_timestamp
+from posefleet_operator.telemetry.job_series import JobSeries
+from posefleet_operator.telemetry.metrics import Metrics, known_reason
+from unit.operator.builders import JobBuilder, a_job, a_report, ago, to_timestamp
 
 
 def exposed(metrics: Metrics) -> list[str]:
-    return generate_latest(metrics.registry).decode().splitlines()
+    return metrics.exposition().decode().splitlines()
 
 
 def an_idle_poller() -> ProgressPoller:
@@ -106,14 +107,15 @@ def test_gpu_seconds_of_a_job_that_was_applied_anew_begin_at_zero() -> None:
 
 
 def test_a_job_shows_its_attempt_and_when_it_last_got_on() -> None:
-    metrics, jobs, poller = Metrics(), Jobs(), an_idle_poller()
+    metrics, jobs, poller, registry = Metrics(), Jobs(), an_idle_poller(), CollectorRegistry()
+    registry.register(JobSeries(jobs, poller, known_reason))
     with metrics.leading(jobs, poller):
         running = a_job().running_attempt(2, started=50).with_status(phase="Running", gpus=8)
         jobs.apply("ADDED", running.with_spec(failurePolicy={"stallSeconds": 60}).manifest())
 
         def value(name: str, **labels: str) -> float | None:
             labels |= {"namespace": "lab", "training_job": "reaching"}
-            return metrics.registry.get_sample_value(f"posefleet_job_{name}", labels)
+            return registry.get_sample_value(f"posefleet_job_{name}", labels)
 
         assert value("allocated_gpus") == 8
         assert value("attempts") == 2
@@ -184,3 +186,33 @@ def test_failed_reconciles_are_counted_by_reason(error: Exception, reason: str) 
     assert [line for line in counted if line.endswith(" 1.0")] == [
         f'posefleet_reconcile_errors_total{{reason="{reason}"}} 1.0'
     ]
+
+
+def test_the_text_of_the_series_is_that_of_the_prometheus_client_and_follows_the_jobs() -> None:
+    jobs, poller, registry = Jobs(), an_idle_poller(), CollectorRegistry()
+    series = JobSeries(jobs, poller, known_reason)
+    registry.register(series)
+    running = a_job().running_attempt(2, started=50).with_status(phase="Running", gpus=8)
+    for job in (
+        a_job(),
+        running,
+        running.with_status(phase='odd "\\ phase', gpus=4),
+        running.with_status(phase="Failed"),
+    ):
+        jobs.apply("MODIFIED", job.manifest())
+        assert series.text() == series.text() == generate_latest(registry)
+
+    jobs.forget(("lab", "reaching"))
+    assert series.text() == generate_latest(registry)
+
+
+def test_a_step_that_a_poll_shows_is_in_the_next_scrape() -> None:
+    jobs, poller = Jobs(), an_idle_poller()
+    jobs.apply("ADDED", a_job().running_attempt(1, started=5000).with_status(phase="Running").manifest())
+    series = JobSeries(jobs, poller, known_reason)
+    poller.set_target(("lab", "reaching"), 1, "10.0.0.1")
+    before, target = series.text(), poller.target(("lab", "reaching"))
+    assert target is not None
+    target.heard(a_report(1, 7), 1.0)
+
+    assert series.text() != before

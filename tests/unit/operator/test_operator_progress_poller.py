@@ -5,7 +5,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import aiohttp
 import pytest
 from aiohttp import web
 
@@ -28,9 +27,9 @@ async def until(holds: Callable[[], bool]) -> None:
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[ProgressReport | None]]:
     async def ask(**paths: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> ProgressReport | None:
-        async with serving(paths) as port, aiohttp.ClientSession() as session:
+        async with serving(paths) as port:
             monkeypatch.setattr("posefleet_operator.cluster.trainer_client.TRAINER_PORT", port)
-            return await fetch_report(session, "127.0.0.1")
+            return await fetch_report("127.0.0.1")
 
     return ask
 
@@ -150,7 +149,7 @@ async def test_an_address_is_not_asked_when_its_pod_has_ended(monkeypatch: pytes
 async def test_a_process_that_accepts_a_connection_and_does_not_answer_is_told_from_one_that_cannot_be_reached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("posefleet_operator.cluster.progress_poller._ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("posefleet_operator.cluster.trainer_client._ANSWER_SECONDS", 0.05)
     clock = iter(range(1_000_000))
     poller = ProgressPoller(lambda key: None, lambda: next(clock), 0.01)
     # The kernel accepts connections to a socket that listens, although no program takes them.
