@@ -29,7 +29,7 @@ def manifest(capsys: pytest.CaptureFixture[str], folder: Path, *options: str) ->
     return text, content["spec"]
 
 
-def refusal(capsys: pytest.CaptureFixture[str], folder: Path, *options: str) -> str:
+def refusal(capsys: pytest.CaptureFixture[str], folder: Path | str, *options: str) -> str:
     assert main(["init", str(folder), *options]) != 0
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -89,6 +89,12 @@ def test_uris_and_names_of_the_command_line(folder: ProjectFolder, capsys: pytes
     assert said.startswith("the manifest would not be valid; correct --name, --uri, --output or the config:\n")
     assert "metadata.name: must begin with a letter" in said
     assert "spec.output.uri: must be s3://BUCKET" in said
+
+
+def test_an_address_of_a_store_that_is_none(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]):
+    said = refusal(capsys, folder.root, "--endpoint", "minio.lab:9000/path")
+    assert said.startswith("--endpoint or --region.endpoint: must be the store's address without a path or credentials")
+    assert "needs storage: add storage.endpoint" in refusal(capsys, "s3://lab-data/mouse/", "--endpoint", "")
 
 
 @pytest.mark.parametrize(
