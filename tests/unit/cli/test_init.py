@@ -131,7 +131,24 @@ def test_frames_of_several_sizes(folder: ProjectFolder, capsys: pytest.CaptureFi
     assert spec["model"] == {"imageSize": {"height": 224, "width": 288}}
     assert "most frames have 640x480 pixels" in text
     assert spec["losses"] == {"pcaSingleView": {"weight": 0}}
-    assert "# temporal alone: frames have 2 sizes, and pcaSingleView compares poses in pixels" in text
+    assert "# temporal alone: frames and videos have 2 sizes, and PCA losses compare poses in pixels" in text
+
+
+def test_videos_of_another_size_than_the_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = ProjectFolder(tmp_path / "mouse").with_frames(20, size=(90, 128)).with_video("videos/a.mkv")
+    text, spec = manifest(capsys, folder.root)
+    assert spec["losses"] == {"pcaSingleView": {"weight": 0}}
+    assert "# temporal alone: frames and videos have 2 sizes, and PCA losses compare poses in pixels" in text
+
+
+def test_a_video_that_cannot_be_opened_is_told(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]):
+    folder.with_file("videos/b.mp4", b"not a video" * 100)
+    assert main(["init", str(folder.root)]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("warning: videos/b.mp4 cannot be opened (")
+    assert said.endswith(
+        "), and the job will be refused; replace it, or leave it out with dataset.videos and predict.videos\n"
+    )
 
 
 def test_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -165,7 +182,7 @@ def test_large_videos_get_a_larger_cache(folder: ProjectFolder, capsys: pytest.C
 
 
 def test_a_deeplabcut_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    folder = ProjectFolder(tmp_path / "reaching").with_frames(20, size=(480, 640)).with_video("videos/a.avi")
+    folder = ProjectFolder(tmp_path / "reaching").with_frames(20).with_video("videos/a.avi")
     (folder.root / "CollectedData.csv").unlink()
     folder.with_labels("labeled-data/a/CollectedData_me.csv").with_file("config.yaml", "bodyparts: [nose, tail, ear]\n")
     assert main(["init", str(folder.root)]) == 0
@@ -260,11 +277,18 @@ def test_keypoints_that_are_never_labelled_are_left_out_of_losses(
 
 
 def test_a_loss_of_the_config_that_does_not_suit_the_data(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]):
-    folder.with_file("config.yaml", CONFIG.replace("[[0], [1]]", "null")).with_frames(1, size=(90, 50))
+    folder.with_file("config.yaml", CONFIG).with_frames(1, size=(90, 50))
     text, spec = manifest(capsys, folder.root)
     assert set(spec["losses"]) == {"temporal", "pcaSingleView"}
     assert spec["losses"]["pcaSingleView"] == {"weight": 0}
-    assert "; without pcaSingleView: frames have 2 sizes" in text
+    assert "; without pcaSingleView: frames and videos have 2 sizes" in text
+    assert "; without pcaMultiView: frames and videos have 2 sizes" in text
+
+
+def test_a_config_without_views(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]):
+    folder.with_file("config.yaml", CONFIG.replace("[[0], [1]]", "null"))
+    text, spec = manifest(capsys, folder.root)
+    assert set(spec["losses"]) == {"temporal", "pcaSingleView"}
     assert "; without pcaMultiView: data.mirrored_column_matches lists no keypoints that all views have" in text
 
 
