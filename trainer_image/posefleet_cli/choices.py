@@ -155,9 +155,10 @@ def _views(findings: Findings, config: TakenConfig) -> list[list[str]]:
 
 def _names(findings: Findings, columns: Any, config: TakenConfig) -> list[str]:
     """Return the names of columns of the labels."""
+    numbers = range(len(findings.columns))
     try:
-        return [findings.columns[column] for column in columns]
-    except (IndexError, TypeError):
+        return [findings.columns[numbers.index(column)] for column in columns]
+    except (ValueError, TypeError):
         raise InvalidInput(
             f"{config.name} names columns {columns}, and the labels have numbers 0 to {len(findings.columns) - 1}; it "
             "belongs to another project: name the right one with --config, or remove it"
