@@ -19,7 +19,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY operator ./operator
 RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist . && \
     /opt/build/bin/pip --python /opt/posefleet/bin/python install --no-index --no-deps /dist/*.whl && \
-    find /opt/posefleet/bin -name 'posefleet-*' ! -name posefleet-operator -delete && \
+    find /opt/posefleet/bin -name 'posefleet*' ! -name posefleet-operator -delete && \
     sed -i '1s|^#!.*|#!/usr/bin/env -S tini -- /opt/posefleet/bin/python3|' /opt/posefleet/bin/posefleet-*
 
 FROM build AS trainer-code

@@ -120,6 +120,7 @@ def programs(cluster: Cluster, directory: Path) -> Path:
         "aws": f"PYTHONPATH={shlex.quote(str(aws))} exec {shlex.quote(sys.executable)} "
         f'{shlex.quote(str(aws / "bin" / "aws"))} "$@"\n',
         "helm": helm_with_values,
+        "posefleet": f'exec {shlex.quote(sys.executable)} -m posefleet_cli.main "$@"\n',
     }
     folder = directory / "bin"
     folder.mkdir()

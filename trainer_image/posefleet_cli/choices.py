@@ -125,10 +125,13 @@ def _losses_of_config(findings: Findings, config: TakenConfig, split: Split, see
             fields["pcaSingleView"] = {"weight": 0}
             reason += f"; without pcaSingleView: {problem}"
     if "pcaMultiView" in fields:
-        fields["pcaMultiView"]["views"] = views = _views(findings, config)
-        if not views:
+        fields["pcaMultiView"]["views"] = _views(findings, config)
+        problem = _size_problem(findings)
+        if not problem and not fields["pcaMultiView"]["views"]:
+            problem = "data.mirrored_column_matches lists no keypoints that all views have"
+        if problem:
             del fields["pcaMultiView"]
-            reason += "; without pcaMultiView: data.mirrored_column_matches lists no keypoints that all views have"
+            reason += f"; without pcaMultiView: {problem}"
     for loss in ("temporal", "pcaSingleView"):
         fields.setdefault(loss, {"weight": 0})
     return Choice("losses", reason, {name: _set_fields(name, value) for name, value in fields.items()})
@@ -152,19 +155,28 @@ def _views(findings: Findings, config: TakenConfig) -> list[list[str]]:
 
 def _names(findings: Findings, columns: Any, config: TakenConfig) -> list[str]:
     """Return the names of columns of the labels."""
+    numbers = range(len(findings.columns))
     try:
-        return [findings.columns[column] for column in columns]
-    except (IndexError, TypeError):
+        return [findings.columns[numbers.index(column)] for column in columns]
+    except (ValueError, TypeError):
         raise InvalidInput(
             f"{config.name} names columns {columns}, and the labels have numbers 0 to {len(findings.columns) - 1}; it "
             "belongs to another project: name the right one with --config, or remove it"
         ) from None
 
 
+def _size_problem(findings: Findings) -> str:
+    """Return why no PCA loss suits the data; an empty text if all frames and videos have one size."""
+    sizes = {size for size, _ in findings.sizes} | findings.video_sizes
+    return (
+        f"frames and videos have {len(sizes)} sizes, and PCA losses compare poses in pixels" if len(sizes) > 1 else ""
+    )
+
+
 def _pca_problem(findings: Findings, names: Sequence[str], split: Split, seed: int) -> str:
     """Return why the single-view PCA loss does not suit the data; an empty text if it does."""
-    if len(findings.sizes) > 1:
-        return f"frames have {len(findings.sizes)} sizes, and pcaSingleView compares poses in pixels"
+    if problem := _size_problem(findings):
+        return problem
     points = label_points(frames_of_set(findings.frames, split, seed, "train"), len(findings.keypoints))
     chosen = [findings.keypoints.index(name) for name in names] or range(len(findings.keypoints))
     try:

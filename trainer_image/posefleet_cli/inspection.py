@@ -14,6 +14,7 @@ from posefleet_api.job import Spec
 from posefleet_api.model import Losses, SingleViewPcaLoss, TemporalLoss
 from posefleet_api.training import Predict
 from posefleet_cli.lightning_pose_config import TakenConfig, parse_config
+from posefleet_cli.video_headers import video_size
 from posefleet_trainer.dataset.formats.recordings import recordings
 from posefleet_trainer.dataset.prepared import LabelledFrame, SourceFile
 from posefleet_trainer.dataset.project import Project, read_project
@@ -43,6 +44,7 @@ class Findings:
     """(width, height) of the labelled frames with how many there are, the most frequent first."""
     frames_bytes: int
     videos: list[SourceFile]
+    video_sizes: set[tuple[int, int]]
     patterns: list[str]
     """The patterns that select ``videos``, if the default does not; empty if it does."""
     warnings: list[str]
@@ -84,6 +86,13 @@ def inspect_project(store: Store, config: TakenConfig | None) -> Findings:
     _check_config(config, columns, project.labels.labels.name)
     sizes = _sizes(store, project)
     usable = check_labels(project, sizes)
+    video_sizes = {video.path: video_size(store, video) for video in project.predict_videos}
+    unreadable = [
+        f"{path} cannot be opened ({size}), and the job will be refused; replace it, or leave it out with "
+        "dataset.videos and predict.videos"
+        for path, size in video_sizes.items()
+        if isinstance(size, str)
+    ]
     return Findings(
         format=project.labels.format,
         labels=dataset.labels,
@@ -93,8 +102,9 @@ def inspect_project(store: Store, config: TakenConfig | None) -> Findings:
         sizes=Counter((frame.width, frame.height) for frame in usable.frames).most_common(),
         frames_bytes=sum(source.size_bytes for source in project.frames.values()),
         videos=list(project.predict_videos),
+        video_sizes={size for size in video_sizes.values() if not isinstance(size, str)},
         patterns=patterns,
-        warnings=[*project.warnings, *usable.warnings],
+        warnings=[*project.warnings, *usable.warnings, *unreadable],
     )
 
 

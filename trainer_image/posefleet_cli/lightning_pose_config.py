@@ -11,7 +11,9 @@ from pathlib import PurePosixPath
 from typing import Any, get_args
 
 import yaml
+from pydantic import ValidationError
 
+from posefleet_api.dataset import Split
 from posefleet_api.model import Backbone
 from posefleet_trainer.errors import InvalidInput
 
@@ -19,7 +21,7 @@ _MAX_BYTES = 2**20
 #: Keys that say where something lies on the computer where Lightning Pose ran, or how its own program behaves.
 _WITHOUT_MEANING = frozenset(
     {"data.data_dir", "data.num_keypoints", "data.keypoint_names", "model.model_name", "model.losses_to_use",
-     "eval.test_videos_directory", "data.video_dir", "training.train_prob", "training.min_epochs"}
+     "eval.test_videos_directory", "data.video_dir", "training.min_epochs"}
 )  # fmt: skip
 _SECTIONS = ("data", "training", "model", "losses", "dali", "eval", "callbacks")
 _LOSSES = {"temporal": "temporal", "pca_singleview": "pcaSingleView", "pca_multiview": "pcaMultiView"}
@@ -67,7 +69,8 @@ def parse_config(content: bytes, name: str) -> TakenConfig | None:
     if not is_lightning_pose_config(config):
         return None
     values = {path: value for path, value in _leaves(config) if value is not None}
-    if len(values.get("data.view_names") or []) > 1:
+    views = values.get("data.view_names")
+    if isinstance(views, list) and len(views) > 1:
         raise InvalidInput(f"{name} names several views in data.view_names; make one job for the labels of each camera")
     return _Reader(name, values).read()
 
@@ -98,14 +101,14 @@ class _Reader:
         """Return what the manifest takes."""
         config = self._config
         config.labels = PurePosixPath(self._take("data.csv_file", str, "dataset.labels") or "").name
-        config.keypoints = [str(name) for name in self._values.get("data.keypoint_names") or []]
+        config.keypoints = [str(name) for name in self._list("data.keypoint_names")]
         self._read_image_size()
         self._read_split()
         self._field("training.max_epochs", int, "training.epochs")
         self._field("training.train_batch_size", int, "training.batchSize")
         self._field("training.check_val_every_n_epoch", int, "training.validateEveryEpochs")
         self._field("training.rng_seed_data_pt", int, "training.seed")
-        self._field("training.optimizer_params.learning_rate", float, "training.learningRate")
+        self._field("training.optimizer_params.learning_rate", _finite, "training.learningRate")
         self._field("dali.base.train.sequence_length", int, "training.clipLength")
         if self._values.get("model.backbone") in get_args(Backbone):
             self._field("model.backbone", str, "model.backbone")
@@ -121,11 +124,15 @@ class _Reader:
         value = self._values[path]
         try:
             converted = kind(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InvalidInput(f"{self._config.name}: {path} is {str(value)[:40]!r}; correct it") from None
         self._used.add(path)
         self._config.taken.append(f"{path} as {target}")
         return converted
+
+    def _list(self, path: str) -> list[Any]:
+        value = self._values.get(path)
+        return value if isinstance(value, list) else []
 
     def _field(self, path: str, kind: Callable[[Any], Any], target: str) -> None:
         value = self._take(path, kind, target)
@@ -138,21 +145,29 @@ class _Reader:
             self._config.spec["model.imageSize"] = dict(zip(_SIDES, sides, strict=True))
 
     def _read_split(self) -> None:
-        validation = self._take("training.val_prob", float, "dataset.split")
+        validation = self._take("training.val_prob", _finite, "dataset.split")
         if validation is None:
             return
-        train = float(self._values.get("training.train_prob", 1 - validation))
+        train = self._take("training.train_prob", _finite, "dataset.split")
         percent = round(100 * validation)
-        rest = max(0, 100 - round(100 * train) - percent)
-        self._config.spec["dataset.split"] = {"validationPercent": percent, "testPercent": rest}
+        rest = 0 if train is None else max(0, 100 - round(100 * train) - percent)
+        split = {"validationPercent": percent, "testPercent": rest}
+        try:
+            Split.model_validate(split)
+        except ValidationError:
+            raise InvalidInput(
+                f"{self._config.name}: training.train_prob and val_prob are {train} and {validation}; correct them to "
+                "shares that leave frames to train on"
+            ) from None
+        self._config.spec["dataset.split"] = split
 
     def _read_losses(self) -> None:
-        used = self._values.get("model.losses_to_use", [])
+        used = self._list("model.losses_to_use")
         for name, loss in _LOSSES.items():
             if name not in used:
                 continue
             prefix, fields = f"losses.{name}", {}
-            log_weight = self._take(f"{prefix}.log_weight", float, f"losses.{loss}.weight")
+            log_weight = self._take(f"{prefix}.log_weight", _finite, f"losses.{loss}.weight")
             fields["weight"] = _weight(loss, log_weight) if log_weight is not None else 1.0
             self._config.losses[loss] = fields
         self._read_temporal()
@@ -166,7 +181,7 @@ class _Reader:
 
     def _read_pca(self) -> None:
         if (single := self._config.losses.get("pcaSingleView")) is not None:
-            kept = self._take("losses.pca_singleview.components_to_keep", float, "losses.pcaSingleView.components")
+            kept = self._take("losses.pca_singleview.components_to_keep", _finite, "losses.pcaSingleView.components")
             if kept is not None and kept < 1:
                 single["explainedVariancePercent"] = max(1, round(100 * kept))
             elif kept is not None:
@@ -193,6 +208,14 @@ class _Reader:
 _SIDES = ("height", "width")
 
 
+def _finite(value: Any) -> float:
+    """Return a number; YAML reads ``1e-3`` as a text."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
 def _weight(loss: str, log_weight: float) -> float:
     """Return the factor of a loss that has the same share of the whole as with Lightning Pose's ``log_weight``."""
     # Torch takes seconds to import, and only these three numbers need it.
@@ -204,5 +227,6 @@ def _weight(loss: str, log_weight: float) -> float:
         "pcaSingleView": SingleViewPcaLoss.strength,
         "pcaMultiView": MultiViewPcaLoss.strength,
     }
-    weight = math.exp(-log_weight) / strengths[loss]
+    # No weight is larger than 1000, and exp fails far beyond it.
+    weight = math.exp(min(100.0, -log_weight)) / strengths[loss]
     return min(1000.0, float(f"{weight:.2g}"))

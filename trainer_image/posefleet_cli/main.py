@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from pydantic import ValidationError
+
+from posefleet_api.base import validation_messages
 from posefleet_api.constants import ENV_CA_FILE
 from posefleet_api.dataset import Storage
 from posefleet_cli.choices import choose
 from posefleet_cli.inspection import inspect_project, read_config
 from posefleet_cli.lightning_pose_config import TakenConfig
 from posefleet_cli.manifest_text import Target, manifest_text
-from posefleet_trainer.errors import TrainerError
+from posefleet_trainer.errors import InvalidInput, TrainerError
 from posefleet_trainer.store.open import open_store
 
 _PATIENCE_SECONDS = 20.0
@@ -32,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _init(options: argparse.Namespace) -> str:
     uri = _uri(options.project)
-    storage = Storage(endpoint=options.endpoint, region=options.region) if options.endpoint else None
+    storage = _storage(options.endpoint, options.region)
     if "AWS_CA_BUNDLE" in os.environ:
         os.environ.setdefault(ENV_CA_FILE, os.environ["AWS_CA_BUNDLE"])
     store = open_store(uri, storage, patience_seconds=_PATIENCE_SECONDS)
@@ -42,6 +45,13 @@ def _init(options: argparse.Namespace) -> str:
     target = Target(uri=options.uri or uri, output=options.output, name=options.name)
     _tell(findings.warnings, config)
     return manifest_text(target, choices)
+
+
+def _storage(endpoint: str, region: str) -> Storage | None:
+    try:
+        return Storage(endpoint=endpoint, region=region) if endpoint else None
+    except ValidationError as error:
+        raise InvalidInput(validation_messages(error, "no such field", "--endpoint or --region")) from None
 
 
 def _tell(warnings: Sequence[str], config: TakenConfig | None) -> None:

@@ -197,7 +197,7 @@ def test_no_videos_for_an_unsupervised_loss(jobs: Jobs, damaged):
 
 def test_fewer_labelled_rows_than_pca_needs(jobs: Jobs, damaged):
     project = damaged(replace_labels(lambda lines: lines[:7]))
-    manifest = a_manifest(jobs.store, unique("bad"), project, losses={"pcaSingleView": {}})
+    manifest = a_manifest(jobs.store, unique("bad"), project, losses={"pcaSingleView": {"components": 2}})
     message = refused_in_prepare(jobs, manifest)
     assert "pcaSingleView needs at least 6" in message
 

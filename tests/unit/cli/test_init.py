@@ -1,44 +1,16 @@
 """The manifests that ``posefleet init`` writes."""
 
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
-from posefleet_api.crd import custom_resource_definition
-from posefleet_api.job import parse_job
 from posefleet_cli.choices import image_size
 from posefleet_cli.main import main
 from posefleet_cli.manifest_text import job_name
 from posefleet_trainer.preparation.prepare import prepare
-from unit.trainer.dataset.projects import ProjectFolder, a_context, labels_csv
-
-#: OpenAPI 3.0, which CRDs are written in, has the keywords of JSON Schema's draft 4.
-_CRD = jsonschema.Draft4Validator(custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
-
-
-def manifest(capsys: pytest.CaptureFixture[str], folder: Path, *options: str) -> tuple[str, dict[str, Any]]:
-    """Run the command, and return the text of the manifest and its spec, which the API accepts."""
-    assert main(["init", str(folder), *options]) == 0
-    text = capsys.readouterr().out
-    content = yaml.safe_load(text)
-    parse_job(content)
-    _CRD.validate(content)
-    return text, content["spec"]
-
-
-def refusal(capsys: pytest.CaptureFixture[str], folder: Path, *options: str) -> str:
-    assert main(["init", str(folder), *options]) != 0
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    return captured.err
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> ProjectFolder:
-    return ProjectFolder(tmp_path / "My Mouse").with_frames(20).with_video()
+from unit.cli.command import CONFIG, manifest, refusal
+from unit.trainer.dataset.projects import ProjectFolder, a_context
 
 
 def test_the_manifest_of_a_project_has_a_line_for_each_choice(
@@ -91,6 +63,12 @@ def test_uris_and_names_of_the_command_line(folder: ProjectFolder, capsys: pytes
     assert "spec.output.uri: must be s3://BUCKET" in said
 
 
+def test_an_address_of_a_store_that_is_none(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]):
+    said = refusal(capsys, folder.root, "--endpoint", "minio.lab:9000/path")
+    assert said.startswith("--endpoint or --region.endpoint: must be the store's address without a path or credentials")
+    assert "needs storage: add storage.endpoint" in refusal(capsys, "s3://lab-data/mouse/", "--endpoint", "")
+
+
 @pytest.mark.parametrize(
     ("uri", "name"),
     [
@@ -125,7 +103,24 @@ def test_frames_of_several_sizes(folder: ProjectFolder, capsys: pytest.CaptureFi
     assert spec["model"] == {"imageSize": {"height": 224, "width": 288}}
     assert "most frames have 640x480 pixels" in text
     assert spec["losses"] == {"pcaSingleView": {"weight": 0}}
-    assert "# temporal alone: frames have 2 sizes, and pcaSingleView compares poses in pixels" in text
+    assert "# temporal alone: frames and videos have 2 sizes, and PCA losses compare poses in pixels" in text
+
+
+def test_videos_of_another_size_than_the_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = ProjectFolder(tmp_path / "mouse").with_frames(20, size=(90, 128)).with_video("videos/a.mkv")
+    text, spec = manifest(capsys, folder.root)
+    assert spec["losses"] == {"pcaSingleView": {"weight": 0}}
+    assert "# temporal alone: frames and videos have 2 sizes, and PCA losses compare poses in pixels" in text
+
+
+def test_a_video_that_cannot_be_opened_is_told(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]):
+    folder.with_file("videos/b.mp4", b"not a video" * 100)
+    assert main(["init", str(folder.root)]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("warning: videos/b.mp4 cannot be opened (")
+    assert said.endswith(
+        "), and the job will be refused; replace it, or leave it out with dataset.videos and predict.videos\n"
+    )
 
 
 def test_few_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -159,7 +154,7 @@ def test_large_videos_get_a_larger_cache(folder: ProjectFolder, capsys: pytest.C
 
 
 def test_a_deeplabcut_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    folder = ProjectFolder(tmp_path / "reaching").with_frames(20, size=(480, 640)).with_video("videos/a.avi")
+    folder = ProjectFolder(tmp_path / "reaching").with_frames(20).with_video("videos/a.avi")
     (folder.root / "CollectedData.csv").unlink()
     folder.with_labels("labeled-data/a/CollectedData_me.csv").with_file("config.yaml", "bodyparts: [nose, tail, ear]\n")
     assert main(["init", str(folder.root)]) == 0
@@ -178,126 +173,3 @@ def test_a_project_with_a_mistake_is_refused(folder: ProjectFolder, capsys: pyte
     assert "labeled-data/img03.png cannot be read as a picture; replace it or remove its row" in refusal(
         capsys, folder.root
     )
-
-
-CONFIG = """
-data:
-  image_resize_dims: {height: 384, width: 256}
-  data_dir: /home/me/mouse
-  csv_file: /home/me/mouse/CollectedData.csv
-  keypoint_names: [nose, tail]
-  mirrored_column_matches: [[0], [1]]
-  columns_for_singleview_pca: [0]
-training:
-  imgaug: dlc
-  train_prob: 0.8
-  val_prob: 0.15
-  max_epochs: 400
-  train_batch_size: 16
-  check_val_every_n_epoch: 10
-  rng_seed_data_pt: 42
-  optimizer_params: {learning_rate: 1e-3}
-model:
-  losses_to_use: [temporal, pca_singleview, pca_multiview]
-  backbone: resnet18
-  model_type: heatmap
-losses:
-  temporal: {log_weight: 5.0, epsilon: 10.0, prob_threshold: 0.05}
-  pca_singleview: {log_weight: 6.0, components_to_keep: 0.95, epsilon: null}
-  pca_multiview: {log_weight: 6.0, components_to_keep: 1}
-"""
-
-
-def test_a_config_of_lightning_pose_fills_in_the_manifest(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]):
-    folder.with_file("config.yaml", CONFIG)
-    assert main(["init", str(folder.root)]) == 0
-    captured = capsys.readouterr()
-    spec = yaml.safe_load(captured.out)["spec"]
-    del spec["dataset"]["uri"], spec["output"]
-    # exp(-5) / 0.0003, exp(-6) / 0.001, exp(-6) / 0.003
-    assert spec == {
-        "dataset": {"split": {"validationPercent": 15, "testPercent": 5}},
-        "model": {"backbone": "resnet18", "imageSize": {"height": 384, "width": 256}},
-        "losses": {
-            "temporal": {"weight": 22.0, "epsilonPixels": 10},
-            "pcaSingleView": {"weight": 2.5, "explainedVariancePercent": 95, "keypoints": ["nose"]},
-            "pcaMultiView": {"weight": 0.83, "components": 1, "views": [["nose"], ["tail"]]},
-        },
-        "training": {"epochs": 400, "validateEveryEpochs": 10, "seed": 42},
-    }
-    assert "taken from config.yaml: losses.temporal.log_weight as losses.temporal.weight\n" in captured.err
-    assert captured.err.endswith(
-        "without a counterpart in config.yaml: training.imgaug, model.model_type, losses.temporal.prob_threshold\n"
-    )
-    parse_job(yaml.safe_load(captured.out))
-
-
-def test_without_losses_to_use_training_is_supervised(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]):
-    folder.with_file("config.yaml", CONFIG.replace("[temporal, pca_singleview, pca_multiview]", "[]"))
-    text, spec = manifest(capsys, folder.root)
-    assert spec["losses"] == {"temporal": {"weight": 0}, "pcaSingleView": {"weight": 0}}
-    assert "# losses of config.yaml: none" in text
-
-
-def test_keypoints_that_are_never_labelled_are_left_out_of_losses(
-    folder: ProjectFolder, capsys: pytest.CaptureFixture[str]
-):
-    rows = {path: [*points, None] for path, points in folder.rows.items()}
-    folder.with_labels(text=labels_csv(rows, ("nose", "tail", "ear")))
-    config = CONFIG.replace("[nose, tail]", "[nose, tail, ear]").replace("[[0], [1]]", "[[0, 2], [1, 0]]")
-    folder.with_file(
-        "config.yaml", config.replace("columns_for_singleview_pca: [0]", "columns_for_singleview_pca: [2, 1]")
-    )
-    _, spec = manifest(capsys, folder.root)
-    assert spec["losses"]["pcaSingleView"]["keypoints"] == ["tail"]
-    assert spec["losses"]["pcaMultiView"]["views"] == [["nose"], ["tail"]]
-
-
-def test_a_loss_of_the_config_that_does_not_suit_the_data(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]):
-    folder.with_file("config.yaml", CONFIG.replace("[[0], [1]]", "null")).with_frames(1, size=(90, 50))
-    text, spec = manifest(capsys, folder.root)
-    assert set(spec["losses"]) == {"temporal", "pcaSingleView"}
-    assert spec["losses"]["pcaSingleView"] == {"weight": 0}
-    assert "; without pcaSingleView: frames have 2 sizes" in text
-    assert "; without pcaMultiView: data.mirrored_column_matches lists no keypoints that all views have" in text
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        (
-            "[nose, tail]",
-            "[paw, wing]",
-            "config.yaml has other data.keypoint_names (paw, wing, …) than Coll",
-        ),
-        (
-            "pca: [0]",
-            "pca: [7]",
-            "config.yaml names columns [7], and the labels have numbers 0 to 1; it belongs to",
-        ),
-        ("max_epochs: 400", "max_epochs: many", "config.yaml: training.max_epochs is 'many'; correct it"),
-        (
-            "  csv_file",
-            "  view_names: [top, side]\n  csv_file",
-            "config.yaml names several views in data.view",
-        ),
-        ("height: 384", "height: 100", "height and width must be multiples of 32"),
-        ("training:", "training: [", "config.yaml is not YAML ("),
-    ],
-)
-def test_a_config_that_is_wrong_or_of_another_project(
-    old: str, new: str, words: str, folder: ProjectFolder, capsys: pytest.CaptureFixture[str]
-):
-    folder.with_file("config.yaml", CONFIG.replace(old, new, 1))
-    assert words in refusal(capsys, folder.root)
-
-
-def test_a_config_elsewhere(folder: ProjectFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    config = tmp_path / "mine.yaml"
-    assert refusal(capsys, folder.root, "--config", str(config)) == f"cannot read {config}: No such file or directory\n"
-    config.write_text("bodyparts: [nose]\n")
-    assert "is not a config.yaml of Lightning Pose; leave out --config" in refusal(
-        capsys, folder.root, "--config", str(config)
-    )
-    config.write_text(CONFIG)
-    assert manifest(capsys, folder.root, "--config", str(config))[1]["training"]["epochs"] == 400

@@ -16,11 +16,11 @@ from posefleet_trainer.errors import InvalidInput
 MAX_PIXELS = 2**26
 
 #: The containers of recordings. Playlists are left out, because they refer to other files and addresses.
-_FORMATS = (
+FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,mjpeg,ogg,flv,asf,"
     "yuv4mpegpipe,nut,ivf,gif,apng,dv,mxf"
 )
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 _REMEDY = "re-encode it with: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p NEW.mp4"
 
 

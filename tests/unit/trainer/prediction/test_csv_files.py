@@ -5,9 +5,17 @@ import pandas as pd
 import pytest
 
 from posefleet_trainer.dataset.pose_subspaces import PoseSpaces
+from posefleet_trainer.dataset.prepared import LabelledFrame
 from posefleet_trainer.errors import InvalidInput
-from posefleet_trainer.prediction.csv_files import VideoFiles, read_poses, write_errors, write_pca_errors, write_poses
-from posefleet_trainer.prediction.results import PcaErrors, Poses, PredictedVideo, video_results
+from posefleet_trainer.prediction.csv_files import (
+    VideoFiles,
+    read_poses,
+    write_errors,
+    write_frame_results,
+    write_pca_errors,
+    write_poses,
+)
+from posefleet_trainer.prediction.results import FrameResults, PcaErrors, Poses, PredictedVideo, video_results
 from posefleet_trainer.store.folder import FolderStore
 from unit.trainer.prediction.test_videos import a_video
 
@@ -57,6 +65,21 @@ def test_a_file_of_other_keypoints_is_not_taken(tmp_path):
     write_poses(tmp_path / "vid.csv", KEYPOINTS, range(3), some_poses())
     with pytest.raises(ValueError, match="dimension"):
         read_poses(tmp_path / "vid.csv", 3)
+
+
+def test_frames_with_labels_of_their_own_are_written_apart(tmp_path):
+    names = ["a.png", "b.png", "new.png", "test.png"]
+    sets = ["train", "validation", "outOfDistribution", "heldOut"]
+    frames = [LabelledFrame(path=name, width=9, height=9, points=[[1.0, 1.0]] * 2, set="labelled") for name in names]
+    results = FrameResults(frames, sets, some_poses(4), np.zeros((4, 2), np.float32), None, None)
+    write_frame_results(FolderStore(tmp_path / "out"), KEYPOINTS, results, tmp_path / "cache")
+    written = {
+        path.stem: pd.read_csv(path, header=[0, 1, 2], index_col=0).index.to_list()
+        for path in (tmp_path / "out/predictions").glob("*.csv")
+        if "error" not in path.stem
+    }
+    assert written == {"predictions": names[:2], "predictions_new": ["new.png"], "predictions_test": ["test.png"]}
+    assert (tmp_path / "out/predictions/predictions_test_pixel_error.csv").exists()
 
 
 def test_missing_errors_are_empty(tmp_path):

@@ -54,6 +54,10 @@ def test_the_page_has_every_section_and_links_to_them(made):
         assert f"#{section}" in addresses
 
 
+def test_the_page_names_the_format_of_the_project(made):
+    assert "/project/ (lightningPose)</dd>" in made.page(made.results())
+
+
 def test_the_page_asks_no_other_address_for_anything(made):
     page = made.page(made.results())
     balance = parsed(page)

@@ -61,6 +61,15 @@ def test_labels_of_all_videos_are_joined_by_the_names_of_the_body_parts(folder: 
     assert pca.startswith("losses.pcaSingleView is left out: losses.pcaSingleView needs at least 4 frames")
 
 
+def test_occluded_keypoints_keep_their_names(folder: ProjectFolder, tmp_path: Path):
+    text = "scorer,m,m,m,m,m,m\nbodyparts,nose,nose,nose,tail,tail,tail\ncoords,x,y,visible,x,y,visible\n"
+    text += "".join(f"labeled-data/two/img{number}.png,,,1,3,4,2\n" for number in range(3))
+    folder.with_file("labeled-data/two/CollectedData_Mackenzie.csv", text)
+    prepared = prepare(a_context(tmp_path))
+    assert prepared.keypoints == ["tail", "nose"]
+    assert [frame.occluded for frame in prepared.frames[3:]] == [[], [1], [1], [1]]
+
+
 def test_the_skeleton_of_the_project_is_drawn_unless_the_manifest_has_one(folder: ProjectFolder, tmp_path: Path):
     prepared = prepare(a_context(tmp_path))
     # ear is never labelled, and bodypart1 is a name of DeepLabCut's template.
