@@ -1,5 +1,6 @@
 """A reconcile for every turn of an attempt, from its start to its outcome and the budget."""
 
+import json
 from dataclasses import replace
 
 from posefleet_api.outcomes import TerminationMessage
@@ -247,3 +248,15 @@ def test_the_message_of_rank_0_has_precedence_over_those_of_other_ranks() -> Non
     assert plan.status.progress is not None
     assert plan.status.progress.step == 10
     assert plan.status.attempts[0].end_step == 10
+
+
+def test_the_trainer_is_told_of_all_attempts_before_its_own() -> None:
+    recorded = reconciled(a_job().after_attempts("Preempted", "Preempted", reason="Replaced"))
+    assert recorded.status.current_attempt == 3
+    plan = reconcile(recorded.seen())
+
+    (config,) = [manifest for manifest in plan.create if manifest["kind"] == "ConfigMap"]
+    (text,) = config["data"].values()
+    told = json.loads(text)["status"]
+    assert [attempt["number"] for attempt in told["attempts"]] == [1, 2]
+    assert told["currentAttempt"] == 3

@@ -6,6 +6,7 @@ from posefleet_api.constants import COMPONENT_PREPARE
 from posefleet_api.outcomes import TerminationMessage
 from posefleet_operator.cluster.objects import to_timestamp
 from posefleet_operator.plan import find_condition
+from posefleet_operator.policies.lifecycle import KEPT_ATTEMPTS
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import JobBuilder, a_job, a_pod, ago, finished_job
 from unit.operator.plans import condition_of, deletions, kinds, message_of, reasons, reconciled
@@ -187,3 +188,23 @@ def test_no_try_starts_while_pods_of_a_deleted_namesake_run() -> None:
     assert plan.create == []
     assert condition_of(plan, "Prepared") == ("False", "StoppingOldPods")
     assert "reaching-a7-0-x" in message_of(plan, "Prepared")
+
+
+def test_the_objects_of_a_try_that_is_no_longer_kept_are_deleted() -> None:
+    tries = reconciled(a_job()).status.preparation.model_copy(update={"tries": KEPT_ATTEMPTS, "end_time": None})
+    ended = tries.model_copy(update={"end_time": to_timestamp(ago(900)), "failures": 1})
+    job = a_job().with_status(preparation=ended)
+    plan = reconcile(job.with_child(finished_job(job.prepare_manifest(1), "Failed")).seen())
+
+    assert ("Job", f"reaching-prepare-{KEPT_ATTEMPTS + 1}") in kinds(plan)
+    assert deletions(plan) == [("ConfigMap", "reaching-prepare-1"), ("Job", "reaching-prepare-1")]
+    assert plan.delete[1].uid == job.job_uid(1).replace("-a1", "-prepare-1")
+
+
+def test_a_suspended_try_says_that_the_data_are_prepared_when_the_job_is_resumed() -> None:
+    job = reconciled(a_job()).with_spec(suspend=True)
+    pod = a_pod(job, 1, component=COMPONENT_PREPARE).ended(75).deleted()
+    plan = reconcile(job.with_child(finished_job(job.prepare_manifest(1), "Failed")).with_pod(pod.manifest).seen())
+
+    assert condition_of(plan, "Prepared") == ("False", "Suspended")
+    assert message_of(plan, "Prepared").endswith("; the data are prepared when the job is resumed")

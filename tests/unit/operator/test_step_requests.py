@@ -72,6 +72,18 @@ def test_a_retry_of_a_job_that_has_not_failed_is_recorded_and_changes_nothing_el
     assert events(plan) == [("RetryIgnored", said, "retry-monday")]
 
 
+def test_a_job_whose_manifest_is_not_valid_is_not_reopened() -> None:
+    failed = a_job().with_spec(model={"backbone": "no_such_network"}).with_status(**FAILED)
+    seen, plan = asked(failed, ANNOTATION_RETRY, "monday")
+    reopen_on_request(seen, plan)
+
+    assert plan.status == seen.status.model_copy(update={"retry_request": "monday"})
+    ((reason, message, identity),) = events(plan)
+    assert (reason, identity) == ("RetryRefused", "retry-monday")
+    assert message.startswith("the job is not reopened, because its manifest is not valid: ")
+    assert "backbone" in message
+
+
 @pytest.mark.parametrize("value", ["", "monday"])
 def test_a_request_that_is_empty_or_was_handled_before_changes_nothing(value: str) -> None:
     handled = {"retry_request": "monday", "checkpoint_request": "monday"}

@@ -1,3 +1,5 @@
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,60 @@ def test_reading_goes_through(output: FolderStore, tmp_path: Path):
     store.delete("a/b.txt")
     assert store.find("a/b.txt") is None
     assert store.find("attempts/begun/1-" + AttemptId("job", 1).job_mark + ".json") is None
+
+
+def test_a_mark_and_an_owner_say_which_job_left_them_and_when(output: FolderStore):
+    begun = datetime.now(UTC)
+    claim(output, AttemptId("uid", 0))
+    fenced(output, AttemptId("uid", 3), begins=True)
+
+    assert json.loads(output.read("attempts/owner.json")) == {"job": "uid"}
+    # The first eight digits of the SHA-256 of "uid": versions of the trainer must agree on the key.
+    mark = json.loads(output.read("attempts/begun/3-17b788a7.json"))
+    assert (mark["job"], mark["attempt"]) == ("uid", 3)
+    written = datetime.fromisoformat(mark["time"])
+    assert written.utcoffset() is not None
+    assert abs((written - begun).total_seconds()) < 60
+    assert "." not in mark["time"]
+
+
+@pytest.mark.parametrize(
+    "name", ["9-{mark}.json.part", "x9-{mark}.json", "9-{mark}0.json", "9-00000000.json", "notes.txt"]
+)
+def test_other_files_beside_the_marks_do_not_count(name: str, output: FolderStore):
+    attempt = AttemptId("uid", 1)
+    output.write("attempts/begun/" + name.format(mark=attempt.job_mark), b"{}")
+    fenced(output, attempt, begins=True).write("summary.json", b"{}")
+
+
+class TypedStore(FolderStore):
+    """Remembers the content types, which a folder does not keep."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.types: dict[str, str] = {}
+
+    def write(self, key: str, content: bytes, content_type: str = "none given") -> None:
+        self.types[key.rsplit("/", maxsplit=1)[-1]] = content_type
+        super().write(key, content, content_type)
+
+    def upload(self, source: Path, key: str, content_type: str = "none given") -> None:
+        self.types[key.rsplit("/", maxsplit=1)[-1]] = content_type
+        super().upload(source, key, content_type)
+
+
+def test_content_types_go_through(tmp_path: Path):
+    output = TypedStore(tmp_path / "output")
+    (tmp_path / "file").write_bytes(b"content")
+    claim(output, AttemptId("uid", 0))
+    store = fenced(output, AttemptId("uid", 1), begins=True)
+    store.write("a.html", b"", "text/html")
+    store.upload(tmp_path / "file", "b.mp4", "video/mp4")
+    store.write("c", b"")
+    store.upload(tmp_path / "file", "d")
+
+    binary = "application/octet-stream"
+    begun = {"owner.json": "application/json", "1-17b788a7.json": "application/json"}
+    assert output.types == {**begun, "a.html": "text/html", "b.mp4": "video/mp4", "c": binary, "d": binary}
+    assert store.uri == output.uri
+    assert store.read("a.html") == b""
