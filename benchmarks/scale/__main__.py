@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scale.measurement import Options, measure
+from scale.measurement import Measured, Options, measure
 from scale.report import Row, table
 
 _MOST_FINISHED, _MOST_FAILURES = 1000, 120
@@ -30,8 +30,14 @@ def main() -> None:
     reached = True
     try:
         for jobs in options.jobs:
-            rows = asyncio.run(_measure(jobs, options.steady_seconds, directory / str(jobs)))
-            per_job[jobs] = next(row.figure or 0.0 for row in rows if row.what.startswith("API requests"))
+            measured = Measured(_options(jobs, options.steady_seconds))
+            try:
+                asyncio.run(measure(measured, directory / str(jobs)))
+            except (KeyboardInterrupt, TimeoutError) as end:
+                print(f"ended early, so that some figures are missing: {end!r}", flush=True)
+            rows = measured.rows()
+            if measured.requests_per_job is not None:
+                per_job[jobs] = measured.requests_per_job
             reached = reached and all(row.reached for row in rows)
             print(f"\n{table(f'{jobs} jobs of four pods', rows)}\n", flush=True)
         if len(per_job) > 1:
@@ -45,14 +51,13 @@ def main() -> None:
     sys.exit(0 if reached else 1)
 
 
-async def _measure(jobs: int, steady_seconds: float | None, directory: Path) -> list[Row]:
-    options = Options(
+def _options(jobs: int, steady_seconds: float | None) -> Options:
+    return Options(
         jobs=jobs,
         finished=min(_MOST_FINISHED, jobs),
         steady_seconds=steady_seconds or (20.0 if jobs <= 100 else 60.0),
         failures=min(_MOST_FAILURES, max(20, jobs // 10)),
     )
-    return (await measure(options, directory)).rows()
 
 
 if __name__ == "__main__":

@@ -38,11 +38,11 @@ class Measured:
     """The figures of one measurement."""
 
     options: Options
-    bare_seconds: float = 0.0
-    seconds: float = 0.0
-    requests: float = 0.0
-    start_cpu_seconds: float = 0.0
-    steady_cpu_percent: float = 0.0
+    bare_seconds: float | None = None
+    seconds: float | None = None
+    requests_per_job: float | None = None
+    start_cpu_seconds: float | None = None
+    steady_cpu_percent: float | None = None
     polls_per_second: float = 0.0
     writes_per_second: float = 0.0
     applies: list[float] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Measured:
         return [
             Row("all Running, with the operator", self.seconds, "s"),
             Row("all Running, the same objects created bare", self.bare_seconds, "s"),
-            Row("ratio of the two", self.seconds / self.bare_seconds, "", 1.5),
+            Row("ratio of the two", self._ratio, "", 1.5),
             Row("operator's CPU until all run", self.start_cpu_seconds, "s"),
             Row("operator's peak memory", max(self.peaks, default=None), "MB", 300, "leader and former standby"),
             Row(
@@ -67,14 +67,22 @@ class Measured:
             Row("event to status write, p99", percentile(self.statuses, 99), "s", 1, f"{len(self.statuses)} events"),
             Row("apply to pod created, p50", percentile(self.applies, 50), "s", 0.3, f"{options.finished} finished"),
             Row("standby takes over", self.takeover_seconds, "s", 15),
-            Row("longest iteration of an event loop", 1000 * max(self.iterations, default=0.0), "ms", 200),
-            Row("API requests of the operator per job", self.requests / options.jobs, ""),
+            Row("longest iteration of an event loop", self._longest, "ms", 200),
+            Row("API requests of the operator per job", self.requests_per_job, ""),
         ]  # fmt: skip
 
+    @property
+    def _longest(self) -> float | None:
+        return 1000 * max(self.iterations) if self.iterations else None
 
-async def measure(options: Options, directory: Path) -> Measured:
+    @property
+    def _ratio(self) -> float | None:
+        return self.seconds / self.bare_seconds if self.seconds and self.bare_seconds else None
+
+
+async def measure(measured: Measured, directory: Path) -> None:
     """Measure one number of jobs. All files are written to the directory."""
-    measured = Measured(options)
+    options = measured.options
     with ScaleCluster(directory / "bare", options.jobs, options.jobs) as cluster:
         async with Api(cluster.plane) as api:
             measured.bare_seconds = await _bare(api, options.jobs)
@@ -83,7 +91,6 @@ async def measure(options: Options, directory: Path) -> Measured:
     with ScaleCluster(directory / "operator", options.jobs, everything) as cluster:
         async with Api(cluster.plane) as api:
             await Session(cluster, api, measured, directory).run()
-    return measured
 
 
 async def _bare(api: Api, jobs: int) -> float:

@@ -264,7 +264,7 @@ class Controller:
         manifest = self.cache.training_jobs.get(key)
         if manifest is None:
             return None
-        edited = worker.refused_generation != self._generation(key)
+        edited = worker.refused_generation != int(manifest["metadata"].get("generation", 0))
         if edited or worker.refused_until <= _now():
             worker.refusal, worker.status_refusal = None, ""
         target, now = self.poller.target(key), self._clock()
