@@ -247,7 +247,7 @@ def with_field(manifest: Any, path: Path, value: Any) -> None:
             del node[last : last + 1]  # type: ignore[operator, misc]
         else:
             node.pop(last, None)
-    elif isinstance(node, list) and last == len(node):
+    elif isinstance(node, list) and last >= len(node):  # type: ignore[operator]
         node.append(deepcopy(value))
     else:
         node[last] = deepcopy(value)
