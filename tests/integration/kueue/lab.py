@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ QUEUE = "training"
 A100, H100 = "NVIDIA-A100-SXM4-80GB", "NVIDIA-H100-80GB-HBM3"
 MODELS = {"lab-node-0": A100, "lab-node-1": H100}
 CLUSTER_QUEUES = ("mouse-group", "fly-group")
+_HOLD = "example.org/hold"
 _KUEUE = ("kueue.x-k8s.io", "v1beta2")
 
 
@@ -53,6 +56,20 @@ class Group(Stage):
         """The pods that train for a job. Those of a Job that was taken over have the label of the first attempt."""
         selector = f"posefleet.io/job={name},posefleet.io/component=attempt"
         return list(self.core.list_namespaced_pod(self.namespace, label_selector=selector).items)
+
+    def child_job(self, name: str) -> Any:
+        """A Job of an attempt."""
+        return self.batch.read_namespaced_job(name, self.namespace)
+
+    @contextmanager
+    def held(self, pod: str) -> Iterator[None]:
+        """Keep a pod from going away, by a finalizer."""
+        self.core.patch_namespaced_pod(pod, self.namespace, {"metadata": {"finalizers": [_HOLD]}})
+        try:
+            yield
+        finally:
+            change = {"metadata": {"$deleteFromPrimitiveList/finalizers": [_HOLD]}}
+            self.core.patch_namespaced_pod(pod, self.namespace, change)
 
     def _acts(self, pod: str, attempt: int) -> bool:
         return f"attempt {attempt} rank" in self.core.read_namespaced_pod_log(pod, self.namespace)

@@ -62,6 +62,26 @@ def test_a_group_borrows_what_is_idle_and_gives_it_back(lab: Lab, operator: Oper
     assert (status["preemptedAttempts"], status["lastCheckpoint"]["step"]) == (1, 70)
 
 
+def test_a_job_survives_that_its_preempted_pods_linger(lab: Lab, operator: OperatorProcess) -> None:
+    """As on a real node, where a pod that has ended with 75 stays for seconds until its volumes are unmounted."""
+    mouse = lab.mouse
+    mouse.submit("lingers", {"1": {"checkpoint": 70, "stopping": 3}}, gpus=3)
+    mouse.wait_until_running("lingers")
+    (pod,) = mouse.gang("lingers")
+    with mouse.held(pod.metadata.name):
+        lab.fly.submit("owner", gpus=2)
+        wait_for("the pod to be asked to end", lambda: mouse.child_job("lingers-a1").status.terminating == 1)
+        wait_for("the pod to end", lambda: mouse.gang("lingers")[0].status.phase == "Failed")
+        wait_for("the Job controller to see its end", lambda: mouse.child_job("lingers-a1").status.terminating == 0)
+        job = mouse.child_job("lingers-a1")
+        assert (job.spec.suspend, [c.type for c in job.status.conditions]) == (True, ["Suspended"])
+        assert len(mouse.status("lingers")["attempts"]) == 1
+
+    wait_for("the next attempt", lambda: outcomes(mouse, "lingers") == PREEMPTED_ONCE)
+    assert [a["jobUid"] for a in mouse.status("lingers")["attempts"]] == [job.metadata.uid] * 2
+    assert mouse.status("lingers")["lastCheckpoint"]["step"] == 70
+
+
 def test_a_higher_priority_preempts_a_job_which_keeps_its_place_in_line(lab: Lab, operator: OperatorProcess) -> None:
     mouse = lab.mouse
     lab.fly.submit("busy", gpus=2)

@@ -3,7 +3,7 @@
 The script is JSON in the variable ACT: from ``prepare`` or ``<attempt>/<rank>`` or ``<attempt>`` to what is done
 there: ``after`` seconds end with code ``exit`` and termination message ``message``. Without
 a script a pod runs until SIGTERM and ends with 75, as a real one does, with a checkpoint of step ``checkpoint`` if
-there is one. With ``saves`` rank 0 reports a new checkpoint every second while it runs.
+there is one, after ``stopping`` seconds. With ``saves`` rank 0 reports a new checkpoint every second while it runs.
 """
 
 # ruff: noqa: E402
@@ -34,6 +34,7 @@ def main() -> None:
     sys.stdout.write(f"acting {stages} attempt {attempt} rank {rank}: {part}\n")
     sys.stdout.flush()
     if signal.sigtimedwait({signal.SIGTERM}, part.get("after", 0.2 if "exit" in part else 3600)):
+        time.sleep(part.get("stopping", 0))
         end(75, {"reason": "Preempted", "message": "asked to stop", **checkpoint_of(part, attempt)})
     end(part.get("exit", 0), part.get("message"))
 
