@@ -55,7 +55,7 @@ def test_the_page_has_every_section_and_links_to_them(made):
 
 
 def test_the_page_names_the_format_of_the_project(made):
-    assert "/project/ (lightningPose)</dd>" in made.page(made.results())
+    assert " (lightningPose)</dd>" in made.page(made.results())
 
 
 def test_the_page_asks_no_other_address_for_anything(made):
