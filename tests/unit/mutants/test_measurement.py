@@ -94,3 +94,13 @@ def test_tests_that_are_left_out_do_not_kill(project):
     group = Group("small", ["source/mutated_code.py"], ["source"], ["source/test_slow.py"])
     mutants, found = Measurement(project, 2, time.monotonic() + 300, again=False).run(group)
     assert {found[mutant.key] for mutant in mutants if mutant.scope == "unused"} == {"untested"}
+
+
+def test_a_mutant_that_only_the_last_of_many_tests_notices_is_killed(project):
+    others = "\n".join(f"def test_{number}(): ..." for number in range(30))
+    (project / "source" / "test_code.py").write_text(TESTS.format(folder=str(project / "source")) + others)
+    names = [*(f"test_{number}" for number in range(30)), "test_the_larger_is_returned"]
+    tests = [f"source/test_code.py::{name}" for name in names]
+    file = project / "source" / "mutated_code.py"
+    runs = [Run(name, tests, file, source, 60) for name, source in (("no", CODE), ("late", CODE.replace(">", "<")))]
+    assert list(outcomes(project, iter(runs), 1)) == [("no", "survived"), ("late", "killed")]
