@@ -18,11 +18,6 @@ def peak_megabytes(pid: int) -> float:
     return _kilobytes(pid, "VmHWM") * 1024 / 1e6
 
 
-def resident_megabytes(pid: int) -> float:
-    """Return the resident memory of a process, in millions of bytes."""
-    return _kilobytes(pid, "VmRSS") * 1024 / 1e6
-
-
 def _kilobytes(pid: int, field: str) -> int:
     found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert found is not None

@@ -18,6 +18,8 @@ from posefleet_operator.settings import Settings
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 2.0
+#: The API server did not answer, or is not ready to.
+_OUTAGE = frozenset({0, 503})
 #: The watches begin after the first list. What was deleted in between is noticed after this time.
 _FIRST_PAUSE_SECONDS = 15.0
 #: A namespace that could not be read is tried again after this time.
@@ -78,7 +80,10 @@ class Resync:
                     enqueue(key)
                 pause = min(self._resync_seconds, _REFUSED_PAUSE_SECONDS) if self._refused else self._resync_seconds
             except ApiError as error:
-                logger.warning("cannot list the cluster: %s", error)
+                # The election tells of an API server that does not answer.
+                logger.log(
+                    logging.DEBUG if error.status in _OUTAGE else logging.WARNING, "cannot list the cluster: %s", error
+                )
                 pause = _RETRY_SECONDS
             if watching.done() and self.readable == before:
                 await watching
