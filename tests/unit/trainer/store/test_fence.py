@@ -68,6 +68,7 @@ def test_reading_goes_through(output: FolderStore, tmp_path: Path):
     store = fenced(output, AttemptId("job", 1), begins=False)
     store.write("a/b.txt", b"content")
     (listed,) = store.list("a/")
+    assert list(store.list()) == [listed]
     assert store.find("a/b.txt") == listed
     store.download(listed, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == store.read("a/b.txt") == store.read_range(listed, 0, 7) == b"content"

@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 import torch
 
+from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.models import manifest as manifests
+from posefleet_trainer.training import resume
 from posefleet_trainer.training.checkpoint_files import CheckpointManifest
 from posefleet_trainer.training.resume import fetch_checkpoint, read_checkpoint
 from unit.trainer.training.checkpoint_folder import ATTEMPT_1, CheckpointFolder, state
@@ -100,6 +103,17 @@ def test_checkpoints_of_another_training_are_left_alone_until_this_one_has_its_o
     assert any("another manifest" in warning for warning in folder.progress.report().warnings)
     folder.write(2)
     assert f"step-000000005-{ATTEMPT_1}.ckpt" not in folder.names()
+
+
+def test_a_checkpoint_of_another_network_is_refused_and_one_of_another_training_is_not(
+    folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch
+):
+    folder.write(8)
+    for reader in (resume, manifests):
+        monkeypatch.setattr(reader, "NETWORK_VERSION", 2)
+    with pytest.raises(InvalidInput, match=r"step-.* network has version 1, and .* version 2: use the former image"):
+        folder.newest()
+    assert folder.newest("another training") is None
 
 
 def test_an_empty_folder_holds_no_checkpoint_and_warns_of_nothing(folder: CheckpointFolder):
