@@ -123,23 +123,22 @@ class TrainingWorld:
                 if position.stage != "train" or position.step > _LAST_SHARE * position.steps:
                     break
                 self._report(f"    {fault.name} strikes {name} at step {position.step} of {position.steps}")
-                runs.append(self._strike(fault, scene))
+                runs.append(Run(fault.name))
+                self._strike(fault, scene, runs[-1])
             self._jobs.wait_finished(name, PATIENCE_SECONDS)
         except (AssertionError, KubectlRefused) as error:
             wrong.append(str(error))
         finally:
             self._store.heal()
-        wrong += self._judge(name, faults)
+        wrong += [*self._judge(name, faults), *self._delete(name)]
         for run in runs:
             run.problems += wrong
-        self._delete(name)
         return runs or [Run(faults[0].name, problems=[*wrong, "no fault took place"])]
 
-    def _strike(self, fault: Fault, scene: TrainingScene) -> Run:
+    def _strike(self, fault: Fault, scene: TrainingScene, run: Run) -> None:
         before = self._status(scene.name)
         reached = wait_for("an answer of rank 0", lambda: self._position(scene.name), 60)
         self._store.disturbed, begun = 0, time.monotonic()
-        run = Run(fault.name)
         with Advance(lambda: self._position(scene.name), reached) as advance:
             try:
                 fault.strike(scene)
@@ -149,7 +148,7 @@ class TrainingWorld:
                 advance.wait_until_past(fault.always_ends, lambda: self._jobs.state(scene.name)[-3000:])
             except NotPossible as why:
                 run.left_out = str(why)
-                return run
+                return
             except (AssertionError, KubectlRefused, LabError) as error:
                 run.problems.append(str(error))
         if fault.seconds is None:
@@ -161,7 +160,6 @@ class TrainingWorld:
         run.problems += _outcomes(fault, ended, before, after)
         if fault.name.startswith("store-") and not self._store.disturbed:
             run.problems.append("the fault did not take place: no request was disturbed")
-        return run
 
     def _until_training(self, name: str) -> Position:
         """Where the training is once it makes steps; its stage is ``ended`` if the job is over."""
@@ -203,9 +201,14 @@ class TrainingWorld:
             self._recorder.forget()
         return found
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, name: str) -> list[str]:
+        """Delete the job with its pods, and return what is wrong with that."""
         self._jobs.delete(name)
-        wait_for(f"the pods of {name} to be gone", lambda: not self._jobs.pods(name), 200, 1.0)
+        try:
+            wait_for(f"the pods of {name} to be gone", lambda: not self._jobs.pods(name), 200, 1.0)
+        except AssertionError as late:
+            return [str(late)]
+        return []
 
     def _manifest(self, name: str) -> dict[str, Any]:
         manifest = a_manifest(self._cluster.store, name)
