@@ -21,7 +21,8 @@ class Fault:
     """Something that happens on a shared cluster.
 
     ``strike`` does it at a random moment, and ``heal`` ends it after a random time between the two ``seconds``. Both
-    get the scene of the fault's world. Without ``seconds`` it lasts from before the jobs begin until they have ended.
+    get the scene of the fault's world. Without ``seconds`` it lasts until training goes on or, in the operator's world,
+    from before the jobs begin until they have ended.
     """
 
     name: str
@@ -39,16 +40,10 @@ class Fault:
     always_ends: bool = True
     #: How many attempts it makes count against the budget: the least and the most.
     failures: tuple[int, int] = (0, 0)
-    #: One of so many runs is made, because a run takes long.
-    one_of: int = 1
     #: Seconds after which another operator takes over, as the operators of its runs are told.
     lease_seconds: float = 3.0
     #: Scripts of the jobs of a run in the operator's world; empty for the usual ones.
     scripts: tuple[str, ...] = ()
-
-    def runs(self, wanted: int) -> int:
-        """Return how often it is tried if each fault is to be tried ``wanted`` times."""
-        return max(1, wanted // self.one_of)
 
 
 @dataclass
@@ -56,6 +51,8 @@ class Run:
     """One run of one fault."""
 
     fault: str
+    #: Number of the run among those of the fault, from 0.
+    number: int = 0
     #: Optimizer steps that had to be repeated; None where no training was disturbed.
     steps_lost: int | None = None
     #: The longest time in which training got no further, or the time until a job ran that was submitted when the fault

@@ -27,6 +27,13 @@ class Request:
     method: str
     path: str
     query: str = ""
+    body: bytes = b""
+
+    @property
+    def point(self) -> tuple[str, str, str]:
+        """What tells a write from others: the object that it creates, or the version that it changes."""
+        metadata = json.loads(self.body or b"{}").get("metadata") or {}
+        return self.method, self.path, str(metadata.get("resourceVersion") or metadata.get("name") or "")
 
     @property
     def watches(self) -> bool:
@@ -49,8 +56,8 @@ class Fate:
     answered: bool = True
     #: The status of an answer that the API server did not give.
     status: int = 0
-    #: Called when the API server has, or would have, answered.
-    then: Callable[[], None] | None = None
+    #: Called with the status of the API server's answer, or with 0 if it did not get the request.
+    then: Callable[[int], None] | None = None
 
 
 PASSES = Fate()
@@ -111,25 +118,27 @@ class Network:
             self._listening.set()
             await self._stopped.wait()
             await runner.cleanup()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        fate = self.fate(Request(request.method, request.path, request.query_string))
+        body = await request.read()
+        fate = self.fate(Request(request.method, request.path, request.query_string, body))
         if fate is not PASSES:
             self.disturbed[f"{fate.status or 'lost'}"] += 1
         try:
-            response = await self._pass_on(request, fate) if fate.arrives else None
+            response = await self._pass_on(request, body, fate) if fate.arrives else None
         except (aiohttp.ClientError, ConnectionError):
             _abort(request)
             return web.Response(status=502)
         if fate.then is not None:
-            fate.then()
+            fate.then(response.status if response is not None else 0)
         if not fate.answered:
             await asyncio.sleep(_TIMEOUT_SECONDS)
             _abort(request)
         return response or _failure(fate.status or 502)
 
-    async def _pass_on(self, request: web.Request, fate: Fate) -> web.StreamResponse:
-        body = await request.read()
+    async def _pass_on(self, request: web.Request, body: bytes, fate: Fate) -> web.StreamResponse:
         headers = {name: request.headers[name] for name in ("Accept", "Content-Type") if name in request.headers}
         url = f"{self._host}{request.raw_path}"
         async with self._session.request(request.method, url, data=body or None, headers=headers) as answer:

@@ -11,6 +11,7 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from chaos.checker import FINISHED, problems
+from chaos.cluster import create_namespace
 from chaos.faults import Fault, Run
 from chaos.history import History
 from chaos.network import Network
@@ -19,6 +20,8 @@ from chaos.scripts import SCRIPTS, USUAL, manifest
 from chaos.shim import Shim
 from posefleet_api.constants import GROUP, KIND, PLURAL, VERSION
 from posefleet_lab.cluster import Cluster
+from posefleet_lab.errors import LabError
+from posefleet_lab.object_stores.base import Credentials
 from support.operator_process import OperatorProcess
 from support.waiting import wait_for
 
@@ -36,13 +39,14 @@ class OperatorWorld:
     def __init__(self, cluster: Cluster, api: client.ApiClient, directory: Path) -> None:
         self.cluster = cluster
         self.network = Network(cluster.kubeconfig, directory)
-        self.shim = Shim(directory)
         self.dice = random.Random()
         self.recorder = Recorder(cluster.kubeconfig, NAMESPACE)
         self.custom = client.CustomObjectsApi(api)
         self.core = client.CoreV1Api(api)
         self.batch = client.BatchV1Api(api)
+        self._api = api
         self._directory = directory
+        self.shim: Shim
         self._started = 0
         self._lease_seconds = 0.0
         self.operator: OperatorProcess | None = None
@@ -53,6 +57,8 @@ class OperatorWorld:
         self._may_die = threading.Event()
 
     def __enter__(self) -> "OperatorWorld":
+        create_namespace(self._api, NAMESPACE, Credentials.generate())
+        self.shim = Shim(self._directory)
         self.network.__enter__()
         self.recorder.__enter__()
         return self
@@ -96,21 +102,21 @@ class OperatorWorld:
 
     def run(self, fault: Fault, dice: random.Random, label: str) -> Run:
         """Let a fault strike a few jobs, and judge what was recorded."""
-        begun = time.monotonic()
+        begun = struck = time.monotonic()
         self.dice = dice
         self._ready(fault)
-        names = self.names = [f"{label}-{script}" for script in fault.scripts or USUAL]
-        if fault.seconds is None:
-            fault.strike(self)
-        for name in names:
-            self._submit(name)
-        struck = self._disturb(fault, f"{label}-canary")
+        names = [f"{label}-{script}" for script in (*(fault.scripts or USUAL), "canary")]
+        self.names = names[:-1]
         result = Run(fault.name, steps_lost=0)
-        names.append(f"{label}-canary")
         try:
+            if fault.seconds is None:
+                fault.strike(self)
+            for name in self.names:
+                self._submit(name)
+            struck = self._disturb(fault, names[-1])
             self._wait_until_ended(names)
-        except AssertionError as late:
-            result.problems.append(str(late))
+        except (AssertionError, client.ApiException, HTTPError, LabError) as error:
+            result.problems.append(str(error))
         finally:
             if fault.seconds is None:
                 fault.heal(self)

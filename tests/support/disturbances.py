@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,33 +49,8 @@ def delete_the_attempts_job(scene: Scene) -> None:
     scene.jobs.kubectl("delete", "job", f"{scene.name}-a{attempt}", "--wait=false")
 
 
-def kill_the_operator(scene: Scene) -> None:
-    """The operator dies, and comes back as a Deployment brings it back."""
-    scene.operator.kill()
-    scene.operator.start()
-
-
-def restart_the_api_server(scene: Scene) -> None:
-    """The API server goes away for some seconds."""
-    scene.cluster.restart("apiserver")
-
-
-def take_the_store_away(scene: Scene, seconds: float = 60.0) -> None:
-    """The object store is away for a while."""
-    scene.jobs.store.stop()
-    try:
-        _pass(seconds)
-    finally:
-        scene.jobs.store.start()
-
-
 #: What takes a gang down, so that another attempt follows.
 END_AN_ATTEMPT = (kill_a_rank, terminate_a_rank, delete_a_pod, delete_the_attempts_job)
-
-
-def _pass(seconds: float) -> None:
-    """The disturbance is a length of time, so here time is what is waited for."""
-    threading.Event().wait(seconds)
 
 
 def pid_of_a_rank(scene: Scene) -> int:
