@@ -150,11 +150,9 @@ class Session:
         await until("all jobs run", lambda: self._jobs.count("Running") >= self._options.jobs, _LONGEST_SECONDS)
         self._measured.seconds = time.monotonic() - began
         self._measured.start_cpu_seconds = leader.cpu_seconds() - cpu
-        self._measured.requests = _requests(leader) - requests
-        print(
-            f"  all run after {self._measured.seconds:.1f} s, {self._measured.start_cpu_seconds:.1f} s of CPU",
-            flush=True,
-        )
+        self._measured.requests_per_job = (_requests(leader) - requests) / self._options.jobs
+        seconds, cpu = self._measured.seconds, self._measured.start_cpu_seconds
+        print(f"  all run after {seconds:.1f} s, {cpu:.1f} s of CPU", flush=True)
 
     async def _submit(self, count: int, ends: bool = False) -> list[str]:
         names = [f"job-{number}" for number in range(self._next, self._next + count)]
