@@ -86,7 +86,7 @@ async def _message_read_as_yaml(stage: Stage, cluster: Cluster, text: str) -> st
     body = {**_typed(TRAINING_JOB), "metadata": {"name": "reaching"}, "status": _status(text)}
     path = TRAINING_JOB.path(stage.namespace, "reaching", "status")
     query = {"fieldManager": "test", "force": "true", "dryRun": "All"}
-    applied = await cluster._request("PATCH", path, query, body, "application/apply-patch+yaml")
+    applied = await cluster._request("PATCH", TRAINING_JOB, path, query, body, "application/apply-patch+yaml")
     return str(applied["status"]["conditions"][0]["message"])
 
 
