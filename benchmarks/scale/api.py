@@ -96,6 +96,8 @@ class Phases:
         self.changed_at: dict[str, float] = {}
         #: When each object was last seen to change from Running to another phase.
         self.left_at: dict[str, float] = {}
+        #: When each object was first seen to have failed.
+        self.failed_at: dict[str, float] = {}
         self.events = 0
 
     def seen(self, kind: str, cells: list[Any]) -> None:
@@ -109,6 +111,8 @@ class Phases:
         self.first_seen.setdefault(name, now)
         if self.of.get(name) == "Running" and phase != "Running":
             self.left_at[name] = now
+        if phase == "Failed":
+            self.failed_at.setdefault(name, now)
         if self.of.get(name) != phase:
             self.of[name], self.changed_at[name] = phase, now
 

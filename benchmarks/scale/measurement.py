@@ -13,11 +13,12 @@ from scale.operators import MeasuredOperator, total
 from scale.report import Row, percentile
 
 _PODS_PATH = f"/api/v1/namespaces/{NAMESPACE}/pods"
+_GANGS_PATH = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
 _GANGS = "posefleet.io/component=attempt"
 _LONGEST_SECONDS = 1500.0
 _SCRAPE_SECONDS = 15.0
-#: Columns of ``kubectl get`` with the phase of a pod and of a PoseTrainingJob.
-_POD_STATUS, _JOB_PHASE = 2, 1
+#: Columns of ``kubectl get`` with the phase of a pod, of a PoseTrainingJob, and of the Job of a gang.
+_POD_STATUS, _JOB_PHASE, _GANG_STATUS = 2, 1, 1
 _SINGLE_APPLIES = 20
 
 
@@ -46,7 +47,9 @@ class Measured:
     polls_per_second: float = 0.0
     writes_per_second: float = 0.0
     applies: list[float] = field(default_factory=list)
+    #: From the event that tells that a gang has ended, and from the failure of its pod, to the status that says so.
     statuses: list[float] = field(default_factory=list)
+    failures: list[float] = field(default_factory=list)
     takeover_seconds: float | None = None
     peaks: list[float] = field(default_factory=list)
     iterations: list[float] = field(default_factory=list)
@@ -65,6 +68,7 @@ class Measured:
                 f"{self.polls_per_second:.0f} polls and {self.writes_per_second:.0f} status writes a second",
             ),
             Row("event to status write, p99", percentile(self.statuses, 99), "s", 1, f"{len(self.statuses)} events"),
+            Row("failure of a pod to status write, p99", percentile(self.failures, 99), "s"),
             Row("apply to pod created, p50", percentile(self.applies, 50), "s", 0.3, f"{options.finished} finished"),
             Row("standby takes over", self.takeover_seconds, "s", 15),
             Row("longest iteration of an event loop", self._longest, "ms", 200),
@@ -122,7 +126,7 @@ class Session:
         self._measured = measured
         self._options = measured.options
         self._directory = directory
-        self._pods, self._jobs = Phases(_POD_STATUS), Phases(_JOB_PHASE)
+        self._pods, self._jobs, self._gangs = Phases(_POD_STATUS), Phases(_JOB_PHASE), Phases(_GANG_STATUS)
         self._next = 0
 
     async def run(self) -> None:
@@ -131,6 +135,7 @@ class Session:
         leader = MeasuredOperator(self._directory, "leader", kubeconfig)
         standby = MeasuredOperator(self._directory, "standby", kubeconfig)
         watches = _watches(self._api, self._pods, self._jobs)
+        watches.append(asyncio.create_task(self._api.watch(_GANGS_PATH, _GANGS, self._gangs.seen)))
         try:
             leader.start()
             await until("the operator leads", lambda: leader.state() == "leading", 60)
@@ -203,7 +208,10 @@ class Session:
         return next((at for pod, at in self._pods.first_seen.items() if pod.startswith(f"{job}-prepare-")), None)
 
     async def _fail_pods(self, leader: MeasuredOperator) -> None:
-        """Let pods fail, two a second, and measure how long it takes until the status of their jobs says so."""
+        """Let pods fail, two a second, and measure how long it takes until the status of their jobs says so.
+
+        A gang has ended when its Job says that it failed, which the Job controller writes after the last pod has ended.
+        """
         step = max(1, self._options.jobs // self._options.failures)
         names = [f"job-{number}" for number in range(0, self._options.jobs, step)][: self._options.failures]
         pods = await self._api.get(f"{_PODS_PATH}?labelSelector=batch.kubernetes.io/job-completion-index=1,{_GANGS}")
@@ -217,7 +225,8 @@ class Session:
         left = self._jobs.left_at
         await until("statuses", lambda: all(left.get(n, 0.0) > failed_at[n] for n in names), 60)
         await until("gangs run again", lambda: self._jobs.count("Running") >= self._options.jobs, _LONGEST_SECONDS)
-        self._measured.statuses = [left[n] - failed_at[n] for n in names]
+        self._measured.statuses = [left[n] - self._gangs.failed_at[f"{n}-a1"] for n in names]
+        self._measured.failures = [left[n] - failed_at[n] for n in names]
 
     async def _take_over(self, leader: MeasuredOperator, standby: MeasuredOperator) -> None:
         """Kill the leader, and measure how long it takes until the standby has acted on a job that is applied then."""
