@@ -37,7 +37,7 @@ def hub_weights(
     Args:
         backbone: a key of ``ENCODERS``.
         directory: on this node.
-        patience_seconds: how long the download is repeated while the hub does not answer, from the first failure.
+        patience_seconds: how long the download is repeated, from its beginning, while the hub does not answer.
         sleep: waits for a number of seconds.
 
     Raises:
