@@ -100,7 +100,8 @@ def test_a_job_whose_status_is_refused_is_told_once_and_can_be_suspended(
         wait_for("another try", lambda: 'errors_total{reason="StatusRefused"} 2.0' in operator.metrics())
         told = [line["message"] for line in operator.lines() if "Required value" in line["message"]]
         assert told[0] == "status.fieldOfTomorrow: Required value"
-        assert len(set(told)) == len(told) == 2  # the refusal, and the event that tells of it
+        # The refusal, and the event that tells of it.
+        assert len(set(told)) == len(told) == 2, operator.log.read_text()
 
         proxy.answer(lambda *_: None)
         assert stage.wait_for_phase("reaching", "Suspended")["attempts"][0]["reason"] == "Suspended"

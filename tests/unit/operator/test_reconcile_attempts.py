@@ -256,7 +256,6 @@ def test_the_trainer_is_told_of_all_attempts_before_its_own() -> None:
     plan = reconcile(recorded.seen())
 
     (config,) = [manifest for manifest in plan.create if manifest["kind"] == "ConfigMap"]
-    (text,) = config["data"].values()
-    told = json.loads(text)["status"]
+    told = json.loads(config["data"]["job.json"])["status"]
     assert [attempt["number"] for attempt in told["attempts"]] == [1, 2]
     assert told["currentAttempt"] == 3
