@@ -69,9 +69,9 @@ class _Worker:
     status_refusal: str = ""
     #: Seconds in which the API server wants no request about the job.
     hold_seconds: float = 0.0
-    #: Whether the last reconcile put its write of the status off, so that nothing is known of a refusal.
-    postponed: bool = False
-    #: The last failure that has been logged. The same is not logged again until a reconcile has succeeded.
+    #: Whether the last reconcile wrote the status. One that had nothing to write has not shown that writes work again.
+    wrote_status: bool = False
+    #: The last failure that has been logged. The same is not logged again until a reconcile has written the status.
     logged: str = ""
     #: When its status was last written.
     progress_written: float = float("-inf")
@@ -186,7 +186,7 @@ class Controller:
             worker.logged = repr(error)
             return self._retry(worker, error)
         worker.failures = 0
-        if not worker.refused and not worker.postponed:
+        if worker.wrote_status and not worker.refused:
             worker.logged, worker.refusals = "", 0
         if self._unreachable:
             logger.info("the API server answers again")
@@ -235,13 +235,12 @@ class Controller:
             seen = replace(seen, pod_refusal=await self._why_no_pods(key, worker, job))
         plan = reconcile(seen)
         pause = self._pause_before_details(seen.status, plan, worker)
-        worker.postponed = pause > 0
         with job_context(key, plan.status.current_attempt):
             await self._executor.execute(seen, plan, write_status=pause <= 0)
         self._remember(seen, plan, worker, written=pause <= 0)
         if not seen.finished:
             self._metrics.reconcile_succeeded()
-        written = pause <= 0 and plan.status != seen.status
+        written = worker.wrote_status = pause <= 0 and plan.status != seen.status
         if plan.create or plan.release or (written and not only_progress_differs(seen.status, plan.status)):
             return 0.0
         resync = self._settings.resync_seconds * random.uniform(0.8, 1.2)  # noqa: S311  spreads load
