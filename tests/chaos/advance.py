@@ -57,6 +57,7 @@ class Advance:
         self.longest_pause = 0.0
         self._look = look
         self._furthest = reached.step
+        #: Which attempt got further last, and when.
         self._attempt = reached.attempt
         self._advanced = time.monotonic()
         self._stop = threading.Event()
@@ -87,11 +88,10 @@ class Advance:
 
     def _note(self, now: Position) -> None:
         moment = time.monotonic()
-        self._attempt = max(self._attempt, now.attempt)
         self.furthest_of[now.attempt] = max(self.furthest_of.get(now.attempt, 0), now.step)
         if now.stage != "prepare":
             self.start_of[now.attempt] = now.start
         self.longest_pause = max(self.longest_pause, moment - self._advanced)
         if now.step > self._furthest or now.stage in {"predict", "report"}:
             self._furthest = max(self._furthest, now.step)
-            self._advanced = moment
+            self._attempt, self._advanced = now.attempt, moment

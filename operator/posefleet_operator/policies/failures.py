@@ -81,9 +81,9 @@ def _same_failure(last: Attempt, earlier: Sequence[Attempt]) -> Attempt | None:
     """Return the failure before ``last`` if it is the same at the same step.
 
     Failures before the first step are left to the budget: they cost little, and a node or a hub that is down for a
-    moment gives the same message twice.
+    moment gives the same message twice. So does a node that fails its preflight, for example because its disk is full.
     """
-    if not counts_against_budget(last) or last.end_step is None:
+    if not counts_against_budget(last) or last.end_step is None or last.reason == reasons.PREFLIGHT_FAILED.name:
         return None
     before = next((attempt for attempt in reversed(earlier) if counts_against_budget(attempt)), None)
     if before is None or (before.reason, before.end_step) != (last.reason, last.end_step):

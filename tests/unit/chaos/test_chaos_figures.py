@@ -49,6 +49,21 @@ def test_a_training_is_past_a_fault_when_it_makes_a_step_that_it_had_not_made():
     assert advance.longest_pause > 0.3
 
 
+def test_steps_of_the_former_attempt_do_not_make_up_for_those_of_the_next():
+    trainer = Trainer()
+    with Advance(trainer.look, Position(1, "train", 10, 100)) as advance:
+        waiting = threading.Thread(target=advance.wait_until_past, args=(True, str))
+        waiting.start()
+        trainer.show(Position(1, "train", 14, 100))
+        trainer.show(Position(2, "prepare", 0, 0))
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        trainer.show(Position(2, "train", 15, 100, start=12))
+        waiting.join(10)
+        assert not waiting.is_alive()
+    assert advance.start_of == {1: 0, 2: 12}
+
+
 def test_steps_are_lost_from_the_last_that_was_seen_to_the_start_of_the_next_attempt():
     trainer = Trainer()
     advance = Advance(trainer.look, Position(2, "train", 40, 100))

@@ -96,6 +96,15 @@ def test_failures_before_the_first_step_use_up_the_budget() -> None:
     assert failure_of(world)[0] == "AttemptsExhausted"
 
 
+def test_a_node_that_fails_its_preflight_twice_uses_up_the_budget() -> None:
+    """Its disk may have room again, and another node may be better."""
+    world = with_running_gang(maxFailures=3)
+    for _ in range(3):
+        fail(world, "PreflightFailed", "the disk under /cache has 16,384 bytes")
+
+    assert failure_of(world)[0] == "AttemptsExhausted"
+
+
 def test_a_loss_that_is_not_finite_is_tried_once_more_on_another_node() -> None:
     world = with_running_gang()
     fail(world, "NonFiniteLoss", "loss is NaN at step 12", step=12)

@@ -1,6 +1,8 @@
 """The writer of checkpoints: it uploads them in the background and deletes those that are no longer kept."""
 
+import errno
 import logging
+import shutil
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -9,6 +11,7 @@ from typing import Any
 
 import torch
 
+from posefleet_trainer.errors import TrainerError
 from posefleet_trainer.models.manifest import NETWORK_VERSION
 from posefleet_trainer.output_folder import CHECKPOINTS_FOLDER
 from posefleet_trainer.store.base import Store
@@ -21,6 +24,8 @@ from posefleet_trainer.training.checkpoint_files import CheckpointManifest, Chec
 _log = logging.getLogger(__name__)
 #: The job's author is warned of a checkpoint whose upload takes longer than this.
 _SLOW_SECONDS = 60.0
+#: A disk with less room than this is full.
+_FULL_BYTES = 2**20
 
 
 class CheckpointWriter:
@@ -114,7 +119,7 @@ class CheckpointWriter:
         name = CheckpointName.of(step, self._attempt)
         with scratch_folder(self._directory) as folder:
             path = folder / "checkpoint"
-            torch.save(content, path)
+            _save(content, path)
             manifest = self._upload(name, path)
         self._output.write(name.manifest_key, manifest.to_json().encode(), "application/json")
         CHECKPOINT_SECONDS.observe(time.monotonic() - began)
@@ -152,3 +157,22 @@ class CheckpointWriter:
             for key in (name.manifest_key, name.file_key):
                 if key in keys:
                     self._output.delete(key)
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint to a file on this node.
+
+    Raises:
+        TrainerError: the disk is full.
+    """
+    try:
+        torch.save(content, path)
+    except (OSError, RuntimeError) as error:
+        # torch turns the error of the disk into one of its own that does not name it.
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        if full or shutil.disk_usage(path.parent).free < _FULL_BYTES:
+            raise TrainerError(
+                f"the disk under {path.parent.parent} is full, so that no checkpoint can be written; free some on this "
+                "node, or keep pods off it by pod.nodeSelector"
+            ) from error
+        raise

@@ -1,14 +1,17 @@
 """How the writer of checkpoints works in the background: its warnings, its metrics, its end, and what it writes."""
 
+import errno
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from posefleet_trainer.errors import TrainerError
 from posefleet_trainer.telemetry.metrics import CHECKPOINT_SECONDS
 from posefleet_trainer.training import checkpoints
 from posefleet_trainer.training.checkpoints import CheckpointManifest
@@ -92,6 +95,29 @@ def test_checkpoints_are_uploaded_by_a_thread_that_is_named_after_them(folder: C
     uploads.gate.set()
     folder.write(1)
     assert [name.partition("_")[0] for name in uploads.threads] == ["checkpoint"]
+
+
+@pytest.mark.parametrize(
+    ("error", "free", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 2**30, "is full"),
+        (RuntimeError("unexpected pos 64 vs 0"), 1000, "is full"),
+        (RuntimeError("unexpected pos 64 vs 0"), 2**30, "unexpected pos"),
+    ],
+    ids=["no space", "torch without space", "torch with space"],
+)
+def test_a_full_disk_is_named(
+    folder: CheckpointFolder, monkeypatch: pytest.MonkeyPatch, error: Exception, free: int, expected: str
+):
+    def fail(_content: dict[str, Any], _path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(checkpoints.torch, "save", fail)
+    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _path: SimpleNamespace(free=free))
+    folder.writer.begin(1, state(1).content())
+    with pytest.raises((TrainerError, RuntimeError), match=expected) as raised:
+        folder.writer.wait()
+    assert isinstance(raised.value, TrainerError) == (expected == "is full")
 
 
 def test_closing_does_not_wait_for_a_checkpoint_and_allows_no_further_one(
