@@ -38,8 +38,9 @@ def terminate_a_rank(scene: Scene) -> None:
 
 
 def delete_a_pod(scene: Scene) -> None:
-    """Somebody deletes one of the pods."""
-    pod = scene.dice.choice(scene.jobs.pods(scene.name))
+    """Somebody deletes one of the pods that run."""
+    running = [pod for pod in scene.jobs.pods(scene.name) if pod["status"].get("phase") == "Running"]
+    pod = scene.dice.choice(running)
     scene.jobs.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
 
 
