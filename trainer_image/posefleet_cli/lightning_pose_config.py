@@ -145,10 +145,10 @@ class _Reader:
             self._config.spec["model.imageSize"] = dict(zip(_SIDES, sides, strict=True))
 
     def _read_split(self) -> None:
-        validation = self._take("training.val_prob", _finite, "dataset.split")
+        validation = self._take("training.val_prob", _share, "dataset.split")
         if validation is None:
             return
-        train = self._take("training.train_prob", _finite, "dataset.split")
+        train = self._take("training.train_prob", _share, "dataset.split")
         percent = round(100 * validation)
         rest = 0 if train is None else max(0, 100 - round(100 * train) - percent)
         split = {"validationPercent": percent, "testPercent": rest}
@@ -214,6 +214,14 @@ def _finite(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError
     return number
+
+
+def _share(value: Any) -> float:
+    """Return a number of which the percentage is a number too."""
+    share = _finite(value)
+    if not math.isfinite(100 * share):
+        raise ValueError
+    return share
 
 
 def _weight(loss: str, log_weight: float) -> float:

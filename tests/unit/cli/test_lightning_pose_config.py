@@ -139,6 +139,8 @@ def places(tree: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, 
 @example(place=("data", "mirrored_column_matches"), value=[0, 1])
 @example(place=("data", "image_resize_dims", "height"), value=float("inf"))
 @example(place=("model", "losses_to_use"), value="temporal")
+@example(place=("training", "val_prob"), value=1.7e306)
+@example(place=("training", "train_prob"), value=-1.7e306)
 def test_any_value_of_a_config_is_taken_or_refused(place: tuple[str, ...], value: Any, folder: ProjectFolder):
     config = yaml.safe_load(CONFIG)
     inner = config
