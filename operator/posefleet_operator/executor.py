@@ -95,14 +95,15 @@ class Executor:
         if plan.boost is not None:
             await self._boost(seen, plan.boost)
         changes = _status_changes(seen, plan) if write_status and plan.status != seen.status else {}
-        if changes and plan.events and _shape(changes) not in self._accepted:
+        shape = _shape(changes)
+        if changes and plan.events and shape not in self._accepted:
             await self._write_status(seen, changes, dry_run=True)
         events = [event_manifest(seen, event, self._instance, order) for order, event in enumerate(plan.events)]
         unrecorded = [event for event in events if not await self._record_event(event)]
         if changes:
-            self._accepted.discard(_shape(changes))
+            self._accepted.discard(shape)
             await self._write_status(seen, changes)
-            self._accepted.add(_shape(changes))
+            self._accepted.add(shape)
         for event in unrecorded:
             if not await self._record_event(event):
                 logger.warning("an event could not be recorded: %s: %s", event["reason"], event["note"])

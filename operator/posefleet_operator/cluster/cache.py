@@ -117,10 +117,6 @@ class Jobs:
             del self._by_key[key]
         return lost
 
-    def replace_from_list(self, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
-        """Make the cache equal to a complete list of one or all namespaces, and return the keys that changed."""
-        return _replace_from_list(self, manifests, version, namespace)
-
 
 def _kept(manifest: Manifest) -> bytes:
     """Return the JSON of what the operator reads of a job."""
@@ -225,10 +221,6 @@ class Children(Generic[Child]):
                 self._remove(child)
         return owners
 
-    def replace_from_list(self, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
-        """Make the cache equal to a complete list of one or all namespaces, and return the owners that changed."""
-        return _replace_from_list(self, manifests, version, namespace)
-
     def _readable(self, manifest: Manifest) -> Child | None:
         """Return the typed value, or log a line and return None for an object that cannot be read."""
         try:
@@ -252,13 +244,6 @@ class Children(Generic[Child]):
 
 
 Store = Jobs | Children[ChildJob] | Children[ChildPod]
-
-
-def _replace_from_list(store: Store, manifests: Iterable[Manifest], version: int, namespace: str) -> set[Key]:
-    listed = list(manifests)
-    changed = store.apply_listed(listed, version)
-    present = {manifest["metadata"].get("uid", "") for manifest in listed}
-    return changed | store.drop_unlisted(present, version, namespace)
 
 
 class Cache:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Set
 from contextlib import aclosing
 
 from posefleet_api.constants import LABEL_JOB
-from posefleet_operator.cluster.cache import Cache, Children
+from posefleet_operator.cluster.cache import Cache, Children, Store
 from posefleet_operator.cluster.child_jobs import ChildJob
 from posefleet_operator.cluster.child_pods import ChildPod
 from posefleet_operator.cluster.client import JOB, POD, ApiError, Cluster, Kind
@@ -20,6 +20,27 @@ logger = logging.getLogger(__name__)
 
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 8.0
 _GONE = 410
+
+
+async def relist(
+    cluster: Cluster, kind: Kind, store: Store, namespace: str, selector: str = ""
+) -> tuple[set[Key], int]:
+    """Make a store equal to the cluster by a list of one namespace, or of all if its name is empty.
+
+    Returns:
+        The jobs concerned by what has changed, and the version of the list.
+
+    Raises:
+        ApiError: if the list fails.
+    """
+    store.begin_list()
+    changed: set[Key] = set()
+    listed: set[str] = set()
+    version = 0
+    async for manifests, version in cluster.pages(kind, namespace, selector):
+        changed |= store.apply_listed(manifests, version)
+        listed.update(manifest["metadata"].get("uid", "") for manifest in manifests)
+    return changed | store.drop_unlisted(listed, version, namespace), version
 
 
 class ChildWatch:
@@ -41,15 +62,7 @@ class ChildWatch:
         Raises:
             ApiError: if the list fails.
         """
-        self._store.begin_list()
-        owners: set[Key] = set()
-        listed: set[str] = set()
-        version = 0
-        async for manifests, version in self._cluster.pages(self._kind, self._namespace, LABEL_JOB):
-            owners |= self._store.apply_listed(manifests, version)
-            listed.update(manifest["metadata"].get("uid", "") for manifest in manifests)
-        owners |= self._store.drop_unlisted(listed, version, self._namespace)
-        self._version = version
+        owners, self._version = await relist(self._cluster, self._kind, self._store, self._namespace, LABEL_JOB)
         return owners
 
     async def run(self, changed: Callable[[Key], None]) -> None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from posefleet_operator.cluster.cache import Cache
-from posefleet_operator.cluster.child_watch import ChildWatch, child_watches
+from posefleet_operator.cluster.child_watch import ChildWatch, child_watches, relist
 from posefleet_operator.cluster.client import TRAINING_JOB, ApiError, Cluster
 from posefleet_operator.cluster.objects import Key
 from posefleet_operator.settings import Settings
@@ -116,18 +116,8 @@ class Resync:
             for watch in watches:
                 concerned |= await watch.list()
             self._children[namespace] = watches
-        return concerned | await self._list_jobs(namespace)
-
-    async def _list_jobs(self, namespace: str) -> set[Key]:
-        jobs = self._cache.training_jobs
-        jobs.begin_list()
-        changed: set[Key] = set()
-        listed: set[str] = set()
-        version = 0
-        async for manifests, version in self._cluster.pages(TRAINING_JOB, namespace):
-            changed |= jobs.apply_listed(manifests, version)
-            listed.update(manifest["metadata"].get("uid", "") for manifest in manifests)
-        return changed | jobs.drop_unlisted(listed, version, namespace)
+        changed, _ = await relist(self._cluster, TRAINING_JOB, self._cache.training_jobs, namespace)
+        return concerned | changed
 
     def _drop(self, refusals: dict[str, ApiError]) -> set[Key]:
         """Remove the jobs of namespaces that cannot be read. Their children are kept, in case the jobs come back."""

@@ -1,10 +1,20 @@
 """An API server of dicts, for what writes to it; it fails and conflicts on request."""
 
+from collections.abc import Iterable
 from copy import deepcopy
 
+from posefleet_operator.cluster.cache import Store
 from posefleet_operator.cluster.client import ApiError, Kind
 from posefleet_operator.cluster.merge_patch import patched
-from posefleet_operator.cluster.objects import Manifest
+from posefleet_operator.cluster.objects import Key, Manifest
+
+
+def replace_from_list(store: Store, manifests: Iterable[Manifest], version: int, namespace: str = "") -> set[Key]:
+    """Give a store a complete list in one part, and return the keys that changed."""
+    listed = list(manifests)
+    changed = store.apply_listed(listed, version)
+    present = {manifest["metadata"].get("uid", "") for manifest in listed}
+    return changed | store.drop_unlisted(present, version, namespace)
 
 
 class FakeCluster:

@@ -8,6 +8,7 @@ from posefleet_api.status import Status
 from posefleet_operator.cluster.objects import Manifest
 from posefleet_operator.observation import Observation
 from posefleet_operator.plan import Plan, Release
+from unit.operator.fake_cluster import replace_from_list
 from unit.operator.world import Killed, World
 
 
@@ -52,7 +53,7 @@ class LateWorld(World):
         for kind, manifests in lists.items():
             store = getattr(self.cache, kind)
             store.begin_list()
-            store.replace_from_list(manifests, self.version)
+            replace_from_list(store, manifests, self.version)
 
     def reconcile_or_die(self, writes: int | None) -> None:
         """Reconcile once. After so many writes the operator is killed, and another one lists the cluster."""

@@ -15,6 +15,7 @@ from posefleet_operator.observation import Observation
 from posefleet_operator.policies.exit_outcomes import ending_of_gang
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import NOW, JobBuilder, PodBuilder, a_job, a_pod, ago, deleted_object, finished_job
+from unit.operator.fake_cluster import replace_from_list
 from unit.operator.plans import condition_of, deletions, kinds, reconciled
 
 KEY = ("lab", "reaching")
@@ -139,7 +140,7 @@ def test_ends_that_a_list_showed_together_have_no_order() -> None:
     job, cache = a_job().with_gpus(1, nodes=2), Cache()
     stopped = a_pod(job, 1, 1).ended(75, seconds_ago=60).deleted().at_version(10)
     failed = a_pod(job, 1, 0).ended(1, seconds_ago=5).at_version(20)
-    cache.pods.replace_from_list([stopped.manifest, failed.manifest], version=30)
+    replace_from_list(cache.pods, [stopped.manifest, failed.manifest], version=30)
     assert ending_of_gang(cache.pods.of(KEY), 2, job_gone=False).reason.name == "Error"
 
 

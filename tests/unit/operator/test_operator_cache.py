@@ -8,6 +8,7 @@ from posefleet_api.constants import LABEL_JOB
 from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.objects import Manifest
 from unit.operator.builders import a_job, a_pod
+from unit.operator.fake_cluster import replace_from_list
 
 KEY = ("lab", "reaching")
 
@@ -71,9 +72,9 @@ def test_a_list_drops_what_was_deleted_unseen() -> None:
     cache.child_jobs.apply("ADDED", at_version(a_job().attempt_manifest(1), 5))
     cache.pods.apply("ADDED", at_version(a_pod().running().manifest, 5))
 
-    assert cache.training_jobs.replace_from_list([], 9) == {KEY}
-    assert cache.child_jobs.replace_from_list([], 9) == {KEY}
-    assert cache.pods.replace_from_list([], 9) == {KEY}
+    assert replace_from_list(cache.training_jobs, [], 9) == {KEY}
+    assert replace_from_list(cache.child_jobs, [], 9) == {KEY}
+    assert replace_from_list(cache.pods, [], 9) == {KEY}
     assert cache.training_jobs.get(KEY) is None
     assert cache.child_jobs.of(KEY) == ()
     assert [pod.gone for pod in cache.pods.of(KEY)] == [True]
@@ -82,7 +83,7 @@ def test_a_list_drops_what_was_deleted_unseen() -> None:
 def test_a_list_keeps_what_is_newer_than_itself() -> None:
     cache = Cache()
     cache.child_jobs.apply("ADDED", at_version(a_job().attempt_manifest(1), 12))
-    cache.child_jobs.replace_from_list([], 9)
+    replace_from_list(cache.child_jobs, [], 9)
 
     assert len(cache.child_jobs.of(KEY)) == 1
 
@@ -93,7 +94,7 @@ def test_a_list_does_not_bring_back_what_was_deleted_while_it_was_read() -> None
     cache.child_jobs.apply("ADDED", manifest)
     cache.child_jobs.begin_list()
     cache.child_jobs.apply("DELETED", at_version(manifest, 10))
-    cache.child_jobs.replace_from_list([manifest], 9)
+    replace_from_list(cache.child_jobs, [manifest], 9)
 
     assert cache.child_jobs.of(KEY) == ()
 
@@ -101,7 +102,7 @@ def test_a_list_does_not_bring_back_what_was_deleted_while_it_was_read() -> None
 def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
     cache = Cache()
     cache.training_jobs.apply("ADDED", at_version(a_job().manifest(), 5))
-    cache.training_jobs.replace_from_list([], 9, "elsewhere")
+    replace_from_list(cache.training_jobs, [], 9, "elsewhere")
 
     assert cache.training_jobs.get(KEY) is not None
 
@@ -123,7 +124,7 @@ def annotated(manifest: Manifest, key: str, value: str) -> Manifest:
 def test_a_number_that_is_none_is_taken_for_0(number: str) -> None:
     cache = Cache()
     pod = annotated(a_pod(rank=1).manifest, "batch.kubernetes.io/job-completion-index", number)
-    cache.pods.replace_from_list([pod], 9)
+    replace_from_list(cache.pods, [pod], 9)
     cache.child_jobs.apply("ADDED", annotated(a_job().attempt_manifest(1), "posefleet.io/gpus", number))
 
     assert [pod.rank for pod in cache.pods.of(KEY)] == [0]
@@ -137,7 +138,7 @@ def test_an_object_that_cannot_be_read_costs_itself_alone(caplog) -> None:
     cache.pods.apply("ADDED", at_version(bad, 5))
 
     assert cache.pods.apply("MODIFIED", at_version(unreadable, 6)) is None
-    assert cache.pods.replace_from_list([unreadable, good], 9) == {KEY}
+    assert replace_from_list(cache.pods, [unreadable, good], 9) == {KEY}
     assert [pod.gone for pod in cache.pods.of(KEY)] == [False, False]
     assert "lab/reaching-a1-1-x cannot be read" in caplog.text
 

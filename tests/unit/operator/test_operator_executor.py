@@ -16,7 +16,7 @@ from posefleet_operator.observation import Observation
 from posefleet_operator.plan import JobEvent, Plan, PriorityBoost, Reference
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import NOW, JobBuilder, a_job, controlled_by, deleted_object
-from unit.operator.fake_cluster import FakeCluster
+from unit.operator.fake_cluster import FakeCluster, replace_from_list
 from unit.operator.plans import reconciled
 
 KEY = ("lab", "reaching")
@@ -98,7 +98,7 @@ async def test_a_configuration_of_an_earlier_edit_is_replaced() -> None:
     bench = Bench(recorded())
     await bench.reconcile()
     del bench.cluster.objects["Job", "reaching-a1"]
-    bench.cache.child_jobs.replace_from_list([], 1000)
+    replace_from_list(bench.cache.child_jobs, [], 1000)
     bench.cluster.put(recorded().edited(resources={"nodes": 3}).manifest())
     bench.cache.training_jobs.apply("MODIFIED", bench.cluster.objects["PoseTrainingJob", "reaching"])
     await bench.reconcile()
