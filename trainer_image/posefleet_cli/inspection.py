@@ -20,7 +20,7 @@ from posefleet_trainer.dataset.prepared import LabelledFrame, SourceFile
 from posefleet_trainer.dataset.project import Project, read_project
 from posefleet_trainer.errors import InvalidInput
 from posefleet_trainer.preparation.frames import Sizes, check_labels
-from posefleet_trainer.store.base import Store, StoredObject
+from posefleet_trainer.store.base import Store
 
 _CONFIG = "config.yaml"
 #: The header of a picture, with its size, is in the first bytes; rarely, metadata of a camera come before it.
@@ -132,8 +132,7 @@ def _sizes(store: Store, project: Project) -> Sizes:
     """Return the size of every labelled picture, of which only the header is read."""
 
     def size(source: SourceFile) -> list[int]:
-        stored = StoredObject(source.path, source.size_bytes, source.etag)
-        head = store.read_range(stored, 0, min(_HEADER_BYTES, source.size_bytes))
+        head = store.read_range(source.stored(), 0, min(_HEADER_BYTES, source.size_bytes))
         found = _size(head) or _size(store.read(source.path))
         if found is None:
             raise InvalidInput(f"{store.uri}{source.path} cannot be read as a picture; replace it or remove its row")

@@ -14,8 +14,7 @@ _READ_BYTES = 2**18
 
 def video_size(store: Store, source: SourceFile) -> tuple[int, int] | str:
     """Return (width, height), or why the video cannot be opened."""
-    stored = StoredObject(source.path, source.size_bytes, source.etag)
-    with io.BufferedReader(_StoredFile(store, stored), _READ_BYTES) as file:
+    with io.BufferedReader(_StoredFile(store, source.stored()), _READ_BYTES) as file:
         try:
             with av.open(file, options={"format_whitelist": FORMATS}) as container:
                 stream = container.streams.video[0]

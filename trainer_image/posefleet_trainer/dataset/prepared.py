@@ -11,6 +11,7 @@ from pydantic import Field
 
 from posefleet_api.base import ApiModel
 from posefleet_trainer.errors import InvalidInput
+from posefleet_trainer.store.base import StoredObject
 
 #: Part of the content hash of prepared data: increase it when the meaning of a field below changes.
 FORMAT_VERSION = 2
@@ -36,6 +37,10 @@ class SourceFile(ApiModel):
     size_bytes: int
     etag: str
     """The store's entity tag, which changes with the content."""
+
+    def stored(self) -> StoredObject:
+        """Return the file as its store lists it."""
+        return StoredObject(self.path, self.size_bytes, self.etag)
 
 
 class LabelledFrame(ApiModel):
