@@ -5,9 +5,8 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .component import Component
 from .container_node import ContainerNode, free_network, remove_footprint
@@ -94,30 +93,22 @@ class Cluster:
         network = free_network() if node == "container" else None
         address = network.gateway if network else "127.0.0.1"
         binary = binaries.kubelab(report)
-        self.control_plane = ControlPlane(self.directory / "control-plane", binary, address, apiserver_options)
-        self._kueue = Kueue(self.control_plane, self.directory / "kueue", kueue, report) if kueue else None
+        plane = ControlPlane(self.directory / "control-plane", binary, address, apiserver_options)
+        self.control_plane = plane
+        self._kueue = Kueue(plane, self.directory / "kueue", kueue, report) if kueue else None
         self._store = object_store(store, self.directory / "store", report, address) if store else None
-        self._container_node: ContainerNode | None = None
         self.nodes: list[ProcessNode | ContainerNode] = []
         if network:
-            self._container_node = ContainerNode(
-                self.control_plane, self.directory / "node", network, binary=binary, gpus=gpus, report=report
-            )
-            self.nodes.append(self._container_node)
+            place = self.directory / "node"
+            self.nodes.append(ContainerNode(plane, place, network, binary=binary, gpus=gpus, report=report))
         else:
-            place = self.directory / "nodes"
-            make = partial(
-                ProcessNode,
-                self.control_plane,
-                gpus=gpus,
-                cpus=cpus,
-                images=images,
-                isolate=isolate,
-                empty_dirs=empty_dirs,
-            )
-            self.nodes += [make(place / each, name=each) for each in _node_names(nodes)]
-        monitored = self.directory / "monitoring"
-        self._monitoring = Monitoring(monitored, self.kubeconfig, monitoring) if monitoring else None
+            self.nodes += _process_nodes(
+                plane, self.directory / "nodes", nodes,
+                gpus=gpus, cpus=cpus, images=images, isolate=isolate, empty_dirs=empty_dirs,
+            )  # fmt: skip
+        self._monitoring = (
+            Monitoring(self.directory / "monitoring", self.kubeconfig, monitoring) if monitoring else None
+        )
         self._programs: list[Component] = []
         self._keeper: subprocess.Popen[bytes] | None = None
 
@@ -162,9 +153,9 @@ class Cluster:
     @property
     def container_node(self) -> ContainerNode:
         """Return the container node. Raises LabError if the cluster has process nodes."""
-        if self._container_node is None:
+        if not isinstance(self.node, ContainerNode):
             raise LabError("this cluster has process nodes; start it with node='container'")
-        return self._container_node
+        return self.node
 
     @property
     def components(self) -> list[Component]:
@@ -287,8 +278,8 @@ class Cluster:
 
     def _start_parts(self) -> None:
         self._write_state()
-        if self._container_node is not None:
-            self._container_node.prepare(self.name, self.directory)
+        if isinstance(self.node, ContainerNode):
+            self.node.prepare(self.name, self.directory)
         with self._step("control plane"):
             self.control_plane.start()
         if self._kueue is not None:
@@ -300,8 +291,8 @@ class Cluster:
         for node in self.nodes:
             with self._step(f"node {node.name}"):
                 node.start()
-        if self._store is not None and self._container_node is not None:
-            self._container_node.publish(self._store.vendor, self._store.vendor, _STORE_PORT, self._store.port)
+        if self._store is not None and isinstance(self.node, ContainerNode):
+            self.node.publish(self._store.vendor, self._store.vendor, _STORE_PORT, self._store.port)
 
         if self._monitoring is not None:
             with self._step("monitoring"):
@@ -330,6 +321,11 @@ class Cluster:
         if self._monitoring is not None:
             pages |= {"prometheus": self._monitoring.url, "alertmanager": self._monitoring.alertmanager_url}
         return pages
+
+
+def _process_nodes(plane: ControlPlane, directory: Path, count: int, **options: Any) -> list[ProcessNode]:
+    """Return ``count`` process nodes, each with a directory of its own."""
+    return [ProcessNode(plane, directory / name, name=name, **options) for name in _node_names(count)]
 
 
 def _node_names(count: int) -> list[str]:
