@@ -7,22 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
 from kubernetes import client, config
 
-from integration.operator.stage import CRD
-from posefleet_api.constants import GROUP, PLURAL, VERSION
+from integration.operator.stage import acting_images, install_crd
 from posefleet_lab.cluster import Cluster
 from posefleet_lab.object_stores.base import Credentials
 from posefleet_lab.process_node.node_config import Image
 from support.waiting import wait_for
 
-ACTING_IMAGE = "acting-trainer"
 TRAINER_IMAGE = "posefleet-trainer:lab"
 #: What the emptyDirs of all pods may take together.
 _DISK_BYTES = 400 * 2**20
 _HOOKS = Path(__file__).with_name("image")
-_ACTING = Path(__file__).parents[1] / "integration" / "operator" / "acting_trainer.py"
 
 
 @contextmanager
@@ -47,7 +43,7 @@ def running_cluster(
     """Start the cluster, and yield it with an administrator's client."""
     begun = time.monotonic()
     trainer = Image(Path(sys.prefix), variables={"PYTHONPATH": str(_HOOKS)})
-    images = {ACTING_IMAGE: _acting_image(directory / "image"), TRAINER_IMAGE: trainer}
+    images = {**acting_images(directory / "image"), TRAINER_IMAGE: trainer}
     store = "minio" if with_store else None
     options = {"nodes": 2, "cpus": 64, "images": images, "store": store}
     with (
@@ -55,8 +51,7 @@ def running_cluster(
         Cluster(directory / "cluster", name="chaos", empty_dirs=disk, **options) as cluster,
     ):
         api = config.new_client_from_config(str(cluster.kubeconfig))
-        client.ApiextensionsV1Api(api).create_custom_resource_definition(yaml.safe_load(CRD.read_text()))
-        wait_for("the kind to be served", lambda: _serves_training_jobs(api))
+        install_crd(api)
         report(f"cluster: {time.monotonic() - begun:.0f} s")
         yield cluster, api
 
@@ -68,23 +63,3 @@ def create_namespace(api: client.ApiClient, name: str, credentials: Credentials)
     keys = {"AWS_ACCESS_KEY_ID": credentials.access_key, "AWS_SECRET_ACCESS_KEY": credentials.secret_key}
     core.create_namespaced_secret(name, {"metadata": {"name": "store"}, "stringData": keys})
     wait_for("the default service account", lambda: core.list_namespaced_service_account(name).items)
-
-
-def _acting_image(directory: Path) -> Image:
-    """An image whose posefleet-trainer acts by a script."""
-    programs = directory / "bin"
-    programs.mkdir(parents=True)
-    # Not the virtual environment's Python: where that lies under /tmp pods, with a /tmp of their own, do not see it.
-    python = Path(sys.executable).resolve()
-    trainer = programs / "posefleet-trainer"
-    trainer.write_text(f"#!{python}\n{_ACTING.read_text()}")
-    trainer.chmod(0o755)
-    return Image(directory)
-
-
-def _serves_training_jobs(api: client.ApiClient) -> bool:
-    try:
-        client.CustomObjectsApi(api).list_cluster_custom_object(GROUP, VERSION, PLURAL)
-    except client.ApiException:
-        return False
-    return True

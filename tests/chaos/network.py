@@ -2,17 +2,15 @@
 
 import asyncio
 import json
-import ssl
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import yaml
 from aiohttp import web
-from kubernetes import client, config
+
+from support.loopback_proxy import ApiServerProxy
 
 #: What programs call the errors that the network pretends to be.
 _REASONS = {409: "Conflict", 422: "Invalid", 429: "TooManyRequests", 500: "InternalError"}
@@ -63,30 +61,16 @@ class Fate:
 PASSES = Fate()
 
 
-class Network:
+class Network(ApiServerProxy):
     """Passes requests on with the credentials of a kubeconfig, unless ``fate`` says otherwise."""
 
     def __init__(self, target: Path, directory: Path) -> None:
-        self._target = target
-        self.kubeconfig = directory / "network.kubeconfig"
+        super().__init__(target, directory / "network.kubeconfig")
         self.fate: Callable[[Request], Fate] = lambda _: PASSES
         #: How many requests met with which fate, to show that a fault took place.
         self.disturbed: Counter[str] = Counter()
         self._watches: set[web.StreamResponse] = set()
         self._requests: dict[web.StreamResponse, web.Request] = {}
-        self._loop = asyncio.new_event_loop()
-        self._stopped = asyncio.Event()
-        self._listening = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
-
-    def __enter__(self) -> "Network":
-        self._thread.start()
-        assert self._listening.wait(20)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(20)
 
     def heal(self) -> None:
         """Pass everything on from now on."""
@@ -94,34 +78,15 @@ class Network:
 
     def cut_watches(self) -> None:
         """Break all watches off."""
-        self._loop.call_soon_threadsafe(self._cut_watches)
+        self.loop.call_soon_threadsafe(self._cut_watches)
 
     def _cut_watches(self) -> None:
         for response in list(self._watches):
             self.disturbed["watches cut"] += 1
             _abort(self._requests[response])
 
-    async def _serve(self) -> None:
-        settings: client.Configuration = config.new_client_from_config(str(self._target)).configuration
-        self._host = settings.host
-        tls = ssl.create_default_context(cafile=settings.ssl_ca_cert)
-        tls.load_cert_chain(settings.cert_file, settings.key_file)
-        connector = aiohttp.TCPConnector(ssl=tls, limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
-            self._session = session
-            application = web.Application(client_max_size=2**26)
-            application.router.add_route("*", "/{path:.*}", self._handle)
-            runner = web.AppRunner(application, shutdown_timeout=0.1)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self._write_kubeconfig(runner.addresses[0][1])
-            self._listening.set()
-            await self._stopped.wait()
-            await runner.cleanup()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Let a request meet with its fate."""
         body = await request.read()
         fate = self.fate(Request(request.method, request.path, request.query_string, body))
         if fate is not PASSES:
@@ -139,9 +104,7 @@ class Network:
         return response or _failure(fate.status or 502)
 
     async def _pass_on(self, request: web.Request, body: bytes, fate: Fate) -> web.StreamResponse:
-        headers = {name: request.headers[name] for name in ("Accept", "Content-Type") if name in request.headers}
-        url = f"{self._host}{request.raw_path}"
-        async with self._session.request(request.method, url, data=body or None, headers=headers) as answer:
+        async with self.send(request, body) as answer:
             if fate.then is not None or not fate.answered:
                 return web.Response(status=answer.status, body=await answer.read(), content_type="application/json")
             kept = {name: answer.headers[name] for name in ("Content-Type", "Retry-After") if name in answer.headers}
@@ -159,15 +122,6 @@ class Network:
                 self._watches.discard(response)
                 self._requests.pop(response, None)
             return response
-
-    def _write_kubeconfig(self, port: int) -> None:
-        content = {
-            "apiVersion": "v1", "kind": "Config", "current-context": "network",
-            "clusters": [{"name": "network", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-            "users": [{"name": "network", "user": {}}],
-            "contexts": [{"name": "network", "context": {"cluster": "network", "user": "network"}}],
-        }  # fmt: skip
-        self.kubeconfig.write_text(yaml.safe_dump(content))
 
 
 def _abort(request: web.Request) -> None:

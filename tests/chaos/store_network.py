@@ -2,21 +2,26 @@
 
 import asyncio
 import random
-import threading
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from support.loopback_proxy import LoopbackProxy
+
 _CHUNK_BYTES = 64 * 1024
 
 
-class StoreNetwork:
+class StoreNetwork(LoopbackProxy):
     """Passes S3 requests on. Trainers use ``endpoint``; the signatures are theirs."""
 
+    application_options = {"client_max_size": 2**32}
+    runner_options = {"shutdown_timeout": 0.1, "handler_cancellation": True}
+    session_options = {"auto_decompress": False}
+
     def __init__(self, target: str) -> None:
+        super().__init__()
         self._target = target
-        self.endpoint = ""
         self.down = False
         #: Seconds before each answer, and between two parts of 64 KiB.
         self.delay_seconds = 0.0
@@ -25,42 +30,18 @@ class StoreNetwork:
         self.dice = random.Random()
         #: How many requests were disturbed, to show that a fault took place.
         self.disturbed = 0
-        self._loop = asyncio.new_event_loop()
-        self._stopped = asyncio.Event()
-        self._listening = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
 
-    def __enter__(self) -> "StoreNetwork":
-        self._thread.start()
-        assert self._listening.wait(20)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(20)
+    @property
+    def endpoint(self) -> str:
+        """Where trainers find the store."""
+        return f"http://127.0.0.1:{self.port}"
 
     def heal(self) -> None:
         """Pass everything on from now on."""
         self.down, self.delay_seconds, self.corrupt_share = False, 0.0, 0.0
 
-    async def _serve(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=None)
-        connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
-            self._session = session
-            application = web.Application(client_max_size=2**32)
-            application.router.add_route("*", "/{path:.*}", self._handle)
-            runner = web.AppRunner(application, shutdown_timeout=0.1, handler_cancellation=True)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            self._listening.set()
-            await self._stopped.wait()
-            await runner.cleanup()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Pass a request on, as far as the store is there."""
         if self.down:
             return self._break_off(request)
         body = await request.read()
@@ -69,7 +50,7 @@ class StoreNetwork:
             await asyncio.sleep(self.delay_seconds)
         url = URL(self._target + request.raw_path, encoded=True)
         try:
-            async with self._session.request(request.method, url, data=body, headers=request.headers) as answer:
+            async with self.session.request(request.method, url, data=body, headers=request.headers) as answer:
                 return await self._pass_back(request, answer)
         except (aiohttp.ClientError, ConnectionError):
             return self._break_off(request)

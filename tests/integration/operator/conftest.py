@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from kubernetes import client, config
 
-from integration.operator.stage import CRD, Stage, acting_images
-from posefleet_api.constants import GROUP, PLURAL, VERSION
+from integration.operator.stage import Stage, acting_images, install_crd
 from posefleet_lab.cluster import Cluster
 from support.audit import AUDIT_LOG, audit_options
 from support.operator_process import OperatorProcess
-from support.waiting import wait_for
 
 #: As OpenShift has it: an owner reference that blocks the owner's deletion needs the right to change its finalizers.
 OWNERS_NEED_RIGHTS = "--enable-admission-plugins=OwnerReferencesPermissionEnforcement"
@@ -44,17 +41,8 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def theatre_client(theatre: Cluster) -> client.ApiClient:
     """An administrator's client; the CRD is installed from ``crds/``."""
     api = config.new_client_from_config(str(theatre.kubeconfig))
-    client.ApiextensionsV1Api(api).create_custom_resource_definition(yaml.safe_load(CRD.read_text()))
-    wait_for("the new kind to be served", lambda: _serves_training_jobs(api))
+    install_crd(api)
     return api
-
-
-def _serves_training_jobs(api: client.ApiClient) -> bool:
-    try:
-        client.CustomObjectsApi(api).list_cluster_custom_object(GROUP, VERSION, PLURAL)
-    except client.ApiException:
-        return False
-    return True
 
 
 @pytest.fixture

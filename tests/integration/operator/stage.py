@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes import client
 
 from posefleet_api.constants import GROUP, PLURAL, VERSION
@@ -16,7 +17,7 @@ from posefleet_lab.tools import binaries
 from support.operator_process import OperatorProcess
 from support.waiting import wait_for
 
-__all__ = ["COMPLETED", "CRD", "OperatorProcess", "Stage", "acting_images"]
+__all__ = ["COMPLETED", "CRD", "OperatorProcess", "Stage", "acting_images", "install_crd"]
 
 CRD = Path(__file__).parents[3] / "crds" / f"{GROUP}_{PLURAL}.yaml"
 COMPLETED = {"exit": 0, "message": {"reason": "Completed", "message": "done"}}
@@ -32,6 +33,20 @@ def acting_images(directory: Path) -> dict[str, Image]:
     (programs / "posefleet-trainer").write_text(f"#!{python}\n{text}")
     (programs / "posefleet-trainer").chmod(0o755)
     return {"acting-trainer": Image(directory)}
+
+
+def install_crd(api: client.ApiClient) -> None:
+    """Install the CRD of ``crds/``, and wait until the API server serves the new kind."""
+    client.ApiextensionsV1Api(api).create_custom_resource_definition(yaml.safe_load(CRD.read_text()))
+    wait_for("the new kind to be served", lambda: _serves_training_jobs(api))
+
+
+def _serves_training_jobs(api: client.ApiClient) -> bool:
+    try:
+        client.CustomObjectsApi(api).list_cluster_custom_object(GROUP, VERSION, PLURAL)
+    except client.ApiException:
+        return False
+    return True
 
 
 class Stage:

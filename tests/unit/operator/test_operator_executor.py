@@ -6,44 +6,19 @@ from dataclasses import replace
 import pytest
 
 from posefleet_operator import reasons
-from posefleet_operator.cluster.cache import Cache
 from posefleet_operator.cluster.child_jobs import ChildJob
-from posefleet_operator.cluster.client import WORKLOAD, ApiError
+from posefleet_operator.cluster.client import ApiError
 from posefleet_operator.cluster.election import NotLeading
-from posefleet_operator.cluster.objects import Manifest
-from posefleet_operator.executor import Executor, NameConflict, Refused, StatusRefused, _shape
+from posefleet_operator.executor import NameConflict, Refused, StatusRefused, _shape
 from posefleet_operator.observation import Observation
-from posefleet_operator.plan import JobEvent, Plan, PriorityBoost, Reference
+from posefleet_operator.plan import JobEvent, Plan, Reference
 from posefleet_operator.reconcile import reconcile
 from unit.operator.builders import NOW, JobBuilder, a_job, controlled_by, deleted_object
-from unit.operator.fake_cluster import FakeCluster, replace_from_list
+from unit.operator.executor_bench import KEY, Bench
+from unit.operator.fake_cluster import replace_from_list
 from unit.operator.plans import reconciled
 
-KEY = ("lab", "reaching")
 JOB_KEY = ("PoseTrainingJob", "reaching")
-
-
-class Bench:
-    def __init__(self, job: JobBuilder) -> None:
-        self.cluster, self.cache = FakeCluster(), Cache()
-        self.cluster.put(job.manifest())
-        self.cache.training_jobs.apply("ADDED", self.cluster.objects["PoseTrainingJob", "reaching"])
-        self.leads = True
-        self.executor = Executor(self.cluster, self.cache, self._may_write, "operator-1")
-        self.builder = job
-
-    def _may_write(self) -> None:
-        if not self.leads:
-            raise NotLeading
-
-    def seen(self) -> Observation:
-        manifest = self.cache.training_jobs.get(KEY)
-        assert manifest is not None
-        return replace(self.builder.seen(), manifest=manifest, child_jobs=self.cache.child_jobs.of(KEY))
-
-    async def reconcile(self) -> None:
-        seen = self.seen()
-        await self.executor.execute(seen, reconcile(seen), write_status=True)
 
 
 def recorded() -> JobBuilder:
@@ -346,59 +321,6 @@ async def test_a_config_map_that_somebody_deleted_is_created_again_and_one_that_
     bench.cluster.failures = [ApiError(500, "InternalError", "away")]
     with pytest.raises(ApiError):
         await bench.executor.execute(seen, plan, write_status=True)
-
-
-def a_workload(name: str, job_uid: str, **annotations: str) -> Manifest:
-    labels = {"kueue.x-k8s.io/job-uid": job_uid}
-    metadata = {"name": name, "namespace": "lab", "labels": labels, "annotations": annotations}
-    return {"apiVersion": WORKLOAD.api_version, "kind": WORKLOAD.kind, "metadata": metadata}
-
-
-def annotations_of(bench: Bench, workload: str) -> Manifest:
-    found: Manifest = bench.cluster.objects["Workload", workload]["metadata"]["annotations"]
-    return found
-
-
-async def boost(bench: Bench, value: int) -> None:
-    seen = bench.seen()
-    plan = Plan(seen.status, NOW, 1, boost=PriorityBoost("uid-of-reaching-a1", value))
-    await bench.executor.execute(seen, plan, write_status=False)
-
-
-async def test_a_boost_is_written_on_the_workload_of_the_job_and_taken_away() -> None:
-    bench = Bench(a_job())
-    bench.cluster.put(a_workload("mine", "uid-of-reaching-a1", kept="yes"))
-    bench.cluster.put(a_workload("other", "uid-of-another"))
-    await boost(bench, 3)
-    assert annotations_of(bench, "mine") == {"kept": "yes", "kueue.x-k8s.io/priority-boost": "3"}
-    assert annotations_of(bench, "other") == {}
-
-    await boost(bench, 0)
-    assert annotations_of(bench, "mine") == {"kept": "yes"}
-
-
-@pytest.mark.parametrize("status", [403, 404])
-async def test_a_job_goes_on_where_its_workload_cannot_be_written(status: int) -> None:
-    bench = Bench(a_job())
-    bench.cluster.failures = [ApiError(status, "", "no")]
-    await boost(bench, 3)
-    assert bench.cluster.writes == []
-
-
-async def test_a_boost_that_fails_for_now_is_tried_again() -> None:
-    bench = Bench(a_job())
-    bench.cluster.failures = [ApiError(0, "Unreachable", "no")]
-    with pytest.raises(ApiError):
-        await boost(bench, 3)
-
-
-async def test_a_boost_is_written_by_the_leader_alone() -> None:
-    bench = Bench(a_job())
-    bench.cluster.put(a_workload("mine", "uid-of-reaching-a1"))
-    bench.leads = False
-    with pytest.raises(NotLeading):
-        await boost(bench, 3)
-    assert bench.cluster.writes == []
 
 
 def with_event(plan: Plan) -> Plan:

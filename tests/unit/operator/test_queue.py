@@ -173,8 +173,8 @@ def test_a_job_that_must_not_be_preempted_fails() -> None:
     assert (plan.status.phase, len(plan.status.attempts)) == ("Failed", 1)
 
 
-def preempted_once(world: World) -> None:
-    """From apply to success, with a preemption by Kueue in between."""
+def until_preempted(world: World) -> None:
+    """From apply to a preemption by Kueue."""
     world.settle()
     world.run_pods()
     world.end_all(0)
@@ -182,6 +182,11 @@ def preempted_once(world: World) -> None:
     world.queue_admits(1)
     world.settle(30)
     world.queue_preempts(1)
+
+
+def preempted_once(world: World) -> None:
+    """From apply to success, with a preemption by Kueue in between."""
+    until_preempted(world)
     world.settle()
     world.queue_admits(1)
     world.settle(30)
@@ -209,13 +214,7 @@ def test_a_kill_after_any_write_costs_neither_the_place_nor_an_attempt() -> None
 
 def test_a_job_that_kueue_admits_while_no_operator_is_there_goes_on() -> None:
     world = World.of(a_job().with_spec(queue="lab-queue").with_gpus(1))
-    world.settle()
-    world.run_pods()
-    world.end_all(0)
-    world.settle()
-    world.queue_admits(1)
-    world.settle(30)
-    world.queue_preempts(1)
+    until_preempted(world)
     world.queue_admits(1)
     world.restart_operator()
     world.settle(30)
