@@ -88,8 +88,7 @@ class Cluster:
         _check_not_running(self.directory)
         if node == "container":
             _check_container_options(nodes=nodes, cpus=cpus, images=images)
-        needed = {CONTAINER_NODE: node == "container", MONITORING: monitoring is not None}
-        require(*(need for need, is_needed in needed.items() if is_needed))
+        _require_programs(node, monitoring)
         network = free_network() if node == "container" else None
         address = network.gateway if network else "127.0.0.1"
         binary = binaries.kubelab(report)
@@ -106,9 +105,8 @@ class Cluster:
                 plane, self.directory / "nodes", nodes,
                 gpus=gpus, cpus=cpus, images=images, isolate=isolate, empty_dirs=empty_dirs,
             )  # fmt: skip
-        self._monitoring = (
-            Monitoring(self.directory / "monitoring", self.kubeconfig, monitoring) if monitoring else None
-        )
+        monitored = self.directory / "monitoring"
+        self._monitoring = Monitoring(monitored, self.kubeconfig, monitoring) if monitoring else None
         self._programs: list[Component] = []
         self._keeper: subprocess.Popen[bytes] | None = None
 
@@ -339,6 +337,12 @@ def _check_not_running(directory: Path) -> None:
             f"cluster {state.name!r} is already up in {directory}; stop it with "
             f"`posefleet-lab down --name {state.name}` or start another with --name"
         )
+
+
+def _require_programs(node: NodeKind, monitoring: MonitoringOptions | None) -> None:
+    """Check that the system has the programs that the parts of a cluster need."""
+    needed = {CONTAINER_NODE: node == "container", MONITORING: monitoring is not None}
+    require(*(need for need, is_needed in needed.items() if is_needed))
 
 
 def _check_container_options(*, nodes: int, cpus: int | None, images: Mapping[str, Image | Path] | None) -> None:
